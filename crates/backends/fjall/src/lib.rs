@@ -1,0 +1,1 @@
+//! The fjall 3 backend of Strongroom.

@@ -1,0 +1,1 @@
+//! The sled 0.34 backend of Strongroom.

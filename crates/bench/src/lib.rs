@@ -1,0 +1,1 @@
+//! What the layer costs over the raw engines, side by side in one run.

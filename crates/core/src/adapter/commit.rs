@@ -1,0 +1,149 @@
+//! What happens around an engine's `apply`: limits, conditions, tokens, the verdict on errors.
+
+use super::Shared;
+use crate::batch::{CommitToken, Condition, WriteBatch};
+use crate::durability::Durability;
+use crate::engine::{Engine, EngineBatch};
+use crate::keyspace::{KeyspaceHints, KeyspaceId};
+use crate::range::{KeyRange, Scan};
+use crate::sync::lock;
+use crate::{Error, ErrorKind, Result};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Where tokens of committed batches are kept: token as key, nothing as value.
+const TOKENS_KEYSPACE: &str = "_tokens";
+
+/// Keys that one step of `delete_range` removes at most, and their bytes.
+const DELETE_STEP_KEYS: usize = 1_000;
+const DELETE_STEP_BYTES: usize = 256 * 1_024;
+
+impl<E: Engine> Shared<E> {
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "the handle is read-only")
+            .hint("open it without read_only; a directory marked as a store is written through a store"))
+    }
+
+    pub(super) fn check_claim(&self, durability: Durability) -> Result<()> {
+        if durability == Durability::Buffered || self.engine.power_safe() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the engine does not claim that a commit survives a power cut",
+        )
+        .hint("ask for durability=buffered by name, or choose another engine"))
+    }
+
+    pub(super) fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        self.health.check("commit")?;
+        self.check_writable()?;
+        self.check_claim(durability)?;
+        batch.check()?;
+        match batch.token() {
+            None => self.commit_in_turn(batch, durability),
+            Some(token) => self.commit_once(batch, durability, token),
+        }
+    }
+
+    fn commit_in_turn(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        // Invariant 1: one commit at a time, so that conditions hold until the batch is applied.
+        let _in_turn = lock(&self.commit_turn);
+        self.judge(batch.conditions())?;
+        self.apply(batch, durability)
+    }
+
+    fn commit_once(&self, batch: &WriteBatch, durability: Durability, token: CommitToken) -> Result<()> {
+        let tokens = self.create_keyspace(TOKENS_KEYSPACE, KeyspaceHints::default())?;
+        let mut named = batch.clone();
+        named.put(tokens, &token.0, b"");
+        let _in_turn = lock(&self.commit_turn);
+        if self.get(tokens, &token.0)?.is_some() {
+            return Err(Error::new(ErrorKind::AlreadyExists, "a batch with this token was committed before")
+                .hint("it is stored: nothing is left to do"));
+        }
+        self.judge(batch.conditions())?;
+        self.apply(&named, durability)
+    }
+
+    fn judge(&self, conditions: &[Condition]) -> Result<()> {
+        for (place, condition) in conditions.iter().enumerate() {
+            let found = self.get(condition.keyspace, &condition.key)?;
+            if !condition.expect.holds(found.as_deref()) {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("condition {} of {} does not hold", place + 1, conditions.len()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        let slots = batch.keyspaces().iter().map(|id| self.keyspaces.get(*id));
+        let handles = slots.map(|slot| slot.map(|slot| slot.handle.clone())).collect::<Result<Vec<_>>>()?;
+        if batch.is_empty() {
+            // There is nothing to apply, but a power-safe commit makes the earlier ones durable too.
+            if durability == Durability::PowerSafe {
+                self.health.change("flush", || self.engine.flush())?;
+            }
+        } else {
+            let engine_batch = EngineBatch::new(batch, &handles);
+            self.health.change("commit", || self.engine.apply(&engine_batch, durability))?;
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        if durability == Durability::PowerSafe {
+            self.power_safe_commits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn committed(&self, token: CommitToken) -> Result<bool> {
+        let tokens = self.keyspaces.names().get(TOKENS_KEYSPACE).copied();
+        match tokens {
+            Some(tokens) => Ok(self.get(tokens, &token.0)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn forget(&self, token: CommitToken) -> Result<()> {
+        let tokens = self.keyspaces.names().get(TOKENS_KEYSPACE).copied();
+        let Some(tokens) = tokens else { return Ok(()) };
+        let mut batch = WriteBatch::new();
+        batch.delete(tokens, &token.0);
+        self.commit(&batch, Durability::Buffered)
+    }
+
+    pub(super) fn delete_range(
+        self: &Arc<Self>,
+        keyspace: KeyspaceId,
+        range: &KeyRange,
+        durability: Durability,
+    ) -> Result<u64> {
+        self.check_writable()?;
+        self.check_claim(durability)?;
+        let mut left = range.clone();
+        let mut deleted = 0;
+        let mut batch = WriteBatch::new();
+        loop {
+            batch.clear();
+            // A snapshot for each step: one over the whole range would make an engine keep all of it.
+            let snapshot = self.open_snapshot()?;
+            let mut cursor = snapshot.cursor(keyspace, Scan::new(left.clone()).keys_only())?;
+            while batch.len() < DELETE_STEP_KEYS && batch.bytes() < DELETE_STEP_BYTES && cursor.advance()? {
+                batch.delete(keyspace, cursor.key());
+                left = left.after_position(cursor.key(), crate::Direction::Forward);
+            }
+            drop(cursor);
+            drop(snapshot);
+            if batch.is_empty() {
+                return Ok(deleted);
+            }
+            self.commit(&batch, durability)?;
+            deleted += batch.len() as u64;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether a handle may still be used.
+//!
+//! After a failed commit nobody knows what the engine's memory and files hold, and a second `fsync` after a
+//! failed one may report success although data was lost. So the handle is poisoned and never reaches the
+//! engine again (invariant 4); opening anew goes through the engine's recovery.
+
+use crate::{Error, ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug)]
+pub(super) struct Health {
+    engine: &'static str,
+    poisoned: AtomicBool,
+    reason: OnceLock<&'static str>,
+}
+
+impl Health {
+    pub(super) fn new(engine: &'static str) -> Self {
+        Self { engine, poisoned: AtomicBool::new(false), reason: OnceLock::new() }
+    }
+
+    /// Refuses if the handle is poisoned.
+    #[inline]
+    pub(super) fn check(&self, operation: &'static str) -> Result<()> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(self.closed(operation));
+        }
+        Ok(())
+    }
+
+    pub(super) fn poison(&self, reason: &'static str) {
+        // The first reason is the one that matters.
+        let _ = self.reason.set(reason);
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Calls into the engine. A panic poisons the handle and becomes an error.
+    #[inline]
+    pub(super) fn call<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check(operation)?;
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(error.at(self.engine, operation)),
+            Err(_) => Err(self.panicked(operation)),
+        }
+    }
+
+    /// As [`call`](Self::call), for what changes the engine: any error leaves the outcome unknown and
+    /// poisons the handle.
+    pub(super) fn change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.call(operation, f).map_err(|error| {
+            self.poison("a write failed and its outcome is unknown");
+            error
+                .into_kind(ErrorKind::CommitUnknown, "the write failed and may or may not be stored")
+                .at(self.engine, operation)
+        })
+    }
+
+    #[cold]
+    fn panicked(&self, operation: &'static str) -> Error {
+        self.poison("the engine panicked");
+        // The panic's text is left out: engines put keys and values into theirs.
+        Error::new(ErrorKind::Closed, "the engine panicked, the handle cannot be used any more")
+            .hint("reopen the store; if it happens again, report it with the panic's message on stderr")
+            .at(self.engine, operation)
+    }
+
+    #[cold]
+    fn closed(&self, operation: &'static str) -> Error {
+        let reason = self.reason.get().copied().unwrap_or("an earlier operation failed");
+        Error::new(ErrorKind::Closed, format!("the handle is poisoned: {reason}")).at(self.engine, operation)
+    }
+}

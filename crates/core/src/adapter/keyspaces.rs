@@ -1,0 +1,110 @@
+//! The keyspaces of an open backend, found by name once and by number ever after.
+
+use crate::keyspace::KeyspaceId;
+use crate::sync::lock;
+use crate::{Error, ErrorKind, Result};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Append-only, so that a reader needs no lock: a dropped keyspace stays as a gravestone, and its
+/// number is not used again (invariant 6).
+#[derive(Debug)]
+pub(super) struct Keyspaces<K> {
+    slots: boxcar::Vec<Arc<Slot<K>>>,
+    by_name: Mutex<BTreeMap<String, KeyspaceId>>,
+    /// Counts creations; a snapshot remembers it, to see nothing of later keyspaces.
+    epoch: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct Slot<K> {
+    pub(super) name: String,
+    pub(super) handle: K,
+    born: u64,
+    dropped: AtomicBool,
+}
+
+impl<K> Slot<K> {
+    #[inline]
+    pub(super) fn check(&self) -> Result<()> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(not_found(&self.name));
+        }
+        Ok(())
+    }
+
+    pub(super) fn mark_dropped(&self) {
+        self.dropped.store(true, Ordering::Release);
+    }
+
+    /// Whether the keyspace was there at `epoch`.
+    pub(super) fn existed_at(&self, epoch: u64) -> bool {
+        self.born <= epoch
+    }
+}
+
+impl<K> Keyspaces<K> {
+    pub(super) fn new() -> Self {
+        Self { slots: boxcar::Vec::new(), by_name: Mutex::default(), epoch: AtomicU64::new(0) }
+    }
+
+    pub(super) fn names(&self) -> MutexGuard<'_, BTreeMap<String, KeyspaceId>> {
+        lock(&self.by_name)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Adds a keyspace that was there when the backend was opened.
+    pub(super) fn add_existing(
+        &self,
+        names: &mut BTreeMap<String, KeyspaceId>,
+        name: &str,
+        handle: K,
+    ) -> Result<()> {
+        self.add(names, name, handle, 0).map(drop)
+    }
+
+    /// Adds a keyspace that was just created.
+    pub(super) fn add_created(
+        &self,
+        names: &mut BTreeMap<String, KeyspaceId>,
+        name: &str,
+        handle: K,
+    ) -> Result<KeyspaceId> {
+        let born = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        self.add(names, name, handle, born)
+    }
+
+    fn add(
+        &self,
+        names: &mut BTreeMap<String, KeyspaceId>,
+        name: &str,
+        handle: K,
+        born: u64,
+    ) -> Result<KeyspaceId> {
+        let slot = Slot { name: name.to_owned(), handle, born, dropped: AtomicBool::new(false) };
+        let index = self.slots.push(Arc::new(slot));
+        let index = u32::try_from(index).map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "too many keyspaces were created through one handle")
+        })?;
+        let id = KeyspaceId(index);
+        names.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The keyspace, unless it was dropped or belongs to another backend.
+    #[inline]
+    pub(super) fn get(&self, id: KeyspaceId) -> Result<&Arc<Slot<K>>> {
+        let slot = self.slots.get(id.0 as usize).ok_or_else(|| not_found(&id.to_string()))?;
+        slot.check()?;
+        Ok(slot)
+    }
+}
+
+pub(super) fn not_found(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))
+        .hint("list the keyspaces, or create it first")
+}

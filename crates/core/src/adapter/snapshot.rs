@@ -1,0 +1,169 @@
+//! Snapshots and cursors as callers see them: with every check around the engine's own.
+
+use super::Shared;
+use super::keyspaces::Slot;
+use crate::backend::{Cursor, Snapshot};
+use crate::engine::{Engine, EngineCursor, EngineSnapshot};
+use crate::keyspace::KeyspaceId;
+use crate::limits::check_backend_key;
+use crate::range::{Scan, check_seek};
+use crate::stats::GaugeGuard;
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Shared by a snapshot and its cursors.
+pub(super) struct GuardedSnapshot<E: Engine>(Arc<Inner<E>>);
+
+struct Inner<E: Engine> {
+    // Declared first: an engine wants its snapshots gone before itself.
+    engine_snapshot: E::Snapshot,
+    shared: Arc<Shared<E>>,
+    /// Keyspaces created later are empty in this snapshot.
+    epoch: u64,
+    _counted: GaugeGuard,
+}
+
+type CursorOf<E> = <<E as Engine>::Snapshot as EngineSnapshot>::Cursor;
+
+impl<E: Engine> GuardedSnapshot<E> {
+    pub(super) fn open(shared: &Arc<Shared<E>>) -> Result<Self> {
+        let epoch = shared.keyspaces.epoch();
+        let engine_snapshot = shared.health.call("snapshot", || shared.engine.snapshot())?;
+        let counted = shared.snapshots.enter();
+        Ok(Self(Arc::new(Inner { engine_snapshot, shared: Arc::clone(shared), epoch, _counted: counted })))
+    }
+}
+
+impl<E: Engine> Inner<E> {
+    /// A cursor of the engine; none where there is nothing to see.
+    fn cursor(&self, slot: &Slot<E::Keyspace>, scan: &Scan) -> Result<Option<CursorOf<E>>> {
+        if scan.range.is_empty() || !slot.existed_at(self.epoch) {
+            return Ok(None);
+        }
+        let open = || self.engine_snapshot.cursor(&slot.handle, scan);
+        self.shared.health.call("scan", open).map(Some)
+    }
+}
+
+impl<E: Engine> Snapshot for GuardedSnapshot<E> {
+    fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+        let inner = &*self.0;
+        inner.shared.located("get", || {
+            check_backend_key(key)?;
+            let slot = inner.shared.keyspaces.get(keyspace)?;
+            if !slot.existed_at(inner.epoch) {
+                return Ok(None);
+            }
+            inner.shared.health.call("get", || inner.engine_snapshot.get(&slot.handle, key))
+        })
+    }
+
+    fn cursor(&self, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>> {
+        let inner = &self.0;
+        inner.shared.located("scan", || {
+            let slot = Arc::clone(inner.shared.keyspaces.get(keyspace)?);
+            let engine_cursor = inner.cursor(&slot, &scan)?;
+            let snapshot = Arc::clone(inner);
+            Ok(Box::new(GuardedCursor { engine_cursor, slot, scan, state: State::Before, snapshot })
+                as Box<_>)
+        })
+    }
+}
+
+struct GuardedCursor<E: Engine> {
+    // Declared before the snapshot that it reads.
+    engine_cursor: Option<CursorOf<E>>,
+    slot: Arc<Slot<E::Keyspace>>,
+    /// The whole scan, from which a seek cuts what is left.
+    scan: Scan,
+    state: State,
+    snapshot: Arc<Inner<E>>,
+}
+
+enum State {
+    Before,
+    OnRow,
+    Ended,
+    /// What the engine said, to be said again: an error never turns into the end.
+    Failed(ErrorKind, String),
+}
+
+impl<E: Engine> GuardedCursor<E> {
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        self.engine_cursor = None;
+        self.state = State::Failed(error.kind(), error.one_line());
+        error
+    }
+
+    fn assert_on_row(&self) {
+        assert!(matches!(self.state, State::OnRow), "invariant 3: the cursor stands on no row");
+    }
+
+    fn engine_cursor(&self) -> &CursorOf<E> {
+        self.assert_on_row();
+        match &self.engine_cursor {
+            Some(cursor) => cursor,
+            None => unreachable!("invariant 3: a row without a cursor"),
+        }
+    }
+}
+
+impl<E: Engine> Cursor for GuardedCursor<E> {
+    fn advance(&mut self) -> Result<bool> {
+        match &self.state {
+            State::Ended => return Ok(false),
+            State::Failed(kind, story) => {
+                return Err(
+                    Error::new(*kind, format!("the scan failed before: {story}")).at(E::INFO.name, "scan")
+                );
+            }
+            State::Before | State::OnRow => {}
+        }
+        let Some(cursor) = &mut self.engine_cursor else {
+            self.state = State::Ended;
+            return Ok(false);
+        };
+        let slot = &self.slot;
+        let moved = self.snapshot.shared.health.call("scan", || {
+            slot.check()?;
+            cursor.advance()
+        });
+        match moved {
+            Ok(true) => {
+                self.state = State::OnRow;
+                Ok(true)
+            }
+            Ok(false) => {
+                self.engine_cursor = None;
+                self.state = State::Ended;
+                Ok(false)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        self.engine_cursor().key()
+    }
+
+    fn value(&self) -> &[u8] {
+        let cursor = self.engine_cursor();
+        if self.scan.keys_only { &[] } else { cursor.value() }
+    }
+
+    fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.snapshot.shared.located("seek", || check_seek(key))?;
+        // The old one first: some engines count open cursors.
+        self.engine_cursor = None;
+        self.state = State::Before;
+        match self.snapshot.cursor(&self.slot, &self.scan.seek(key)) {
+            Ok(cursor) => {
+                self.engine_cursor = cursor;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+}

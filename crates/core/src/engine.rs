@@ -1,0 +1,200 @@
+//! What an adapter for an embedded engine implements: as little as possible.
+//!
+//! An [`Engine`] translates. It is never called with an empty or too long key, with a keyspace that was
+//! dropped, with a durability that it does not claim, or after it failed a commit; conditions have been
+//! judged, and only one `apply` runs at a time. [`Backend`](crate::Backend) sees to all of that, once for
+//! every engine, and catches panics.
+//!
+//! An engine that has no snapshots of its own implements [`LiveEngine`] instead and becomes an `Engine`
+//! in [`Undo`](crate::Undo).
+
+use crate::batch::{Op, WriteBatch};
+use crate::capabilities::EngineInfo;
+use crate::durability::Durability;
+use crate::keyspace::KeyspaceHints;
+use crate::options::Options;
+use crate::range::Scan;
+use crate::stats::{Gauge, Stats};
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use std::path::Path;
+
+/// Options of one engine, with types.
+pub trait TypedOptions: Clone + Default + Send + Sync + 'static {
+    /// From the common options; refuses what the engine cannot honour or does not know.
+    fn from_options(options: &Options) -> Result<Self>;
+
+    /// The common part.
+    fn common(&self) -> &Options;
+}
+
+/// What opening an engine needs beside its options.
+#[derive(Debug)]
+pub struct OpenContext<'c, O> {
+    /// Where its files are to be. The directory exists, unless the engine is not persistent.
+    pub directory: &'c Path,
+    /// Its options.
+    pub options: &'c O,
+    /// Counts values that pin something of the engine.
+    pub pins: Gauge,
+}
+
+/// Cursor of an engine: like [`Cursor`](crate::Cursor) without `seek`. It is never called again after it
+/// answered `false` or an error.
+pub trait EngineCursor: Send + 'static {
+    /// Moves to the next row; `false` at the end.
+    fn advance(&mut self) -> Result<bool>;
+    /// The key of the row it stands on.
+    fn key(&self) -> &[u8];
+    /// The value of the row it stands on.
+    fn value(&self) -> &[u8];
+}
+
+/// Snapshot of an engine. It owns what it needs: it may outlive the `Engine` that made it.
+pub trait EngineSnapshot: Send + Sync + 'static {
+    /// The engine's handle to a keyspace.
+    type Keyspace;
+    /// Its cursor.
+    type Cursor: EngineCursor;
+
+    /// The value of `key`.
+    fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>>;
+    /// A cursor before the first row of `scan`, whose range is not empty.
+    fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor>;
+}
+
+/// A batch on its way into an engine: operations with the engine's own keyspace handles.
+#[derive(Debug)]
+pub struct EngineBatch<'b, K> {
+    batch: &'b WriteBatch,
+    keyspaces: &'b [K],
+}
+
+impl<'b, K> EngineBatch<'b, K> {
+    pub(crate) fn new(batch: &'b WriteBatch, keyspaces: &'b [K]) -> Self {
+        Self { batch, keyspaces }
+    }
+
+    /// The distinct keyspaces of the batch.
+    pub fn keyspaces(&self) -> &'b [K] {
+        self.keyspaces
+    }
+
+    /// The operations in order, each with its place in [`keyspaces`](Self::keyspaces).
+    pub fn ops(&self) -> impl ExactSizeIterator<Item = (usize, Op<'b>)> + Clone + use<'b, K> {
+        self.batch.ops()
+    }
+
+    /// Keys and values together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    /// The same batch with other handles, one for each of [`keyspaces`](Self::keyspaces).
+    ///
+    /// # Panics
+    /// If there are more or fewer handles (invariant 5).
+    pub fn with_keyspaces<'c, L>(&self, keyspaces: &'c [L]) -> EngineBatch<'c, L>
+    where
+        'b: 'c,
+    {
+        assert_eq!(keyspaces.len(), self.keyspaces.len(), "invariant 5: one handle for each keyspace");
+        EngineBatch { batch: self.batch, keyspaces }
+    }
+}
+
+/// The engine-side of [`StorageBackend`](crate::StorageBackend), for engines with snapshots of their own.
+pub trait Engine: Sized + Send + Sync + 'static {
+    /// Name, version and capabilities.
+    const INFO: EngineInfo;
+    /// The engine's options.
+    type Options: TypedOptions;
+    /// A cheap handle to a keyspace.
+    type Keyspace: Clone + Send + Sync + 'static;
+    /// A snapshot.
+    type Snapshot: EngineSnapshot<Keyspace = Self::Keyspace>;
+
+    /// Opens the engine, creating its files unless the options forbid it.
+    fn open(context: OpenContext<'_, Self::Options>) -> Result<Self>;
+
+    /// Whether the engine's files are in `directory`; looks, and touches nothing.
+    fn exists(directory: &Path) -> bool;
+
+    /// Names of all keyspaces, in any order.
+    fn keyspace_names(&self) -> Result<Vec<String>>;
+
+    /// Opens a keyspace; creates it if it is not there, as durably as the engine can.
+    fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace>;
+
+    /// Removes a keyspace.
+    fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()>;
+
+    /// The value of `key`, newest state.
+    fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// A consistent view.
+    fn snapshot(&self) -> Result<Self::Snapshot>;
+
+    /// Applies a batch atomically and makes it as durable as asked. Any error makes the outcome unknown.
+    fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>, durability: Durability) -> Result<()>;
+
+    /// Makes all that was applied so far as durable as the engine can.
+    fn flush(&self) -> Result<()>;
+
+    /// Fills in what the engine knows.
+    fn stats(&self, stats: &mut Stats) -> Result<()>;
+
+    /// Gives space back. Called only if declared.
+    fn compact(&self) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "the engine does not compact on demand"))
+    }
+
+    /// Checks the engine's files. Called only if declared.
+    fn verify(&self) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "the engine has no integrity check"))
+    }
+
+    /// The claim of an opened engine; most claim what [`INFO`](Self::INFO) says.
+    fn power_safe(&self) -> bool {
+        Self::INFO.capabilities.power_safe
+    }
+}
+
+/// The engine-side for engines without snapshots: as [`Engine`], but reads see the newest state, and the
+/// sync is a step of its own, so that no snapshot has to wait for it.
+pub trait LiveEngine: Sized + Send + Sync + 'static {
+    /// Name, version and capabilities.
+    const INFO: EngineInfo;
+    /// The engine's options.
+    type Options: TypedOptions;
+    /// A cheap handle to a keyspace.
+    type Keyspace: Clone + Send + Sync + 'static;
+    /// A cursor over the newest state. It may or may not see what is written while it walks, but a row
+    /// that is not written meanwhile is seen once.
+    type Cursor: EngineCursor;
+
+    /// See [`Engine::open`].
+    fn open(context: OpenContext<'_, Self::Options>) -> Result<Self>;
+    /// See [`Engine::exists`].
+    fn exists(directory: &Path) -> bool;
+    /// See [`Engine::keyspace_names`].
+    fn keyspace_names(&self) -> Result<Vec<String>>;
+    /// See [`Engine::open_keyspace`].
+    fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace>;
+    /// See [`Engine::drop_keyspace`].
+    fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()>;
+    /// The value of `key`, newest state.
+    fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>>;
+    /// A cursor over the newest state.
+    fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor>;
+    /// Applies a batch atomically, without waiting for the disk.
+    fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>) -> Result<()>;
+    /// Makes all that was applied so far as durable as the engine can.
+    fn flush(&self) -> Result<()>;
+    /// See [`Engine::stats`].
+    fn stats(&self, stats: &mut Stats) -> Result<()>;
+    /// See [`Engine::power_safe`].
+    fn power_safe(&self) -> bool {
+        Self::INFO.capabilities.power_safe
+    }
+}

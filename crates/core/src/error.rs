@@ -1,0 +1,307 @@
+//! One error type. Its [`ErrorKind`] is coarse: a kind exists only where a caller would act
+//! differently, so a `match` on it reads as a list of decisions.
+//!
+//! A message names the engine, the operation and the way out. It never contains a key's value or a
+//! secret: errors end up in logs.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Shorthand for a result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A condition did not hold or another commit came first: read again and run again.
+    Conflict,
+    /// Not now: try later.
+    Unavailable,
+    /// The engine had the commit when something failed, so it may or may not be stored. The handle
+    /// is poisoned: reopen, look, and only then decide whether to write again.
+    CommitUnknown,
+    /// The snapshot outlived the bound on what is kept for it: take a new one.
+    SnapshotExpired,
+    /// A namespace is full: delete, or raise its quota.
+    QuotaExceeded,
+    /// The caller asked for something that can never work: correct the call.
+    InvalidInput,
+    /// This engine cannot do it: ask for less, or choose another engine.
+    Unsupported,
+    /// No such store, keyspace or namespace.
+    NotFound,
+    /// The keyspace, namespace or commit token is there already.
+    AlreadyExists,
+    /// What is stored is not what was written: stop, and restore from a backup.
+    Corruption,
+    /// The handle is closed or poisoned: reopen.
+    Closed,
+    /// Another process (or another handle of this one) has the store open.
+    Locked,
+    /// The operating system refused: the source says what.
+    Io,
+}
+
+impl ErrorKind {
+    /// The kind's name in words, as printed in messages and machine-readable output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::CommitUnknown => "commit unknown",
+            Self::SnapshotExpired => "snapshot expired",
+            Self::QuotaExceeded => "quota exceeded",
+            Self::InvalidInput => "invalid input",
+            Self::Unsupported => "unsupported",
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "already exists",
+            Self::Corruption => "corruption",
+            Self::Closed => "closed",
+            Self::Locked => "locked",
+            Self::Io => "i/o error",
+        }
+    }
+
+    /// What to do when the error itself does not say it better.
+    const fn way_out(self) -> &'static str {
+        match self {
+            Self::Conflict => "read again and retry",
+            Self::Unavailable => "try again later",
+            Self::CommitUnknown => "reopen the store and look before writing again",
+            Self::SnapshotExpired => "take a new snapshot",
+            Self::QuotaExceeded => "delete something or raise the quota",
+            Self::InvalidInput => "correct the call",
+            Self::Unsupported => "ask for less or choose another engine",
+            Self::NotFound => "create it first",
+            Self::AlreadyExists => "choose another name",
+            Self::Corruption => "stop writing and restore from a backup",
+            Self::Closed => "reopen the store",
+            Self::Locked => "close the other handle first",
+            Self::Io => "see the cause and try again",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an operation failed: a kind to act on, a message to read, and the cause.
+///
+/// `Display` is one line, `engine: operation: message; way out`, without the cause, which
+/// [`source`](StdError::source) gives; [`Error::one_line`] joins both.
+///
+/// ```
+/// use strongroom_core::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::Locked, "another process has the store open")
+///     .hint("stop process 4711 first")
+///     .at("redb", "open");
+/// assert_eq!(error.kind(), ErrorKind::Locked);
+/// assert_eq!(
+///     error.to_string(),
+///     "redb: open: another process has the store open; stop process 4711 first"
+/// );
+/// ```
+pub struct Error {
+    // Boxed, so that a `Result` in a hot path is no larger than its value.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    engine: Option<&'static str>,
+    operation: Option<&'static str>,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind`, told by `message` (a clause in lower case without a full stop).
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                engine: None,
+                operation: None,
+                message: message.into(),
+                hint: None,
+                source: None,
+            }),
+        }
+    }
+
+    /// Adds the way out, in place of the kind's own.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// Says where it happened. What is known already stays: the innermost place is the truest.
+    #[must_use]
+    pub fn at(mut self, engine: &'static str, operation: &'static str) -> Self {
+        self.inner.engine.get_or_insert(engine);
+        self.inner.operation.get_or_insert(operation);
+        self
+    }
+
+    /// The same failure seen as another kind, the first kind kept as the cause.
+    #[must_use]
+    pub fn into_kind(self, kind: ErrorKind, message: impl Into<String>) -> Self {
+        let (engine, operation) = (self.inner.engine, self.inner.operation);
+        let mut outer = Self::new(kind, message).caused_by(self);
+        outer.inner.engine = engine;
+        outer.inner.operation = operation;
+        outer
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The engine that was at work, if one was.
+    pub fn engine(&self) -> Option<&'static str> {
+        self.inner.engine
+    }
+
+    /// The operation that failed, if known.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.inner.operation
+    }
+
+    /// The message alone, without place, way out or cause.
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// What to do next.
+    pub fn way_out(&self) -> &str {
+        match &self.inner.hint {
+            Some(hint) => hint,
+            None => self.inner.kind.way_out(),
+        }
+    }
+
+    /// The whole story on one line: place, message, causes, way out.
+    pub fn one_line(&self) -> String {
+        let mut line = self.place_and_message();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = match error.downcast_ref::<Error>() {
+                Some(error) => error.message().to_owned(),
+                None => error.to_string(),
+            };
+            // Engines like to repeat their cause in their own text.
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
+        }
+        let line = line.replace(['\n', '\r'], " ");
+        format!("{line}; {}", self.way_out())
+    }
+
+    fn place_and_message(&self) -> String {
+        let mut line = String::new();
+        for part in [self.inner.engine, self.inner.operation].into_iter().flatten() {
+            line.push_str(part);
+            line.push_str(": ");
+        }
+        line.push_str(&self.inner.message);
+        line
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.place_and_message(), self.way_out())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("engine", &self.inner.engine)
+            .field("operation", &self.inner.operation)
+            .field("message", &self.inner.message)
+            .field("source", &self.inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::from_io("the operating system reported an error", error)
+    }
+}
+
+impl Error {
+    /// An I/O error told by `message`, with a way out for the causes that have one.
+    pub fn from_io(message: impl Into<String>, error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let (kind, hint) = match error.kind() {
+            Io::StorageFull | Io::QuotaExceeded => {
+                (ErrorKind::Io, Some("free some space, then open the store again"))
+            }
+            Io::PermissionDenied => (ErrorKind::Io, Some("check the owner and mode of the path")),
+            Io::ReadOnlyFilesystem => (ErrorKind::Io, Some("choose a path that can be written")),
+            Io::NotFound => (ErrorKind::NotFound, Some("check the path")),
+            _ => (ErrorKind::Io, None),
+        };
+        let made = Self::new(kind, message).caused_by(error);
+        match hint {
+            Some(hint) => made.hint(hint),
+            None => made,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_joins_causes_once_and_stays_on_one_line() {
+        let io = std::io::Error::new(std::io::ErrorKind::StorageFull, "no space\nleft");
+        let error = Error::from_io("the write failed", io).at("sled", "commit");
+        let outer = error.into_kind(ErrorKind::CommitUnknown, "the outcome is unknown");
+        assert_eq!(outer.engine(), Some("sled"));
+        assert_eq!(
+            outer.one_line(),
+            "sled: commit: the outcome is unknown: the write failed: no space left; \
+             reopen the store and look before writing again"
+        );
+    }
+
+    #[test]
+    fn the_innermost_place_wins() {
+        let error = Error::new(ErrorKind::Io, "x").at("redb", "sync").at("store", "put");
+        assert_eq!((error.engine(), error.operation()), (Some("redb"), Some("sync")));
+    }
+
+    #[test]
+    fn an_error_is_one_pointer() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

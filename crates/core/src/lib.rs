@@ -1,0 +1,62 @@
+//! The contract of Strongroom: one ordered key-value interface over many embedded engines.
+//!
+//! * [`StorageBackend`], [`Snapshot`] and [`Cursor`] are what callers use, object-safe and chosen at run
+//!   time.
+//! * [`Engine`] is what an adapter for an embedded engine implements. It only translates; [`Backend`]
+//!   makes a `StorageBackend` of it and adds what is the same for all. An engine without snapshots
+//!   implements [`LiveEngine`] and gets them from [`Undo`].
+//! * [`MemoryBackend`] is the reference.
+//!
+//! Keys and values are bytes, and order is bytewise. A batch is atomic over all keyspaces. A commit says
+//! how safe it has to be, and power-safe is the default. An empty value is not an absent one.
+//!
+//! ```
+//! use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
+//!
+//! # fn main() -> strongroom_core::Result<()> {
+//! let backend = MemoryBackend::in_memory();
+//! let names = backend.create_keyspace("names", KeyspaceHints::default())?;
+//!
+//! let mut batch = WriteBatch::new();
+//! batch.put(names, b"ada", b"Lovelace").put(names, b"alan", b"Turing");
+//! backend.commit(&batch, Durability::Buffered)?; // memory survives nothing, and says so
+//!
+//! assert_eq!(backend.get(names, b"ada")?.as_deref(), Some(&b"Lovelace"[..]));
+//! # Ok(()) }
+//! ```
+//!
+//! This crate is not a database: it stores nothing on disk, and has no checksums, expiry or transactions.
+//! Those are built once above it, in `strongroom-store`.
+
+mod adapter;
+mod backend;
+mod batch;
+mod capabilities;
+mod durability;
+mod engine;
+mod error;
+mod keyspace;
+pub mod limits;
+mod memory;
+mod options;
+mod range;
+mod stats;
+mod sync;
+mod undo;
+
+pub use adapter::Backend;
+pub use backend::{Cursor, Snapshot, StorageBackend};
+pub use batch::{CommitToken, Condition, Expect, Op, WriteBatch};
+pub use bytes::Bytes;
+pub use capabilities::{Capabilities, EngineInfo};
+pub use durability::Durability;
+pub use engine::{Engine, EngineBatch, EngineCursor, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
+pub use error::{Error, ErrorKind, Result};
+pub use keyspace::{
+    KEYSPACE_NAME_BYTES_MAX, KeyspaceHints, KeyspaceId, check_keyspace_name, is_reserved_keyspace,
+};
+pub use memory::{MemoryBackend, MemoryEngine, MemoryKeyspace, MemoryOptions};
+pub use options::{Create, EngineOptions, MARKER_FILE, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes};
+pub use range::{Direction, KeyRange, Scan, after_prefix, just_after};
+pub use stats::{Gauge, GaugeGuard, Pinned, Stats};
+pub use undo::{Undo, UndoKeyspace, UndoSnapshot};

@@ -1,0 +1,78 @@
+//! Walks a map in blocks, so that the lock is held for a moment at a time.
+
+use super::Rows;
+use crate::Result;
+use crate::engine::EngineCursor;
+use crate::range::{Direction, Scan};
+use crate::sync::read;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::{Arc, RwLock};
+
+/// Rows fetched under one lock. Fewer at first: most scans in tests are short.
+const BLOCK_ROWS_MAX: usize = 256;
+
+/// Cursor of the memory engine.
+#[derive(Debug)]
+pub struct MemoryCursor {
+    rows: Arc<RwLock<Rows>>,
+    /// What is left to fetch.
+    scan: Scan,
+    block: VecDeque<(Bytes, Bytes)>,
+    /// The block's front row is the one being lent.
+    on_row: bool,
+    ended: bool,
+}
+
+impl MemoryCursor {
+    pub(super) fn new(rows: Arc<RwLock<Rows>>, scan: Scan) -> Self {
+        Self { rows, scan, block: VecDeque::new(), on_row: false, ended: false }
+    }
+
+    fn fetch_block(&mut self) {
+        let rows = read(&self.rows);
+        let range = &self.scan.range;
+        if range.is_empty() {
+            self.ended = true;
+            return;
+        }
+        let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
+        let found = rows.range::<[u8], _>((Bound::Included(range.start()), end));
+        let shared = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
+        match self.scan.direction {
+            Direction::Forward => self.block.extend(found.map(shared).take(BLOCK_ROWS_MAX)),
+            Direction::Reverse => self.block.extend(found.rev().map(shared).take(BLOCK_ROWS_MAX)),
+        }
+        self.ended = self.block.len() < BLOCK_ROWS_MAX;
+        if let Some((last, _)) = self.block.back() {
+            self.scan.range = range.after_position(last, self.scan.direction);
+        }
+    }
+
+    fn row(&self) -> &(Bytes, Bytes) {
+        assert!(self.on_row, "invariant 3: the cursor stands on no row");
+        &self.block[0]
+    }
+}
+
+impl EngineCursor for MemoryCursor {
+    fn advance(&mut self) -> Result<bool> {
+        if self.on_row {
+            self.block.pop_front();
+        }
+        if self.block.is_empty() && !self.ended {
+            self.fetch_block();
+        }
+        self.on_row = !self.block.is_empty();
+        Ok(self.on_row)
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.row().0
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.row().1
+    }
+}

@@ -1,0 +1,158 @@
+//! Snapshots for engines that have none.
+//!
+//! While a snapshot is open, a commit first keeps the values that it is about to replace, each under
+//! (keyspace, key, sequence of the commit), and only then changes the engine (invariant 2). A reader of
+//! the snapshot looks into the engine *first* and into what was kept *second*:
+//!
+//! * If it finds a kept value that was replaced after the snapshot was taken, that is the snapshot's value,
+//!   whatever the engine said.
+//! * If it finds none, no commit since the snapshot has touched the key before the engine was read, so
+//!   what the engine said is the snapshot's value.
+//!
+//! The order matters: looking at what was kept first would miss a commit that comes in between. For the same
+//! reason an engine's cursor may be stale by a few rows; it is never older than the snapshot.
+//!
+//! The cost: nothing while no snapshot is open but one uncontended lock for each commit; while one is, a
+//! read of the old value for the first write to each key since the newest snapshot. What is kept is bounded in
+//! bytes: beyond the bound the oldest snapshots expire and answer
+//! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), and writers go on.
+
+mod cursor;
+mod overlay;
+
+use crate::Result;
+use crate::capabilities::EngineInfo;
+use crate::durability::Durability;
+use crate::engine::{Engine, EngineBatch, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
+use crate::keyspace::KeyspaceHints;
+use crate::options::UNDO_BYTES_MAX_DEFAULT;
+use crate::range::Scan;
+use crate::stats::Stats;
+use bytes::Bytes;
+use cursor::UndoCursor;
+use overlay::{KeyspaceUndo, Overlay, Ticket};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Makes an [`Engine`] with snapshots out of a [`LiveEngine`] without.
+#[derive(Debug)]
+pub struct Undo<L> {
+    live: Arc<L>,
+    overlay: Arc<Overlay>,
+}
+
+/// A keyspace of the live engine and what is kept of it.
+#[derive(Debug)]
+pub struct UndoKeyspace<K> {
+    handle: K,
+    kept: Arc<KeyspaceUndo>,
+}
+
+impl<K: Clone> Clone for UndoKeyspace<K> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), kept: Arc::clone(&self.kept) }
+    }
+}
+
+/// A snapshot of a live engine.
+#[derive(Debug)]
+pub struct UndoSnapshot<L> {
+    live: Arc<L>,
+    ticket: Arc<Ticket>,
+}
+
+impl<L: LiveEngine> Undo<L> {
+    /// Over an engine that is open already, keeping at most `bytes_max` for snapshots.
+    pub fn over(live: L, bytes_max: u64) -> Self {
+        Self { live: Arc::new(live), overlay: Arc::new(Overlay::new(bytes_max)) }
+    }
+}
+
+impl<L: LiveEngine> Engine for Undo<L> {
+    const INFO: EngineInfo = L::INFO;
+    type Options = L::Options;
+    type Keyspace = UndoKeyspace<L::Keyspace>;
+    type Snapshot = UndoSnapshot<L>;
+
+    fn open(context: OpenContext<'_, L::Options>) -> Result<Self> {
+        let bytes_max = context.options.common().undo_bytes_max.unwrap_or(UNDO_BYTES_MAX_DEFAULT);
+        Ok(Self::over(L::open(context)?, bytes_max))
+    }
+
+    fn exists(directory: &Path) -> bool {
+        L::exists(directory)
+    }
+
+    fn keyspace_names(&self) -> Result<Vec<String>> {
+        self.live.keyspace_names()
+    }
+
+    fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace> {
+        let handle = self.live.open_keyspace(name, hints)?;
+        Ok(UndoKeyspace { handle, kept: Arc::default() })
+    }
+
+    fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()> {
+        // The other keyspaces of open snapshots stay readable; the dropped one answers NotFound above us.
+        self.live.drop_keyspace(name, &keyspace.handle)
+    }
+
+    fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        self.live.get(&keyspace.handle, key)
+    }
+
+    fn snapshot(&self) -> Result<Self::Snapshot> {
+        Ok(UndoSnapshot { live: Arc::clone(&self.live), ticket: Overlay::open_snapshot(&self.overlay) })
+    }
+
+    fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>, durability: Durability) -> Result<()> {
+        let handles: Vec<_> = batch.keyspaces().iter().map(|ks| ks.handle.clone()).collect();
+        {
+            let change = self.overlay.begin_change();
+            if change.is_watched() {
+                for (slot, op) in batch.ops() {
+                    let read_old = || self.live.get(&handles[slot], op.key());
+                    change.keep(&batch.keyspaces()[slot].kept, op.key(), read_old)?;
+                }
+            }
+            self.live.apply(&batch.with_keyspaces(&handles))?;
+            change.done();
+        }
+        match durability {
+            Durability::Buffered => Ok(()),
+            Durability::PowerSafe => self.live.flush(),
+        }
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.live.flush()
+    }
+
+    fn stats(&self, stats: &mut Stats) -> Result<()> {
+        stats.undo_bytes = self.overlay.kept_bytes();
+        self.live.stats(stats)
+    }
+
+    fn power_safe(&self) -> bool {
+        self.live.power_safe()
+    }
+}
+
+impl<L: LiveEngine> EngineSnapshot for UndoSnapshot<L> {
+    type Keyspace = UndoKeyspace<L::Keyspace>;
+    type Cursor = UndoCursor<L::Cursor>;
+
+    fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        // The engine first, what was kept second: see the module's documentation.
+        let newest = self.live.get(&keyspace.handle, key)?;
+        let kept = keyspace.kept.value_at(key, self.ticket.sequence());
+        self.ticket.check()?;
+        Ok(kept.unwrap_or(newest))
+    }
+
+    fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor> {
+        let live = self.live.cursor(&keyspace.handle, scan)?;
+        let kept = Arc::clone(&keyspace.kept);
+        Ok(UndoCursor::new(live, kept, Arc::clone(&self.ticket), scan.clone()))
+    }
+}

@@ -1,0 +1,1 @@
+//! The store of Strongroom: one commit pipeline, checksums and keyspaces over any backend.

@@ -1,0 +1,1 @@
+//! Conformance suite, model, mirror and fault backends for any Strongroom backend.
