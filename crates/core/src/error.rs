@@ -197,7 +197,12 @@ impl Error {
 
     /// The whole story on one line: place, message, causes, way out.
     pub fn one_line(&self) -> String {
-        let mut line = self.place_and_message();
+        format!("{}{}; {}", self.place(), self.story(), self.way_out())
+    }
+
+    /// Message and causes on one line, without place and way out.
+    pub fn story(&self) -> String {
+        let mut line = self.message().to_owned();
         let mut cause = self.source();
         while let Some(error) = cause {
             let text = match error.downcast_ref::<Error>() {
@@ -211,24 +216,18 @@ impl Error {
             }
             cause = error.source();
         }
-        let line = line.replace(['\n', '\r'], " ");
-        format!("{line}; {}", self.way_out())
+        line.replace(['\n', '\r'], " ")
     }
 
-    fn place_and_message(&self) -> String {
-        let mut line = String::new();
-        for part in [self.inner.engine, self.inner.operation].into_iter().flatten() {
-            line.push_str(part);
-            line.push_str(": ");
-        }
-        line.push_str(&self.inner.message);
-        line
+    fn place(&self) -> String {
+        let parts = [self.inner.engine, self.inner.operation].into_iter().flatten();
+        parts.flat_map(|part| [part, ": "]).collect()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.place_and_message(), self.way_out())
+        write!(f, "{}{}; {}", self.place(), self.message(), self.way_out())
     }
 }
 

@@ -1,1 +1,32 @@
-//! The store of Strongroom: one commit pipeline, checksums and keyspaces over any backend.
+//! The store of Strongroom: what applications use, built once over any backend.
+//!
+//! A [`Store`] consumes a [`StorageBackend`](strongroom_core::StorageBackend) and gives, on every engine:
+//! keyspaces, batches with conditions, snapshots, scans both ways, a checksum over keyspace, key and value
+//! that is verified on every read, versions, commits that share a sync, and one digest that is the same on
+//! every engine. A store on disk is a marked and locked directory.
+//!
+//! It is not a query engine, and one process at a time opens a store.
+
+#[cfg(feature = "async")]
+mod async_store;
+mod batch;
+mod digest;
+mod directory;
+mod envelope;
+mod keyspace;
+mod options;
+mod pipeline;
+mod rows;
+mod snapshot;
+mod store;
+
+#[cfg(feature = "async")]
+pub use async_store::AsyncStore;
+pub use batch::Batch;
+pub use digest::Digest;
+pub use directory::StoreId;
+pub use keyspace::Keyspace;
+pub use options::StoreOptions;
+pub use rows::Rows;
+pub use snapshot::Snapshot;
+pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store, StoreStats};

@@ -1,0 +1,68 @@
+//! The file `LOCK` in a store's directory: one process writes, and the file says which.
+//!
+//! The lock is the operating system's (`flock` and its like), held while the file is open. A process that
+//! dies lets go of it, so a stale file locks nobody out; what it says is for people.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use strongroom_core::{Error, ErrorKind, Result};
+
+pub(crate) const LOCK_FILE: &str = "LOCK";
+
+/// Holds a store's directory until it is dropped.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    pub(crate) fn take(directory: &Path) -> Result<Self> {
+        let path = directory.join(LOCK_FILE);
+        let shown = path.display();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| Error::from_io(format!("cannot open {shown}"), error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(directory, &mut file)),
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::from_io(format!("cannot lock {shown}"), error));
+            }
+        }
+        // Only words for people: the lock holds without them, so a full disk is no reason to fail.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+fn locked(directory: &Path, file: &mut File) -> Error {
+    let mut holder = String::new();
+    let read = file.rewind().and_then(|()| file.take(64).read_to_string(&mut holder));
+    let holder = match (read, holder.trim()) {
+        (Ok(_), holder) if !holder.is_empty() => holder.to_owned(),
+        _ => "another process".to_owned(),
+    };
+    Error::new(ErrorKind::Locked, format!("{holder} has the store in {} open", directory.display()))
+        .hint("stop it or wait until it is done; one process at a time opens a store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = DirectoryLock::take(directory.path()).unwrap();
+        let error = DirectoryLock::take(directory.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
+        drop(held);
+        DirectoryLock::take(directory.path()).unwrap();
+    }
+}

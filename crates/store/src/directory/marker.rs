@@ -1,0 +1,231 @@
+//! The file `STRONGROOM` in a store's directory: what the store is, in plain text.
+//!
+//! ```text
+//! Strongroom store
+//! format: 1
+//! engine: redb
+//! store: 0f8b3c...
+//! envelope: 1
+//! state: ready
+//! checksum: 5d2c...
+//! ```
+//!
+//! It is written before the engine's files, as `creating`, and again when they are complete, as `ready`. So
+//! a process that dies in between leaves something that can be told from a store that lost its files.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{ErrorKind as IoKind, Write as _};
+use std::path::Path;
+use strongroom_core::{Error, ErrorKind, MARKER_FILE, Result};
+use xxhash_rust::xxh3::xxh3_64;
+
+const TITLE: &str = "Strongroom store";
+const FORMAT: u32 = 1;
+const ENVELOPE: u32 = 1;
+/// A marker is some 150 bytes; anything much larger is something else.
+const BYTES_MAX: u64 = 4_096;
+
+/// Identity of a store: random, made at its creation, kept by its copies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StoreId(pub [u8; 16]);
+
+impl StoreId {
+    pub(crate) fn random() -> Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}"))
+        })?;
+        Ok(Self(bytes))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreId({self})")
+    }
+}
+
+/// Whether a store's files are complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The engine's files are being made; nothing was ever acknowledged.
+    Creating,
+    /// The store has been opened.
+    Ready,
+}
+
+/// The content of a marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) engine: String,
+    pub(crate) store: StoreId,
+    pub(crate) state: State,
+}
+
+impl Marker {
+    /// Reads the marker in `directory`; none if there is no such file.
+    pub(crate) fn read(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(MARKER_FILE);
+        let shown = path.display();
+        let looked = fs::metadata(&path);
+        let bytes = match looked.as_ref().map(fs::Metadata::len) {
+            Ok(len) if len <= BYTES_MAX => fs::read(&path),
+            Ok(_) => return Err(damaged(&path, "is too large")),
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
+            Err(_) => {
+                return Err(looked.err().map_or_else(
+                    || damaged(&path, "cannot be read"),
+                    |error| Error::from_io(format!("cannot look at {shown}"), error),
+                ));
+            }
+        };
+        let bytes = bytes.map_err(|error| Error::from_io(format!("cannot read {shown}"), error))?;
+        Self::parse(&bytes, &path).map(Some)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged(path, "is not text"))?;
+        if !text.starts_with(TITLE) {
+            return Err(damaged(path, "is no marker of a store"));
+        }
+        let field = |name: &str| {
+            let prefix = format!("{name}: ");
+            let mut found = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+            found.next().ok_or_else(|| damaged(path, &format!("lacks the line \"{name}\"")))
+        };
+        // Before the checksum, whose place and kind a later format may change.
+        let format: u32 = field("format")?.parse().map_err(|_| damaged(path, "has no readable format"))?;
+        if format != FORMAT {
+            return Err(newer(path, &format!("format {format}")));
+        }
+        let checked = text.find("checksum: ").map_or(text, |start| &text[..start]);
+        let expected = format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()));
+        if text != expected {
+            return Err(damaged(path, "does not fit its checksum: it was edited or cut short"));
+        }
+        let envelope: u32 =
+            field("envelope")?.parse().map_err(|_| damaged(path, "has no readable envelope"))?;
+        if envelope != ENVELOPE {
+            return Err(newer(path, &format!("envelope {envelope}")));
+        }
+        let state = match field("state")? {
+            "creating" => State::Creating,
+            "ready" => State::Ready,
+            _ => return Err(damaged(path, "has no readable state")),
+        };
+        let store =
+            StoreId::parse(field("store")?).ok_or_else(|| damaged(path, "has no readable store id"))?;
+        Ok(Self { engine: field("engine")?.to_owned(), store, state })
+    }
+
+    fn to_text(&self) -> String {
+        let state = match self.state {
+            State::Creating => "creating",
+            State::Ready => "ready",
+        };
+        let checked = format!(
+            "{TITLE}\nformat: {FORMAT}\nengine: {}\nstore: {}\nenvelope: {ENVELOPE}\nstate: {state}\n",
+            self.engine, self.store
+        );
+        format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()))
+    }
+
+    /// Writes the marker so that a crash leaves the old one or the new one, whole.
+    pub(crate) fn write(&self, directory: &Path) -> Result<()> {
+        let path = directory.join(MARKER_FILE);
+        let scratch = directory.join(format!("{MARKER_FILE}.new"));
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&scratch)?;
+            file.write_all(self.to_text().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&scratch, &path)?;
+            sync_directory(directory)
+        };
+        write().map_err(|error| Error::from_io(format!("cannot write {}", path.display()), error))
+    }
+}
+
+/// Makes the names in a directory durable. Only Unix lets a directory be opened for that.
+pub(crate) fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+fn damaged(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Corruption, format!("{} {what}", path.display()))
+        .hint("restore the file from a backup of the store; the engine's files were not touched")
+}
+
+fn newer(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{} was written by a later version ({what})", path.display()))
+        .hint("open the store with the version of Strongroom that wrote it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker() -> Marker {
+        Marker { engine: "redb".into(), store: StoreId([0x5a; 16]), state: State::Ready }
+    }
+
+    fn parse(text: &str) -> Result<Marker> {
+        Marker::parse(text.as_bytes(), Path::new("STRONGROOM"))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Marker::read(directory.path()).unwrap(), None);
+        for state in [State::Creating, State::Ready] {
+            let marker = Marker { state, ..marker() };
+            marker.write(directory.path()).unwrap();
+            assert_eq!(Marker::read(directory.path()).unwrap(), Some(marker));
+        }
+    }
+
+    /// Frozen: stores that exist hold this text.
+    #[test]
+    fn format_1_is_frozen() {
+        assert_eq!(marker().to_text(), include_str!("../../fixtures/marker-v1.txt"));
+    }
+
+    #[test]
+    fn every_cut_and_every_changed_byte_is_seen() {
+        let text = marker().to_text();
+        for len in 0..text.len() {
+            assert!(parse(&text[..len]).is_err(), "cut at {len}");
+        }
+        for place in 0..text.len() {
+            let mut edited = text.clone().into_bytes();
+            edited[place] ^= 1;
+            assert!(Marker::parse(&edited, Path::new("STRONGROOM")).is_err(), "changed at {place}");
+        }
+        assert!(parse(&format!("{text}more\n")).is_err());
+    }
+
+    #[test]
+    fn a_later_format_is_told_from_damage() {
+        let later = marker().to_text().replace("format: 1", "format: 2");
+        assert_eq!(parse(&later).unwrap_err().kind(), ErrorKind::Unsupported);
+        let edited = marker().to_text().replace("redb", "sled");
+        assert_eq!(parse(&edited).unwrap_err().kind(), ErrorKind::Corruption);
+    }
+}

@@ -1,0 +1,254 @@
+//! A store's directory: marked, locked, and never mistaken for another.
+//!
+//! Everything is looked at before anything is touched. A directory without a marker is refused unless it is
+//! empty; one with a marker is opened with the engine that it names, or not at all.
+
+mod lock;
+mod marker;
+
+use lock::{DirectoryLock, LOCK_FILE};
+pub use marker::StoreId;
+use marker::{Marker, State, sync_directory};
+use std::fs;
+use std::path::{Path, PathBuf};
+use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
+
+/// A directory that is ours: locked, marked, and ready for its engine.
+#[derive(Debug)]
+pub(crate) struct StoreDirectory {
+    path: PathBuf,
+    marker: Marker,
+    /// The directory itself was made by us, so a failed creation takes it away again.
+    made_directory: bool,
+    // Last, so that it is let go of when all else is closed.
+    _lock: DirectoryLock,
+}
+
+impl StoreDirectory {
+    /// Finds or begins the store of `engine` in `path`.
+    pub(crate) fn prepare(path: &Path, engine: &str, create: Create) -> Result<Self> {
+        let found = look(path, engine)?;
+        if create == Create::Never && !matches!(found, Found::Store(_)) {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no store in {}", path.display()))
+                .hint("check the path; writing to it would create a store"));
+        }
+        let made_directory = matches!(found, Found::Nothing);
+        if made_directory {
+            fs::create_dir_all(path)
+                .map_err(|error| Error::from_io(format!("cannot create {}", path.display()), error))?;
+        }
+        let lock = DirectoryLock::take(path)?;
+        // Again, now that nobody else can change it.
+        let marker = match look(path, engine)? {
+            Found::Store(marker) if marker.state == State::Ready => marker,
+            Found::Store(unfinished) => {
+                clear_unfinished(path)?;
+                unfinished
+            }
+            Found::Nothing | Found::Empty => {
+                let marker =
+                    Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating };
+                marker.write(path)?;
+                marker
+            }
+        };
+        Ok(Self { path: path.to_owned(), marker, made_directory, _lock: lock })
+    }
+
+    /// Takes over the directory of a backend that is open already: one that is marked for its engine, or
+    /// one that holds nothing but the engine's empty files.
+    pub(crate) fn adopt(path: &Path, engine: &str, backend_is_empty: bool) -> Result<Self> {
+        let marker = match Marker::read(path)? {
+            Some(marker) => {
+                check_engine(&marker, path, engine)?;
+                marker
+            }
+            None if backend_is_empty => {
+                Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating }
+            }
+            None => return Err(unmarked(path)),
+        };
+        let lock = DirectoryLock::take(path)?;
+        Ok(Self { path: path.to_owned(), marker, made_directory: false, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn store_id(&self) -> StoreId {
+        self.marker.store
+    }
+
+    /// Whether the engine may create its files: never where they should be there already.
+    pub(crate) fn engine_create(&self) -> Create {
+        match self.marker.state {
+            State::Creating => Create::IfMissing,
+            State::Ready => Create::Never,
+        }
+    }
+
+    /// The engine's files are complete and durable.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        if self.marker.state == State::Ready {
+            return Ok(());
+        }
+        self.marker.state = State::Ready;
+        self.marker.write(&self.path)?;
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        // The store's own name has to survive too.
+        sync_directory(parent)
+            .map_err(|error| Error::from_io(format!("cannot sync {}", parent.display()), error))
+    }
+
+    /// Takes back a creation that failed; what was there before stays.
+    pub(crate) fn abandon(self) {
+        if self.marker.state != State::Creating {
+            return;
+        }
+        // Best effort: what is left is marked as unfinished and cleared by the next opening.
+        let _ = clear_unfinished(&self.path)
+            .and_then(|()| fs::remove_file(self.path.join(MARKER_FILE)).map_err(Error::from))
+            .and_then(|()| fs::remove_file(self.path.join(LOCK_FILE)).map_err(Error::from));
+        if self.made_directory {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+
+    /// Marks a finished copy of this store in `directory`.
+    pub(crate) fn mark_copy(&self, directory: &Path) -> Result<()> {
+        Marker { state: State::Ready, ..self.marker.clone() }.write(directory)
+    }
+}
+
+enum Found {
+    /// No such path.
+    Nothing,
+    /// An empty directory, or what a creation left that died before its first marker.
+    Empty,
+    /// A marked directory.
+    Store(Marker),
+}
+
+fn look(path: &Path, engine: &str) -> Result<Found> {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{shown} is a file, not a store's directory"),
+            )
+            .hint("give the path of a directory"));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(Error::from_io(format!("cannot look at {shown}"), error)),
+    }
+    if let Some(marker) = Marker::read(path)? {
+        check_engine(&marker, path, engine)?;
+        return Ok(Found::Store(marker));
+    }
+    match entries(path)?.iter().find(|name| !is_ours(name)) {
+        None => Ok(Found::Empty),
+        Some(_) => Err(unmarked(path)),
+    }
+}
+
+fn check_engine(marker: &Marker, path: &Path, engine: &str) -> Result<()> {
+    if marker.engine == engine {
+        return Ok(());
+    }
+    let shown = path.display();
+    let theirs = &marker.engine;
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!("the store in {shown} was made with {theirs}, not {engine}"),
+    )
+    .hint(format!("open it as {theirs}:{shown}")))
+}
+
+fn unmarked(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("{} is not empty and is no Strongroom store (it has no file {MARKER_FILE})", path.display()),
+    )
+    .hint("choose an empty or new directory")
+}
+
+fn entries(path: &Path) -> Result<Vec<String>> {
+    let failed = |error| Error::from_io(format!("cannot look into {}", path.display()), error);
+    fs::read_dir(path)
+        .map_err(failed)?
+        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    name == LOCK_FILE || name.starts_with(MARKER_FILE) || name == "lost+found"
+}
+
+/// Removes the files of an engine whose creation was never finished: nothing in them was acknowledged.
+fn clear_unfinished(path: &Path) -> Result<()> {
+    for name in entries(path)?.iter().filter(|name| !is_ours(name)) {
+        let entry = path.join(name);
+        let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+        removed.map_err(|error| Error::from_io(format!("cannot remove {}", entry.display()), error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_creation_that_was_cut_short_starts_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let unfinished = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
+        fs::write(directory.path().join("data.redb"), "half a file").unwrap();
+        drop(unfinished);
+        let again = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
+        assert_eq!(again.engine_create(), Create::IfMissing);
+        assert!(!directory.path().join("data.redb").exists());
+    }
+
+    #[test]
+    fn a_failed_creation_leaves_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a");
+        let directory = StoreDirectory::prepare(&path, "redb", Create::IfMissing).unwrap();
+        fs::create_dir(path.join("blobs")).unwrap();
+        directory.abandon();
+        assert!(!path.exists());
+
+        let existing = tempfile::tempdir().unwrap();
+        StoreDirectory::prepare(existing.path(), "redb", Create::IfMissing).unwrap().abandon();
+        assert!(existing.path().exists() && entries(existing.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_finished_store_is_never_abandoned() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
+        fs::write(directory.path().join("data.redb"), "rows").unwrap();
+        store.finish().unwrap();
+        store.abandon();
+        assert!(directory.path().join("data.redb").exists());
+        let again = StoreDirectory::prepare(directory.path(), "redb", Create::Never).unwrap();
+        assert_eq!(again.engine_create(), Create::Never);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_untouched() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("thesis.txt"), "x").unwrap();
+        let refused = |create| StoreDirectory::prepare(directory.path(), "redb", create).unwrap_err().kind();
+        assert_eq!(refused(Create::IfMissing), ErrorKind::InvalidInput);
+        assert_eq!(entries(directory.path()).unwrap(), ["thesis.txt"]);
+        let missing = directory.path().join("missing");
+        let error = StoreDirectory::prepare(&missing, "redb", Create::Never).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(!missing.exists());
+    }
+}

@@ -1,0 +1,76 @@
+//! How a store behaves, whatever its engine.
+
+use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use strongroom_core::{Durability, Error, ErrorKind, Result};
+
+/// Options of a store. They may differ from one opening to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// Durability of a commit that does not say its own. Power-safe unless less is asked for by name.
+    pub durability: Durability,
+    /// Longest key accepted, in bytes: at most [`KEY_BYTES_MAX`]. Lower it to the limit of an engine that
+    /// you may move to.
+    pub key_bytes_max: usize,
+    /// Largest value accepted, in bytes: at most [`VALUE_BYTES_MAX`].
+    pub value_bytes_max: usize,
+    /// Commits that may wait behind the one that is being written, in bytes of their keys and values.
+    /// Beyond it, committing blocks.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::PowerSafe,
+            key_bytes_max: KEY_BYTES_MAX,
+            value_bytes_max: VALUE_BYTES_MAX,
+            queue_bytes_max: 64 * 1_024 * 1_024,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the durability of commits that do not say their own.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets the longest key accepted.
+    #[must_use]
+    pub fn key_bytes_max(mut self, bytes: usize) -> Self {
+        self.key_bytes_max = bytes;
+        self
+    }
+
+    /// Sets the largest value accepted.
+    #[must_use]
+    pub fn value_bytes_max(mut self, bytes: usize) -> Self {
+        self.value_bytes_max = bytes;
+        self
+    }
+
+    /// Sets how much may wait in the queue.
+    #[must_use]
+    pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
+        self.queue_bytes_max = bytes;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let within = |name, given, bytes_max| match given {
+            given if (1..=bytes_max).contains(&given) => Ok(()),
+            _ => Err(Error::new(ErrorKind::InvalidInput, format!("{name} is {given}"))
+                .hint(format!("choose 1 to {bytes_max} bytes"))),
+        };
+        within("key_bytes_max", self.key_bytes_max, KEY_BYTES_MAX)?;
+        within("value_bytes_max", self.value_bytes_max, VALUE_BYTES_MAX)
+    }
+}

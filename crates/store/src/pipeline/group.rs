@@ -1,0 +1,161 @@
+//! One group: conditions judged in order, envelopes sealed, one batch for the engine.
+
+use super::sequence::Sequences;
+use crate::batch::{Batch, Condition};
+use crate::envelope::{Header, Meta};
+use crate::keyspace::KeyspaceInfo;
+use crate::store::{Commit, Inner};
+use std::collections::HashMap;
+use std::sync::Arc;
+use strongroom_core::limits::{check_key_against, check_value_against};
+use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Op, Result, StorageBackend, WriteBatch};
+
+/// What earlier members of the group do to keys that later ones have conditions on.
+type Pending = HashMap<(KeyspaceId, Vec<u8>), Option<(Meta, Vec<u8>)>>;
+
+/// Limits and keyspaces of one batch: what makes it fail whatever its company.
+pub(super) fn check(batch: &Batch, store: &Inner) -> Result<()> {
+    for (_, op) in batch.ops.ops() {
+        check_key_against(op.key(), store.options.key_bytes_max)?;
+        if let Op::Put { value, .. } = op {
+            check_value_against(value, store.options.value_bytes_max)?;
+        }
+    }
+    for condition in &batch.conditions {
+        check_key_against(&condition.key, store.options.key_bytes_max)?;
+    }
+    batch.ops.keyspaces().iter().try_for_each(|id| store.keyspace_info(*id).map(drop))
+}
+
+/// Commits the batches in order and gives each its result.
+pub(super) fn commit(
+    backend: &dyn StorageBackend,
+    batches: &[&Batch],
+    sequences: &mut Sequences,
+    store: &Inner,
+) -> Vec<Result<Commit>> {
+    let reserved_before = sequences.reserved_until();
+    let mut merged = merged_with_room(batches);
+    let mut pending = Pending::new();
+    let mut durability = Durability::Buffered;
+    let mut results = Vec::with_capacity(batches.len());
+    for (place, batch) in batches.iter().enumerate() {
+        let result = judge(backend, &batch.conditions, &pending, store)
+            .and_then(|()| seal(batch, &mut merged, sequences, store));
+        if let Ok(commit) = &result {
+            durability = durability.max(batch.durability);
+            if batches[place + 1..].iter().any(|later| !later.conditions.is_empty()) {
+                remember(batch, commit.sequence, &mut pending);
+            }
+        }
+        results.push(result);
+    }
+    let anything = results.iter().any(Result::is_ok);
+    let written = if anything { backend.commit(&merged, durability) } else { Ok(()) };
+    if let Err(error) = written {
+        sequences.rewind_reservation(reserved_before);
+        fail_all(&mut results, &error);
+    }
+    results
+}
+
+fn merged_with_room(batches: &[&Batch]) -> WriteBatch {
+    let ops: usize = batches.iter().map(|batch| batch.len()).sum();
+    let bytes: usize = batches.iter().map(|batch| batch.bytes()).sum();
+    WriteBatch::with_capacity(ops, bytes + ops * crate::envelope::ENVELOPE_BYTES_MAX)
+}
+
+fn judge(
+    backend: &dyn StorageBackend,
+    conditions: &[Condition],
+    pending: &Pending,
+    store: &Inner,
+) -> Result<()> {
+    for (place, condition) in conditions.iter().enumerate() {
+        let info = store.keyspace_info(condition.keyspace)?;
+        let holds = match pending_value(pending, condition) {
+            Some(found) => condition.expect.holds(found.as_ref().map(|(meta, value)| (*meta, &value[..]))),
+            None => holds_in_engine(backend, condition, &info, store)?,
+        };
+        if !holds {
+            let all = conditions.len();
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("condition {} of {all} does not hold", place + 1),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What an earlier member of the group does to the condition's key, if anything.
+fn pending_value<'p>(pending: &'p Pending, condition: &Condition) -> Option<&'p Option<(Meta, Vec<u8>)>> {
+    // Looking costs a copy of the key, and most groups have nothing to look at.
+    if pending.is_empty() {
+        return None;
+    }
+    pending.get(&(condition.keyspace, condition.key.clone()))
+}
+
+fn holds_in_engine(
+    backend: &dyn StorageBackend,
+    condition: &Condition,
+    info: &Arc<KeyspaceInfo>,
+    store: &Inner,
+) -> Result<bool> {
+    let Some(stored) = backend.get(condition.keyspace, &condition.key)? else {
+        return Ok(condition.expect.holds(None));
+    };
+    let row = store.count_damage(info.open(&condition.key, stored))?;
+    let meta = Meta { version: row.version, expires_at_ms: row.expires_at_ms };
+    Ok(condition.expect.holds(Some((meta, &row.value))))
+}
+
+/// Puts the batch's operations, in their envelopes, at the end of `merged`.
+fn seal(batch: &Batch, merged: &mut WriteBatch, sequences: &mut Sequences, store: &Inner) -> Result<Commit> {
+    let infos =
+        batch.ops.keyspaces().iter().map(|id| store.keyspace_info(*id)).collect::<Result<Vec<_>>>()?;
+    let sequence = sequences.next(merged)?;
+    let meta = Meta { version: sequence, expires_at_ms: None };
+    for (slot, op) in batch.ops.ops() {
+        let info = &infos[slot];
+        match op {
+            Op::Put { key, value } => {
+                let header = Header::seal(info.seed, key, meta, value);
+                merged.put_parts(info.id, key, &[header.as_bytes(), value]);
+            }
+            Op::Delete { key } => {
+                merged.delete(info.id, key);
+            }
+        }
+    }
+    Ok(Commit { sequence })
+}
+
+fn remember(batch: &Batch, version: u64, pending: &mut Pending) {
+    let keyspaces = batch.ops.keyspaces();
+    let meta = Meta { version, expires_at_ms: None };
+    for (slot, op) in batch.ops.ops() {
+        let value = match op {
+            Op::Put { value, .. } => Some((meta, value.to_vec())),
+            Op::Delete { .. } => None,
+        };
+        pending.insert((keyspaces[slot], op.key().to_vec()), value);
+    }
+}
+
+/// Whoever was going to be committed failed with the group; who failed a condition keeps that answer.
+fn fail_all(results: &mut [Result<Commit>], error: &Error) {
+    for result in results.iter_mut().filter(|result| result.is_ok()) {
+        *result = Err(copy(error));
+    }
+}
+
+/// The same error for another member of the group. Causes cannot be shared, so they become text.
+fn copy(error: &Error) -> Error {
+    let copied = Error::new(error.kind(), error.story()).hint(error.way_out());
+    match (error.engine(), error.operation()) {
+        (Some(engine), Some(operation)) => copied.at(engine, operation),
+        _ => copied,
+    }
+}

@@ -1,0 +1,92 @@
+//! The commit pipeline: every commit of a store goes through here, one group at a time.
+//!
+//! A caller who finds nobody committing leads: it commits its own batch on its own thread, with no hop and
+//! no wait. Callers who come meanwhile queue up. When the leader is done, the first in the queue leads the
+//! next group: all that are waiting, up to a bound, become one batch of the engine with one sync, and each
+//! learns its own result. So a sync is shared by as many as came while the last one ran, and nobody ever
+//! waits for company.
+//!
+//! The queue is bounded in bytes; beyond the bound committing blocks, which is the only push-back a
+//! synchronous caller needs.
+
+mod group;
+mod queue;
+mod sequence;
+
+use crate::batch::Batch;
+use crate::store::{Commit, Inner};
+use queue::{Queue, Turn};
+use sequence::Sequences;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use strongroom_core::{Error, ErrorKind, Result, StorageBackend};
+
+pub(crate) struct Pipeline {
+    backend: Box<dyn StorageBackend>,
+    queue: Queue,
+    /// Only the leader takes it; there is one leader (invariant 7).
+    sequences: Mutex<Sequences>,
+    groups: AtomicU64,
+    group_commits: AtomicU64,
+}
+
+impl Pipeline {
+    pub(crate) fn open(backend: Box<dyn StorageBackend>, queue_bytes_max: usize) -> Result<Self> {
+        let sequences = Mutex::new(Sequences::open(&*backend)?);
+        let queue = Queue::new(queue_bytes_max);
+        Ok(Self { backend, queue, sequences, groups: AtomicU64::new(0), group_commits: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn backend(&self) -> &dyn StorageBackend {
+        &*self.backend
+    }
+
+    /// Groups committed, and the commits in them.
+    pub(crate) fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn group_commits(&self) -> u64 {
+        self.group_commits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn commit(&self, batch: &Batch, store: &Inner) -> Result<Commit> {
+        // What fails alone fails before it waits for anybody.
+        group::check(batch, store)?;
+        match self.queue.enter(batch) {
+            Turn::Alone(lead) => {
+                let result = self.commit_group(&[batch], store).pop();
+                lead.hand_over();
+                result.unwrap_or_else(|| Err(no_result()))
+            }
+            Turn::Led(result) => result,
+            Turn::Lead(lead, members) => {
+                let batches: Vec<&Batch> = members.iter().map(|member| member.batch()).collect();
+                let mut results = self.commit_group(&batches, store).into_iter();
+                // The first member is ourselves.
+                let own = results.next().unwrap_or_else(|| Err(no_result()));
+                for (member, result) in members[1..].iter().zip(results) {
+                    member.finish(result);
+                }
+                lead.hand_over();
+                own
+            }
+        }
+    }
+
+    fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Commit>> {
+        let mut sequences = self.sequences.lock().unwrap_or_else(PoisonError::into_inner);
+        let results = group::commit(&*self.backend, batches, &mut sequences, store);
+        let committed = results.iter().filter(|result| result.is_ok()).count() as u64;
+        if committed > 0 {
+            self.groups.fetch_add(1, Ordering::Relaxed);
+            self.group_commits.fetch_add(committed, Ordering::Relaxed);
+        }
+        results
+    }
+}
+
+/// Invariant 8: a group has a result for each of its members.
+fn no_result() -> Error {
+    Error::new(ErrorKind::CommitUnknown, "invariant 8: the group ended without a result")
+}

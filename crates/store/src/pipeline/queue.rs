@@ -1,0 +1,181 @@
+//! Who leads, who waits.
+
+use crate::batch::Batch;
+use crate::store::Commit;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// Batches and bytes of one group at most: a group is one batch of the engine.
+const GROUP_BATCHES_MAX: usize = 1_024;
+const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Signalled when bytes leave the queue.
+    room: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Somebody leads. Set before the lead exists and cleared when it finds nobody waiting.
+    led: bool,
+    waiting: VecDeque<Arc<Member>>,
+    waiting_bytes: usize,
+}
+
+/// A caller in the queue.
+pub(super) struct Member {
+    batch: Batch,
+    place: Mutex<Place>,
+    changed: Condvar,
+}
+
+enum Place {
+    Waiting,
+    /// The lead was handed to this member.
+    Leads,
+    Done(Result<Commit>),
+}
+
+/// What a caller is to do.
+pub(super) enum Turn<'q> {
+    /// Commit its own batch: nobody else is there.
+    Alone(Lead<'q>),
+    /// Commit these batches, the first of which is its own.
+    Lead(Lead<'q>, Vec<Arc<Member>>),
+    /// Nothing: another has committed it.
+    Led(Result<Commit>),
+}
+
+/// The right to commit. Handed over when dropped, also by a panic: nobody waits for ever (invariant 7).
+pub(super) struct Lead<'q> {
+    queue: &'q Queue,
+    /// Told if the lead ends without their results.
+    members: Vec<Arc<Member>>,
+}
+
+impl Queue {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
+    }
+
+    pub(super) fn enter(&self, batch: &Batch) -> Turn<'_> {
+        let mut state = self.lock();
+        if !state.led {
+            state.led = true;
+            return Turn::Alone(Lead { queue: self, members: Vec::new() });
+        }
+        // One that is larger than the whole queue waits until it is alone in it.
+        while state.waiting_bytes > 0 && state.waiting_bytes + batch.bytes() > self.bytes_max {
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.led {
+            state.led = true;
+            return Turn::Alone(Lead { queue: self, members: Vec::new() });
+        }
+        let member = Arc::new(Member {
+            batch: batch.clone(),
+            place: Mutex::new(Place::Waiting),
+            changed: Condvar::new(),
+        });
+        state.waiting_bytes += member.weight();
+        state.waiting.push_back(Arc::clone(&member));
+        drop(state);
+        match member.wait() {
+            Some(result) => Turn::Led(result),
+            None => self.lead_from(member),
+        }
+    }
+
+    /// The lead came to `member`, which was taken out of the queue: it takes along who is waiting.
+    fn lead_from(&self, member: Arc<Member>) -> Turn<'_> {
+        let mut members = vec![member];
+        let mut bytes = members[0].batch.bytes();
+        let mut state = self.lock();
+        while let Some(next) = state.waiting.front() {
+            bytes += next.batch.bytes();
+            if members.len() >= GROUP_BATCHES_MAX || bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            let Some(next) = state.take_first() else { break };
+            members.push(next);
+        }
+        drop(state);
+        self.room.notify_all();
+        let lead = Lead { queue: self, members: members[1..].to_vec() };
+        Turn::Lead(lead, members)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_first(&mut self) -> Option<Arc<Member>> {
+        let first = self.waiting.pop_front()?;
+        self.waiting_bytes -= first.weight();
+        Some(first)
+    }
+}
+
+impl Member {
+    pub(super) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    pub(super) fn finish(&self, result: Result<Commit>) {
+        self.set(Place::Done(result));
+    }
+
+    /// Its weight in the queue: never nothing, so that empty batches are bounded too.
+    fn weight(&self) -> usize {
+        self.batch.bytes().max(1)
+    }
+
+    /// Waits for a result; none if it is to lead.
+    fn wait(&self) -> Option<Result<Commit>> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match std::mem::replace(&mut *place, Place::Waiting) {
+                Place::Waiting => place = self.changed.wait(place).unwrap_or_else(PoisonError::into_inner),
+                Place::Leads => return None,
+                Place::Done(result) => return Some(result),
+            }
+        }
+    }
+
+    fn set(&self, to: Place) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = to;
+        self.changed.notify_one();
+    }
+}
+
+impl Lead<'_> {
+    /// Every member has its result: the next group may go.
+    pub(super) fn hand_over(mut self) {
+        self.members.clear();
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        for member in self.members.drain(..) {
+            member.finish(Err(Error::new(
+                ErrorKind::CommitUnknown,
+                "the thread that committed the group panicked",
+            )));
+        }
+        let mut state = self.queue.lock();
+        let next = state.take_first();
+        state.led = next.is_some();
+        drop(state);
+        self.queue.room.notify_all();
+        if let Some(next) = next {
+            next.set(Place::Leads);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Sequence numbers of commits, which are the versions of rows.
+//!
+//! They must never be used twice, and writing the last one with each commit would cost a row each time. So
+//! they are reserved in blocks: the end of the block is written along with the first commit that needs it,
+//! in the same atomic batch, and an opened store begins after the last block. That leaves gaps, which
+//! nobody minds.
+
+use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};
+
+/// The store's own keyspace.
+const META_KEYSPACE: &str = "_store";
+const RESERVED_KEY: &[u8] = b"sequences reserved until";
+const BLOCK: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Sequences {
+    /// None for a read-only backend without one: nothing will be written.
+    meta: Option<KeyspaceId>,
+    last: u64,
+    reserved_until: u64,
+}
+
+impl Sequences {
+    pub(super) fn open(backend: &dyn StorageBackend) -> Result<Self> {
+        let meta = if backend.is_read_only() {
+            backend.keyspace(META_KEYSPACE).ok()
+        } else {
+            Some(backend.create_keyspace(META_KEYSPACE, KeyspaceHints::default())?)
+        };
+        let stored = match meta {
+            Some(meta) => backend.get(meta, RESERVED_KEY)?,
+            None => None,
+        };
+        let reserved_until = match stored {
+            Some(bytes) => <[u8; 8]>::try_from(&bytes[..]).map(u64::from_be_bytes).map_err(|_| {
+                Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable")
+            })?,
+            None => 0,
+        };
+        Ok(Self { meta, last: reserved_until, reserved_until })
+    }
+
+    /// The next number; adds the reservation of a block to `batch` when one begins.
+    pub(super) fn next(&mut self, batch: &mut WriteBatch) -> Result<u64> {
+        let next = self
+            .last
+            .checked_add(1)
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, "sequence numbers ran out"))?;
+        if next > self.reserved_until {
+            self.reserved_until = self.last.saturating_add(BLOCK);
+            if let Some(meta) = self.meta {
+                batch.put(meta, RESERVED_KEY, &self.reserved_until.to_be_bytes());
+            }
+        }
+        self.last = next;
+        Ok(next)
+    }
+
+    /// Takes back the reservation of a commit that was not made.
+    pub(super) fn rewind_reservation(&mut self, reserved_before: u64) {
+        self.reserved_until = reserved_before;
+    }
+
+    pub(super) fn reserved_until(&self) -> u64 {
+        self.reserved_until
+    }
+}

@@ -1,0 +1,130 @@
+//! The rows of a scan.
+
+use crate::envelope::{self, Meta};
+use crate::keyspace::KeyspaceInfo;
+use crate::store::Inner;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+use strongroom_core::{Cursor, Result};
+
+/// Walks over the rows of a scan. There are two ways to use it.
+///
+/// `advance` with `key` and `value` lends each row and allocates nothing:
+///
+/// ```
+/// # use strongroom_core::{Durability, MemoryBackend};
+/// # use strongroom_store::{Store, StoreOptions};
+/// # fn main() -> strongroom_core::Result<()> {
+/// # let store = Store::new(MemoryBackend::in_memory(), StoreOptions::new().durability(Durability::Buffered))?;
+/// # let names = store.create_keyspace("names")?;
+/// let mut rows = names.prefix("a")?;
+/// while rows.advance()? {
+///     println!("{:?} {:?}", rows.key(), rows.value());
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// As an iterator, it gives each row away: `for row in names.prefix("a")? { let (key, value) = row?; }`. After
+/// an error it ends.
+pub struct Rows {
+    cursor: Box<dyn Cursor>,
+    store: Arc<Inner>,
+    keyspace: Arc<KeyspaceInfo>,
+    keys_only: bool,
+    meta: Meta,
+    value_start: usize,
+    failed: bool,
+}
+
+impl Rows {
+    pub(crate) fn new(
+        cursor: Box<dyn Cursor>,
+        store: Arc<Inner>,
+        keyspace: Arc<KeyspaceInfo>,
+        keys_only: bool,
+    ) -> Self {
+        let meta = Meta { version: 0, expires_at_ms: None };
+        Self { cursor, store, keyspace, keys_only, meta, value_start: 0, failed: false }
+    }
+
+    /// Moves to the next row; `false` at the end. The row's checksum was verified, unless the scan is of
+    /// keys only.
+    pub fn advance(&mut self) -> Result<bool> {
+        if !self.cursor.advance()? {
+            return Ok(false);
+        }
+        if self.keys_only {
+            return Ok(true);
+        }
+        match envelope::open(self.keyspace.seed, self.cursor.key(), self.cursor.value()) {
+            Ok((meta, value_start)) => {
+                self.meta = meta;
+                self.value_start = value_start;
+                Ok(true)
+            }
+            Err(damage) => {
+                let error = damage.into_error(&self.keyspace.name, self.cursor.key());
+                self.store.count_damage(Err(error.at(self.store.info().name, "scan")))
+            }
+        }
+    }
+
+    /// The key of the row it stands on, valid until it moves.
+    ///
+    /// # Panics
+    /// Before the first `advance` and after the end there is no row (invariant 3).
+    pub fn key(&self) -> &[u8] {
+        self.cursor.key()
+    }
+
+    /// The value of the row it stands on, valid until it moves; empty in a scan of keys only.
+    ///
+    /// # Panics
+    /// As [`key`](Self::key).
+    pub fn value(&self) -> &[u8] {
+        let stored = self.cursor.value();
+        if self.keys_only { stored } else { &stored[self.value_start..] }
+    }
+
+    /// The version of the row it stands on: the sequence number of the commit that wrote it. 0 in a scan
+    /// of keys only.
+    pub fn version(&self) -> u64 {
+        self.meta.version
+    }
+
+    /// When the row expires, in milliseconds since 1970, if it does.
+    pub fn expires_at_ms(&self) -> Option<u64> {
+        self.meta.expires_at_ms
+    }
+
+    /// Stands before the first row at or after `key` in the scan's direction, within its range.
+    pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.failed = false;
+        self.cursor.seek(key.as_ref())
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<(Vec<u8>, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        match self.advance() {
+            Ok(true) => Some(Ok((self.key().to_vec(), Bytes::copy_from_slice(self.value())))),
+            Ok(false) => None,
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("keyspace", &self.keyspace.name).finish_non_exhaustive()
+    }
+}

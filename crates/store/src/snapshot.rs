@@ -1,0 +1,97 @@
+//! One consistent state of a store.
+
+use crate::keyspace::{Keyspace, KeyspaceInfo};
+use crate::rows::Rows;
+use crate::store::{Inner, Row};
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+use strongroom_core::limits::check_key_against;
+use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapshot};
+
+/// One consistent state of all keyspaces of a store. Cheap to clone, usable from many threads.
+///
+/// On engines without snapshots of their own, one that is held while much is overwritten expires and
+/// answers [`SnapshotExpired`](ErrorKind::SnapshotExpired); on the others it keeps space from being reused.
+///
+/// ```
+/// # use strongroom_core::{Durability, MemoryBackend};
+/// # use strongroom_store::{Store, StoreOptions};
+/// # fn main() -> strongroom_core::Result<()> {
+/// # let store = Store::new(MemoryBackend::in_memory(), StoreOptions::new().durability(Durability::Buffered))?;
+/// let names = store.create_keyspace("names")?;
+/// names.set("ada", "Lovelace")?;
+/// let before = store.snapshot()?;
+/// names.delete("ada")?;
+/// assert!(before.get(&names, "ada")?.is_some());
+/// assert!(names.get("ada")?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Snapshot {
+    backend: Arc<dyn BackendSnapshot>,
+    store: Arc<Inner>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(backend: Arc<dyn BackendSnapshot>, store: Arc<Inner>) -> Self {
+        Self { backend, store }
+    }
+
+    /// The value of `key`, none if it is absent. See [`Keyspace::get`].
+    pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
+        Ok(self.get_row(keyspace, key)?.map(|row| row.value))
+    }
+
+    /// The value of `key` with its version.
+    pub fn get_row(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Row>> {
+        let key = key.as_ref();
+        self.located("get", || {
+            self.check_keyspace(keyspace)?;
+            check_key_against(key, self.store.options.key_bytes_max)?;
+            let stored = self.backend.get(keyspace.id(), key)?;
+            stored.map(|stored| self.store.count_damage(keyspace.info().open(key, stored))).transpose()
+        })
+    }
+
+    /// Whether `key` is there.
+    pub fn has(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get_row(keyspace, key)?.is_some())
+    }
+
+    /// The rows whose keys begin with `prefix`, in order.
+    pub fn prefix(&self, keyspace: &Keyspace, prefix: impl AsRef<[u8]>) -> Result<Rows> {
+        self.scan(keyspace, Scan::prefix(prefix.as_ref()))
+    }
+
+    /// The rows of `scan`.
+    pub fn scan(&self, keyspace: &Keyspace, scan: Scan) -> Result<Rows> {
+        self.located("scan", || {
+            self.check_keyspace(keyspace)?;
+            self.rows(keyspace.info(), scan)
+        })
+    }
+
+    pub(crate) fn rows(&self, keyspace: &Arc<KeyspaceInfo>, scan: Scan) -> Result<Rows> {
+        let keys_only = scan.keys_only;
+        let cursor = self.backend.cursor(keyspace.id, scan)?;
+        Ok(Rows::new(cursor, Arc::clone(&self.store), Arc::clone(keyspace), keys_only))
+    }
+
+    fn check_keyspace(&self, keyspace: &Keyspace) -> Result<()> {
+        if keyspace.store_instance() == self.store.instance {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput, "the keyspace belongs to another store"))
+    }
+
+    fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        f().map_err(|error| error.at(self.store.info().name, operation))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
