@@ -144,7 +144,8 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Fills in what the engine knows.
     fn stats(&self, stats: &mut Stats) -> Result<()>;
 
-    /// Gives space back. Called only if declared.
+    /// Gives space back. Called only if declared. `Unavailable` and `Unsupported` say that nothing was
+    /// touched; any other error poisons the handle.
     fn compact(&self) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "the engine does not compact on demand"))
     }

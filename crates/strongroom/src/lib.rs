@@ -1,1 +1,87 @@
-//! One ordered key-value storage layer over many embedded engines, chosen at run time.
+//! One ordered key-value storage layer over many embedded engines.
+//!
+//! An application is written once against a [`Store`] and chooses its engine at run time, by a URL or a
+//! [`Config`]. Every feature is there on every engine: batches with conditions, snapshots, scans both ways,
+//! checksums verified on every read, commits that survive a power cut, one digest that is the same on all.
+//!
+//! ```
+//! fn main() -> strongroom::Result<()> {
+//!     # let directory = tempfile::tempdir().unwrap();
+//!     # std::env::set_current_dir(&directory).unwrap();
+//!     let store = strongroom::open("redb:./data")?;
+//!     let cities = store.create_keyspace("cities")?;
+//!     cities.set("CH/Zürich", "443037")?;
+//!     for row in cities.prefix("CH/")? {
+//!         let (key, value) = row?;
+//!         println!("{} {}", String::from_utf8_lossy(&key), String::from_utf8_lossy(&value));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Mental model
+//!
+//! * A **store** is a marked directory that one process at a time opens. It holds **keyspaces**, named
+//!   ordered maps from bytes to bytes; order is bytewise. Keys have 1 to 1,024 bytes, values up to 16 MiB.
+//! * A **batch** over any keyspaces is committed together or not at all, and can be made conditional. When
+//!   [`Store::commit`] returns, the batch survives a power cut, unless less was asked for by name.
+//! * A **snapshot** is one consistent state of all keyspaces. A scan takes one by itself.
+//! * An [`ErrorKind`] is a decision: retry, reopen, stop.
+//!
+//! # Engines
+//!
+//! | Scheme | Feature | Power-safe |
+//! |---|---|---|
+//! | `redb:` | `storage-redb` (default) | yes |
+//! | `fjall:` | `storage-fjall` | yes |
+//! | `sled:` | `storage-sled` | not claimed: open with `?durability=buffered` |
+//! | `memory:` | always | no: open with `?durability=buffered` |
+//!
+//! An application adds its own to a [`Registry`].
+//!
+//! # What it is not
+//!
+//! No queries, no server, no replication. A raw engine will always be a little faster; what the layer costs
+//! is measured side by side by the benchmark in this repository.
+
+mod config;
+mod registry;
+
+pub use config::{ByteSize, Config};
+pub use registry::{Driver, Registry};
+pub use strongroom_core::{
+    Bytes, Capabilities, Create, Cursor, Direction, Durability, Engine, EngineInfo, Error, ErrorKind,
+    KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Result, Scan, Stats,
+    StorageBackend, TypedOptions, Undo, after_prefix, just_after, limits, parse_bytes,
+};
+#[cfg(feature = "async")]
+pub use strongroom_store::AsyncStore;
+pub use strongroom_store::{
+    Batch, Commit, DEFAULT_KEYSPACE, Digest, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions,
+    StoreStats,
+};
+
+/// The contract itself, for those who write a backend.
+pub use strongroom_core as core;
+#[cfg(feature = "storage-fjall")]
+pub use strongroom_fjall::FjallBackend;
+#[cfg(feature = "storage-redb")]
+pub use strongroom_redb::RedbBackend;
+#[cfg(feature = "storage-sled")]
+pub use strongroom_sled::SledBackend;
+
+/// The default engine, whatever features are on.
+#[cfg(feature = "storage-redb")]
+pub type DefaultBackend = RedbBackend;
+
+/// Opens a store by URL, such as `redb:./data` or `fjall:./data?cache=256MiB`, with the built-in engines;
+/// see [`Config::from_url`]. It is created if it is not there (`?create=false` forbids that).
+///
+/// [`NotFound`](ErrorKind::NotFound): it is not there and may not be created.
+/// [`InvalidInput`](ErrorKind::InvalidInput): the URL is wrong, or the directory is another's.
+/// [`Locked`](ErrorKind::Locked): another process has it open.
+/// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim the durability.
+/// [`Corruption`](ErrorKind::Corruption): its files are not as they were written.
+pub fn open(url: &str) -> Result<Store> {
+    Registry::builtin().open(url)
+}

@@ -102,6 +102,8 @@ impl<E: Engine> Shared<E> {
     }
 
     pub(super) fn committed(&self, token: CommitToken) -> Result<bool> {
+        // Before "no such token": after a failed commit that would be an answer without knowledge.
+        self.health.check("committed")?;
         let tokens = self.keyspaces.names().get(TOKENS_KEYSPACE).copied();
         match tokens {
             Some(tokens) => Ok(self.get(tokens, &token.0)?.is_some()),
@@ -110,6 +112,7 @@ impl<E: Engine> Shared<E> {
     }
 
     pub(super) fn forget(&self, token: CommitToken) -> Result<()> {
+        self.health.check("forget")?;
         let tokens = self.keyspaces.names().get(TOKENS_KEYSPACE).copied();
         let Some(tokens) = tokens else { return Ok(()) };
         let mut batch = WriteBatch::new();

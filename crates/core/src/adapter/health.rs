@@ -50,12 +50,31 @@ impl Health {
     /// As [`call`](Self::call), for what changes the engine: any error leaves the outcome unknown and
     /// poisons the handle.
     pub(super) fn change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        // Before the rest: nothing is unknown about a call that a poisoned handle refuses.
+        self.check(operation)?;
         self.call(operation, f).map_err(|error| {
             self.poison("a write failed and its outcome is unknown");
             error
                 .into_kind(ErrorKind::CommitUnknown, "the write failed and may or may not be stored")
                 .at(self.engine, operation)
         })
+    }
+
+    /// As [`change`](Self::change), for housekeeping that an engine may turn down before it has touched
+    /// anything: `Unavailable` and `Unsupported` are handed on and leave the handle as it is.
+    pub(super) fn housekeep(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut turned_down = None;
+        self.change(operation, || match f() {
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unsupported) => {
+                turned_down = Some(error);
+                Ok(())
+            }
+            outcome => outcome,
+        })?;
+        match turned_down {
+            Some(error) => Err(error.at(self.engine, operation)),
+            None => Ok(()),
+        }
     }
 
     #[cold]

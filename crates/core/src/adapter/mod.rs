@@ -261,7 +261,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
             let _in_turn = lock(&self.shared.commit_turn);
-            self.shared.health.change("compact", || self.shared.engine.compact())
+            self.shared.health.housekeep("compact", || self.shared.engine.compact())
         })
     }
 

@@ -41,7 +41,11 @@ impl<E: Engine> Inner<E> {
         if scan.range.is_empty() || !slot.existed_at(self.epoch) {
             return Ok(None);
         }
-        let open = || self.engine_snapshot.cursor(&slot.handle, scan);
+        let open = || {
+            // A seek comes here too, maybe after the keyspace was dropped.
+            slot.check()?;
+            self.engine_snapshot.cursor(&slot.handle, scan)
+        };
         self.shared.health.call("scan", open).map(Some)
     }
 }

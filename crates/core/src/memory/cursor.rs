@@ -5,7 +5,6 @@ use crate::Result;
 use crate::engine::EngineCursor;
 use crate::range::{Direction, Scan};
 use crate::sync::read;
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::{Arc, RwLock};
@@ -13,13 +12,16 @@ use std::sync::{Arc, RwLock};
 /// Rows fetched under one lock. Fewer at first: most scans in tests are short.
 const BLOCK_ROWS_MAX: usize = 256;
 
+/// A key and its value, shared with the map.
+type Row = (Arc<[u8]>, Arc<[u8]>);
+
 /// Cursor of the memory engine.
 #[derive(Debug)]
 pub struct MemoryCursor {
     rows: Arc<RwLock<Rows>>,
     /// What is left to fetch.
     scan: Scan,
-    block: VecDeque<(Bytes, Bytes)>,
+    block: VecDeque<Row>,
     /// The block's front row is the one being lent.
     on_row: bool,
     ended: bool,
@@ -39,7 +41,7 @@ impl MemoryCursor {
         }
         let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
         let found = rows.range::<[u8], _>((Bound::Included(range.start()), end));
-        let shared = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
+        let shared = |(key, value): (&Arc<[u8]>, &Arc<[u8]>)| (Arc::clone(key), Arc::clone(value));
         match self.scan.direction {
             Direction::Forward => self.block.extend(found.map(shared).take(BLOCK_ROWS_MAX)),
             Direction::Reverse => self.block.extend(found.rev().map(shared).take(BLOCK_ROWS_MAX)),
@@ -50,7 +52,7 @@ impl MemoryCursor {
         }
     }
 
-    fn row(&self) -> &(Bytes, Bytes) {
+    fn row(&self) -> &Row {
         assert!(self.on_row, "invariant 3: the cursor stands on no row");
         &self.block[0]
     }

@@ -6,7 +6,7 @@
 //!
 //! | Contract | Memory |
 //! |---|---|
-//! | keyspace | `RwLock<BTreeMap<Bytes, Bytes>>` |
+//! | keyspace | `RwLock<BTreeMap<Arc<[u8]>, Arc<[u8]>>>`, so that a row is shared without an allocation |
 //! | batch | all maps of the batch locked in order of creation, then changed |
 //! | snapshot | undo overlay |
 //! | cursor | blocks of 256 rows, shared by reference count |
@@ -49,7 +49,7 @@ impl MemoryBackend {
     }
 }
 
-pub(crate) type Rows = BTreeMap<Bytes, Bytes>;
+pub(crate) type Rows = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
 /// A keyspace in memory.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ impl LiveEngine for MemoryEngine {
     }
 
     fn get(&self, keyspace: &MemoryKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(read(&keyspace.rows).get(key).cloned())
+        Ok(read(&keyspace.rows).get(key).map(|value| Bytes::from_owner(Arc::clone(value))))
     }
 
     fn cursor(&self, keyspace: &MemoryKeyspace, scan: &Scan) -> Result<MemoryCursor> {
@@ -153,7 +153,7 @@ impl LiveEngine for MemoryEngine {
             let rows = &mut locked[place[slot]];
             match op {
                 Op::Put { key, value } => {
-                    rows.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                    rows.insert(key.into(), value.into());
                 }
                 Op::Delete { key } => {
                     rows.remove(key);

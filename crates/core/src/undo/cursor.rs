@@ -1,10 +1,11 @@
 //! A cursor that merges the engine's newest rows with what was kept for a snapshot.
 
-use super::overlay::{KeyspaceUndo, Ticket};
+use super::overlay::{KeyspaceUndo, Look, Ticket};
 use crate::Result;
 use crate::engine::EngineCursor;
-use crate::range::{Direction, KeyRange, Scan, just_after};
+use crate::range::{Direction, Scan};
 use bytes::Bytes;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Cursor of an [`UndoSnapshot`](super::UndoSnapshot).
@@ -14,9 +15,8 @@ pub struct UndoCursor<C> {
     live_row: LiveRow,
     kept: Arc<KeyspaceUndo>,
     ticket: Arc<Ticket>,
-    /// The scan, and how far its range has been walked: kept keys before this are done with.
     scan: Scan,
-    /// Last key that was passed; memory is reused from row to row.
+    /// Last key that was passed: kept keys up to it are done with. Memory is reused from row to row.
     passed: Vec<u8>,
     has_passed: bool,
     row: Row,
@@ -75,49 +75,52 @@ impl<C: EngineCursor> UndoCursor<C> {
         self.row = Row::Live;
     }
 
-    /// Keys from the one last passed up to and including the engine's next row.
-    fn unmerged(&self) -> KeyRange {
-        let direction = self.scan.direction;
-        let mut range = self.scan.range.clone();
-        if self.has_passed {
-            range = range.after_position(&self.passed, direction);
+    /// Keys after the one last passed, up to and including the engine's next row.
+    fn unmerged(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let range = &self.scan.range;
+        let passed = self.has_passed.then_some(Bound::Excluded(self.passed.as_slice()));
+        let next = (self.live_row == LiveRow::Ahead).then(|| Bound::Included(self.live.key()));
+        let start = Bound::Included(range.start());
+        let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
+        match self.scan.direction {
+            Direction::Forward => (passed.unwrap_or(start), next.unwrap_or(end)),
+            Direction::Reverse => (next.unwrap_or(start), passed.unwrap_or(end)),
         }
-        if self.live_row == LiveRow::Ahead {
-            let until = match direction {
-                Direction::Forward => KeyRange::between(Vec::new(), just_after(self.live.key())),
-                Direction::Reverse => KeyRange::from(self.live.key()),
-            };
-            range = range.intersection(&until);
-        }
-        range
     }
 
     /// The next row, looking at what was kept only after the engine's row was fetched.
     fn merge(&mut self) -> Result<bool> {
         loop {
             self.fetch()?;
-            let replaced = if self.kept.is_empty() {
-                None
+            let look = if self.kept.is_empty() {
+                Look::Nothing
             } else {
-                self.kept.first_in(&self.unmerged(), self.scan.direction, self.ticket.sequence())
+                self.kept.first_between(self.unmerged(), self.scan.direction, self.ticket.sequence())
             };
-            let Some((key, value)) = replaced else {
-                if self.live_row == LiveRow::Ended {
+            match look {
+                Look::Nothing if self.live_row == LiveRow::Ended => {
                     self.row = Row::None;
                     return Ok(false);
                 }
-                self.lend_live();
-                return Ok(true);
-            };
-            if self.live_row == LiveRow::Ahead && self.live.key() == key {
-                self.live_row = LiveRow::Passed;
+                Look::Nothing => {
+                    self.lend_live();
+                    return Ok(true);
+                }
+                // Absent from the engine, so absent from the snapshot too; or the engine's own row, which
+                // is lent when there is nothing left to look at before it.
+                Look::NothingUpTo(key) => self.pass(Some(&key)),
+                Look::Found { key, value } => {
+                    if self.live_row == LiveRow::Ahead && self.live.key() == key {
+                        self.live_row = LiveRow::Passed;
+                    }
+                    self.pass(Some(&key));
+                    if let Some(value) = value {
+                        self.row = Row::Kept { key, value };
+                        return Ok(true);
+                    }
+                    // The key was absent at the snapshot: go on.
+                }
             }
-            self.pass(Some(&key));
-            if let Some(value) = value {
-                self.row = Row::Kept { key, value };
-                return Ok(true);
-            }
-            // The key was absent at the snapshot: go on.
         }
     }
 }

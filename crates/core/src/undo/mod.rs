@@ -12,10 +12,14 @@
 //! The order matters: looking at what was kept first would miss a commit that comes in between. For the same
 //! reason an engine's cursor may be stale by a few rows; it is never older than the snapshot.
 //!
-//! The cost: nothing while no snapshot is open but one uncontended lock for each commit; while one is, a
-//! read of the old value for the first write to each key since the newest snapshot. What is kept is bounded in
-//! bytes: beyond the bound the oldest snapshots expire and answer
-//! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), and writers go on.
+//! The cost: nothing while no snapshot is open but two uncontended locks for each commit; while one is, a
+//! read of the old value for the first write to each key since the newest snapshot. To open a snapshot is to
+//! take a number, but not while a batch is being applied: it waits for the batch, not for its sync.
+//!
+//! What is kept is bounded in bytes: beyond the bound the oldest snapshots expire and answer
+//! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), and writers go on. A kept value goes when the last
+//! snapshot that needs it is dropped, also if older ones stay: a snapshot that is held for long keeps one
+//! value of each key that was changed, however many others come and go.
 
 mod cursor;
 mod overlay;
@@ -108,7 +112,7 @@ impl<L: LiveEngine> Engine for Undo<L> {
     fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>, durability: Durability) -> Result<()> {
         let handles: Vec<_> = batch.keyspaces().iter().map(|ks| ks.handle.clone()).collect();
         {
-            let change = self.overlay.begin_change();
+            let mut change = self.overlay.begin_change();
             if change.is_watched() {
                 for (slot, op) in batch.ops() {
                     let read_old = || self.live.get(&handles[slot], op.key());

@@ -1,6 +1,6 @@
 //! What is kept for open snapshots, and which snapshots are open.
 
-use crate::range::{Direction, KeyRange};
+use crate::range::Direction;
 use crate::sync::{lock, read, write};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -9,11 +9,19 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-/// What one kept value costs beside its bytes: its places in the map and in the log.
-const ENTRY_OVERHEAD_BYTES: u64 = 160;
+/// What one kept value costs beside its bytes: its places in the map and in the log, and what the allocator
+/// adds. Measured.
+const ENTRY_OVERHEAD_BYTES: u64 = 320;
 
-/// How many kept values are dropped at a time, so that closing a long-lived snapshot stalls nobody.
-const PRUNE_STEP: usize = 1_024;
+/// How many kept values are dropped under one lock, so that closing a long-lived snapshot stalls nobody: each
+/// takes one to three microseconds.
+const PRUNE_STEP: usize = 128;
+
+/// How many a commit drops at a time to stay within the bound: it pays for what it adds, and little more.
+const MAKE_ROOM_STEP: usize = 16;
+
+/// How many kept keys a reader passes under one lock.
+const LOOK_STEP: usize = 1_024;
 
 /// Open snapshots and the log of what is kept for them, over all keyspaces.
 #[derive(Debug)]
@@ -33,14 +41,14 @@ pub(super) struct Overlay {
 struct State {
     /// Open snapshots: sequence and how many.
     open: BTreeMap<u64, usize>,
-    /// What is kept, oldest first.
-    log: VecDeque<LogEntry>,
+    /// What is kept, by the batch that replaced it and its place in that batch.
+    log: BTreeMap<(u64, u64), LogEntry>,
     bytes: u64,
+    is_being_pruned: bool,
 }
 
 #[derive(Debug)]
 struct LogEntry {
-    replaced_by: u64,
     keyspace: Arc<KeyspaceUndo>,
     key: Bytes,
     bytes: u64,
@@ -75,6 +83,8 @@ pub(super) struct Change<'o> {
     _gate: MutexGuard<'o, ()>,
     sequence: u64,
     watched: bool,
+    /// How many values the batch has made us keep.
+    kept: u64,
 }
 
 impl Overlay {
@@ -98,40 +108,95 @@ impl Overlay {
     pub(super) fn begin_change(&self) -> Change<'_> {
         let gate = lock(&self.gate);
         let sequence = self.sequence.load(Ordering::SeqCst) + 1;
-        let watched = !lock(&self.state).open.is_empty();
-        Change { overlay: self, _gate: gate, sequence, watched }
+        let mut state = lock(&self.state);
+        let watched = !state.open.is_empty();
+        if !watched {
+            // What expired snapshots left behind: they may be held for long.
+            state.prune(PRUNE_STEP);
+        }
+        drop(state);
+        Change { overlay: self, _gate: gate, sequence, watched, kept: 0 }
     }
 
     pub(super) fn kept_bytes(&self) -> u64 {
         lock(&self.state).bytes
     }
 
-    /// Expires the oldest snapshots until what is kept fits its bound again.
+    /// Makes what is kept fit its bound again: drops what nobody needs, and if that is not enough, expires
+    /// the oldest snapshots.
     fn enforce_bound(&self, state: &mut State) {
         while state.bytes > self.bytes_max {
+            if state.prune(MAKE_ROOM_STEP) > 0 {
+                continue;
+            }
             let Some((oldest, _)) = state.open.pop_first() else { break };
             // Before anything is dropped: a reader checks this after it has looked.
             self.expired_below.store(oldest + 1, Ordering::SeqCst);
-            while state.prune(PRUNE_STEP) {}
+        }
+    }
+
+    /// Drops all that nobody needs now that no snapshot of `sequence` is open any more.
+    fn forget_snapshot(&self, sequence: u64) {
+        // One thread at a time: who drops a short snapshot shall not pay for a long one. The one that is at it
+        // looks again under the lock before it ends, and so sees what the others leave to it.
+        let mut more = !std::mem::replace(&mut lock(&self.state).is_being_pruned, true);
+        while more {
+            let mut state = lock(&self.state);
+            more = state.prune(PRUNE_STEP) == PRUNE_STEP;
+            state.is_being_pruned = more;
+            drop(state);
+            // Locks are not fair: whoever waits shall have a chance.
+            std::thread::yield_now();
+        }
+        let mut from = Some((sequence + 1, 0));
+        while let Some(start) = from {
+            from = lock(&self.state).sweep(sequence, start);
+            std::thread::yield_now();
         }
     }
 }
 
 impl State {
-    /// Drops up to `limit` kept values that no open snapshot can need; `true` if there may be more.
-    fn prune(&mut self, limit: usize) -> bool {
+    /// Drops up to `limit` kept values from before the oldest open snapshot, and says how many.
+    fn prune(&mut self, limit: usize) -> usize {
         let oldest = self.open.first_key_value().map(|(sequence, _)| *sequence);
-        for _ in 0..limit {
-            match self.log.front() {
-                Some(entry) if oldest.is_none_or(|oldest| entry.replaced_by <= oldest) => {}
-                _ => return false,
-            }
-            if let Some(entry) = self.log.pop_front() {
-                entry.keyspace.forget_oldest(&entry.key);
-                self.bytes -= entry.bytes;
+        for dropped in 0..limit {
+            match self.log.first_entry() {
+                Some(first) if oldest.is_none_or(|oldest| first.key().0 <= oldest) => {
+                    let ((replaced_by, _), entry) = first.remove_entry();
+                    self.bytes -= entry.bytes;
+                    entry.keyspace.forget(&entry.key, replaced_by);
+                }
+                _ => return dropped,
             }
         }
-        true
+        limit
+    }
+
+    /// Drops what only the snapshot of `closed` needed although older ones are open: without this, many short
+    /// snapshots beside a long one would make every overwrite of a key be kept. Looks at a bounded number of
+    /// values from `start` on and says where to go on.
+    fn sweep(&mut self, closed: u64, start: (u64, u64)) -> Option<(u64, u64)> {
+        let (older, _) = self.open.range(..=closed).next_back()?;
+        let older = *older;
+        // The next newer snapshot needs what was replaced after it, and may share it.
+        let newer = self.open.range(closed + 1..).next().map_or(u64::MAX, |(sequence, _)| *sequence);
+        if start.0 > newer || older == closed {
+            return None;
+        }
+        let looked: Vec<_> = self.log.range(start..=(newer, u64::MAX)).take(PRUNE_STEP).collect();
+        let next = looked.get(PRUNE_STEP - 1).map(|((batch, place), _)| (*batch, place + 1));
+        let is_garbage = |(place, entry): &(&(u64, u64), &LogEntry)| {
+            entry.keyspace.was_replaced_between(&entry.key, older, place.0)
+        };
+        let garbage: Vec<_> = looked.into_iter().filter(is_garbage).map(|(place, _)| *place).collect();
+        for place in garbage {
+            if let Some(entry) = self.log.remove(&place) {
+                self.bytes -= entry.bytes;
+                entry.keyspace.forget(&entry.key, place.0);
+            }
+        }
+        next
     }
 }
 
@@ -143,7 +208,7 @@ impl Change<'_> {
 
     /// Keeps the value of `key` that `read_old` gives, unless no open snapshot could ask for it.
     pub(super) fn keep(
-        &self,
+        &mut self,
         keyspace: &Arc<KeyspaceUndo>,
         key: &[u8],
         read_old: impl FnOnce() -> Result<Option<Bytes>>,
@@ -160,10 +225,15 @@ impl Change<'_> {
         let bytes = payload as u64 + ENTRY_OVERHEAD_BYTES;
 
         let mut state = lock(&self.overlay.state);
+        if state.open.is_empty() {
+            // The last snapshot was dropped meanwhile: nobody would ever drop what is added now.
+            return Ok(());
+        }
         keyspace.remember(key.clone(), Version { replaced_by: self.sequence, value });
         let keyspace = Arc::clone(keyspace);
-        state.log.push_back(LogEntry { replaced_by: self.sequence, keyspace, key, bytes });
+        state.log.insert((self.sequence, self.kept), LogEntry { keyspace, key, bytes });
         state.bytes += bytes;
+        self.kept += 1;
         self.overlay.enforce_bound(&mut state);
         Ok(())
     }
@@ -190,48 +260,71 @@ impl KeyspaceUndo {
         visible(read(&self.versions).get(key)?, sequence).cloned()
     }
 
-    /// The first key in `range` that was replaced since `sequence`, with its value then.
-    pub(super) fn first_in(
+    /// The first key within the bounds that was replaced since `sequence`, with its value then.
+    pub(super) fn first_between(
         &self,
-        range: &KeyRange,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
         direction: Direction,
         sequence: u64,
-    ) -> Option<(Bytes, Option<Bytes>)> {
-        if range.is_empty() {
-            return None;
-        }
+    ) -> Look {
         let versions = read(&self.versions);
-        let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut entries = versions.range::<[u8], _>((Bound::Included(range.start()), end));
-        let pick = |(key, versions): (&Bytes, &VecDeque<Version>)| {
-            visible(versions, sequence).map(|value| (key.clone(), value.clone()))
-        };
-        match direction {
-            Direction::Forward => entries.find_map(pick),
-            Direction::Reverse => entries.rev().find_map(pick),
+        let mut entries = versions.range::<[u8], _>(bounds);
+        let mut passed = None;
+        for _ in 0..LOOK_STEP {
+            let entry = match direction {
+                Direction::Forward => entries.next(),
+                Direction::Reverse => entries.next_back(),
+            };
+            let Some((key, versions)) = entry else { return Look::Nothing };
+            if let Some(value) = visible(versions, sequence) {
+                return Look::Found { key: key.clone(), value: value.clone() };
+            }
+            passed = Some(key);
         }
+        passed.map_or(Look::Nothing, |key| Look::NothingUpTo(key.clone()))
     }
 
     fn newest_replacement(&self, key: &[u8]) -> Option<u64> {
         read(&self.versions).get(key)?.back().map(|version| version.replaced_by)
     }
 
+    /// Whether a version of `key` is kept that was replaced after `sequence` and before `batch`.
+    fn was_replaced_between(&self, key: &[u8], sequence: u64, batch: u64) -> bool {
+        read(&self.versions).get(key).is_some_and(|versions| {
+            versions.iter().any(|version| version.replaced_by > sequence && version.replaced_by < batch)
+        })
+    }
+
     fn remember(&self, key: Bytes, version: Version) {
         let mut versions = write(&self.versions);
-        versions.entry(key).or_default().push_back(version);
+        // Most keys have one version.
+        versions.entry(key).or_insert_with(|| VecDeque::with_capacity(1)).push_back(version);
         self.keys.store(versions.len(), Ordering::SeqCst);
     }
 
-    fn forget_oldest(&self, key: &[u8]) {
+    fn forget(&self, key: &[u8], replaced_by: u64) {
         let mut versions = write(&self.versions);
         if let Some(kept) = versions.get_mut(key) {
-            kept.pop_front();
+            if let Ok(place) = kept.binary_search_by_key(&replaced_by, |version| version.replaced_by) {
+                kept.remove(place);
+            }
             if kept.is_empty() {
                 versions.remove(key);
             }
         }
         self.keys.store(versions.len(), Ordering::SeqCst);
     }
+}
+
+/// What a reader finds among the kept values.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// A key that was replaced since, and what it held (none: it was absent).
+    Found { key: Bytes, value: Option<Bytes> },
+    /// None up to and including this key; there may be more behind it.
+    NothingUpTo(Bytes),
+    /// None.
+    Nothing,
 }
 
 /// What a snapshot at `sequence` sees: the value that the first batch after it replaced.
@@ -264,13 +357,12 @@ impl Drop for Ticket {
         // An expired snapshot is no longer among the open ones.
         if let Some(count) = state.open.get_mut(&self.sequence) {
             *count -= 1;
-            if *count == 0 {
-                state.open.remove(&self.sequence);
+            if *count > 0 {
+                return;
             }
+            state.open.remove(&self.sequence);
         }
-        while state.prune(PRUNE_STEP) {
-            drop(state);
-            state = lock(&self.overlay.state);
-        }
+        drop(state);
+        self.overlay.forget_snapshot(self.sequence);
     }
 }

@@ -1,0 +1,189 @@
+//! The files beneath: whether they are there, half made, or damaged, and how much space they take.
+//!
+//! fjall makes `lock`, `keyspaces/`, `0.jnl` and last `version`, and takes a directory without `version`
+//! for a new database. So a creation that was interrupted could never be finished (the journal is in the
+//! way), and a lost `version` would have it write a new database over the old one. Both are seen to here.
+
+use crate::error::{translate, translate_io};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
+use std::path::Path;
+use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
+
+const VERSION: &str = "version";
+const LOCK: &str = "lock";
+const KEYSPACES: &str = "keyspaces";
+const FIRST_JOURNAL: &str = "0.jnl";
+
+/// What `version` begins with.
+const MAGIC: &[u8; 3] = b"FJL";
+
+/// What is in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    /// A creation was interrupted before anything could be stored.
+    Unfinished,
+    Database,
+    /// fjall's files without their version marker.
+    Damaged,
+}
+
+pub(crate) fn look(directory: &Path) -> Found {
+    if has_magic(&directory.join(VERSION)) {
+        Found::Database
+    } else if directory.join(KEYSPACES).join("0").is_dir() {
+        Found::Damaged
+    } else if is_unfinished(directory) {
+        Found::Unfinished
+    } else {
+        Found::Nothing
+    }
+}
+
+/// Makes sure that fjall will do the right thing in `directory`. Says whether it will create.
+pub(crate) fn prepare(directory: &Path, create: Create) -> Result<bool> {
+    let found = look(directory);
+    match found {
+        Found::Database => return Ok(false),
+        Found::Damaged => {
+            return Err(Error::new(ErrorKind::Corruption, "the version marker is missing or damaged"));
+        }
+        Found::Unfinished | Found::Nothing => {}
+    }
+    if create == Create::Never {
+        let message = format!("{} holds no files of fjall", directory.display());
+        return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
+    }
+    if found == Found::Unfinished {
+        clear_unfinished(directory)?;
+    }
+    Ok(true)
+}
+
+fn has_magic(version: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(version).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *MAGIC
+}
+
+/// Whether there is nothing but what a creation makes before it is done.
+fn is_unfinished(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return false };
+    let mut locked = false;
+    for entry in entries {
+        let Ok(entry) = entry else { return false };
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let expected = match &*name {
+            LOCK => {
+                locked = true;
+                is_empty_file(&entry.path())
+            }
+            VERSION => is_empty_file(&entry.path()),
+            KEYSPACES => std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_none()),
+            FIRST_JOURNAL => true,
+            other => other.starts_with(MARKER_FILE) || other == "LOCK" || other == "lost+found",
+        };
+        if !expected {
+            return false;
+        }
+    }
+    locked
+}
+
+fn is_empty_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
+/// Removes what an interrupted creation left in the way of the next.
+fn clear_unfinished(directory: &Path) -> Result<()> {
+    let lock = File::options().read(true).write(true).open(directory.join(LOCK)).map_err(translate_io)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => translate(fjall::Error::Locked),
+        TryLockError::Error(cause) => translate_io(cause),
+    })?;
+    // Somebody else may have finished in the meantime.
+    if look(directory) != Found::Unfinished {
+        return Ok(());
+    }
+    for name in [VERSION, FIRST_JOURNAL] {
+        match std::fs::remove_file(directory.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(translate_io(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names durable that fjall leaves to chance: of its directory in the parent, which may be new
+/// too, and of keyspaces in `keyspaces`.
+pub(crate) fn sync_created(directory: &Path) -> Result<()> {
+    sync_keyspaces(directory)?;
+    sync_parent(directory).map_err(translate_io)
+}
+
+/// Makes the names of keyspaces durable. fjall 3.1 syncs a new keyspace's directory, but not the entry
+/// for it: were that lost with the power, recovery would pass over the keyspace's part of the journal.
+pub(crate) fn sync_keyspaces(directory: &Path) -> Result<()> {
+    sync_directory(&directory.join(KEYSPACES)).map_err(translate_io)
+}
+
+fn sync_parent(directory: &Path) -> io::Result<()> {
+    let directory = directory.canonicalize()?;
+    let Some(parent) = directory.parent() else { return Ok(()) };
+    match sync_directory(parent) {
+        // A parent that may be passed through but not read: others made the directory, and keep it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    // Directories cannot be synced here; the file system's journal has to do.
+    Ok(())
+}
+
+/// What all files take on the disk, holes left out: a journal is 64 MiB long from the first byte.
+pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        // Compactions remove files and dropped keyspaces their directories while we look.
+        let Some(entries) = unless_gone(std::fs::read_dir(directory))? else { continue };
+        for entry in entries {
+            let Some(entry) = unless_gone(entry)? else { continue };
+            let Some(metadata) = unless_gone(entry.metadata())? else { continue };
+            if metadata.is_dir() {
+                left.push(entry.path());
+            } else {
+                bytes += file_bytes(&metadata);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn unless_gone<T>(outcome: io::Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(translate_io(error)),
+    }
+}
+
+#[cfg(unix)]
+fn file_bytes(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
+}
+
+#[cfg(not(unix))]
+fn file_bytes(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
+}

@@ -1,0 +1,170 @@
+//! redb as an [`Engine`].
+
+use crate::commit::{self, begin};
+use crate::error::translate;
+use crate::files;
+use crate::options::RedbOptions;
+use crate::snapshot::{RedbSnapshot, get, open_table};
+use redb::{ReadableDatabase, TableDefinition, TableHandle};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use strongroom_core::{
+    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge, KeyspaceHints,
+    OpenContext, Result, Stats,
+};
+
+/// Keys and values are bytes.
+pub(crate) type Row = &'static [u8];
+
+/// Compaction and the integrity check need the database for themselves; everybody else shares it.
+pub(crate) type Database = RwLock<redb::Database>;
+
+/// redb, opened. Applications use it as [`RedbBackend`](crate::RedbBackend).
+pub struct RedbEngine {
+    database: Arc<Database>,
+    /// None: it is in a storage that the caller keeps.
+    data_file: Option<PathBuf>,
+    quick_repair: bool,
+    pins: Gauge,
+}
+
+/// A keyspace of redb: the name of a table.
+#[derive(Debug, Clone)]
+pub struct RedbKeyspace {
+    name: Arc<str>,
+}
+
+impl RedbKeyspace {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether both are the same handle, which is quicker to see than the same name.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.name, &other.name)
+    }
+}
+
+pub(crate) fn definition(name: &str) -> TableDefinition<'_, Row, Row> {
+    TableDefinition::new(name)
+}
+
+impl RedbEngine {
+    // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+    fn shared(&self) -> RwLockReadGuard<'_, redb::Database> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alone(&self) -> RwLockWriteGuard<'_, redb::Database> {
+        self.database.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_read(&self) -> Result<redb::ReadTransaction> {
+        self.shared().begin_read().map_err(translate)
+    }
+}
+
+impl Engine for RedbEngine {
+    const INFO: EngineInfo = EngineInfo {
+        name: "redb",
+        version: "4.5",
+        snapshots: "engine",
+        capabilities: Capabilities {
+            persistent: true,
+            power_safe: true,
+            checkpoint: true,
+            compaction: true,
+            integrity_check: true,
+        },
+    };
+    type Options = RedbOptions;
+    type Keyspace = RedbKeyspace;
+    type Snapshot = RedbSnapshot;
+
+    fn open(context: OpenContext<'_, RedbOptions>) -> Result<Self> {
+        let OpenContext { directory, options, pins } = context;
+        let database = files::open(directory, options)?;
+        let data_file = options.storage().is_none().then(|| files::data_file(directory));
+        let quick_repair = options.repairs_quickly();
+        Ok(Self { database: Arc::new(RwLock::new(database)), data_file, quick_repair, pins })
+    }
+
+    fn exists(directory: &Path) -> bool {
+        files::exists(directory)
+    }
+
+    fn keyspace_names(&self) -> Result<Vec<String>> {
+        let tables = self.begin_read()?;
+        let tables = tables.list_tables().map_err(translate)?;
+        Ok(tables.map(|table| table.name().to_owned()).collect())
+    }
+
+    fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<RedbKeyspace> {
+        let keyspace = RedbKeyspace { name: name.into() };
+        if open_table(&self.begin_read()?, &keyspace)?.is_none() {
+            let database = self.shared();
+            let transaction = begin(&database, Durability::PowerSafe, self.quick_repair)?;
+            transaction.open_table(definition(name)).map_err(translate)?;
+            transaction.commit().map_err(translate)?;
+        }
+        Ok(keyspace)
+    }
+
+    fn drop_keyspace(&self, name: &str, _: &RedbKeyspace) -> Result<()> {
+        let database = self.shared();
+        let transaction = begin(&database, Durability::PowerSafe, self.quick_repair)?;
+        transaction.delete_table(definition(name)).map_err(translate)?;
+        transaction.commit().map_err(translate)
+    }
+
+    fn get(&self, keyspace: &RedbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        match open_table(&self.begin_read()?, keyspace)? {
+            Some(table) => get(&table, key, &self.pins),
+            None => Ok(None),
+        }
+    }
+
+    fn snapshot(&self) -> Result<RedbSnapshot> {
+        Ok(RedbSnapshot::new(self.begin_read()?, self.pins.clone(), Arc::clone(&self.database)))
+    }
+
+    fn apply(&self, batch: &EngineBatch<'_, RedbKeyspace>, durability: Durability) -> Result<()> {
+        commit::apply(&self.shared(), batch, durability, self.quick_repair)
+    }
+
+    fn flush(&self) -> Result<()> {
+        // An empty power-safe commit writes what buffered ones left in memory.
+        begin(&self.shared(), Durability::PowerSafe, self.quick_repair)?.commit().map_err(translate)
+    }
+
+    fn stats(&self, stats: &mut Stats) -> Result<()> {
+        stats.disk_bytes = self.data_file.as_deref().map(files::disk_bytes).transpose()?;
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.alone().compact().map(drop).map_err(translate)
+    }
+
+    fn verify(&self) -> Result<()> {
+        match self.alone().check_integrity() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::new(ErrorKind::Corruption, "the file was damaged and redb repaired it")
+                .hint("compare it with a backup before going on")),
+            Err(error) => Err(translate(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_is_built_in() {
+        let lock_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.lock");
+        let text = std::fs::read_to_string(lock_file).unwrap();
+        let found = format!("name = \"redb\"\nversion = \"{}.", RedbEngine::INFO.version);
+        assert!(text.contains(&found), "INFO.version is not the one of Cargo.lock");
+    }
+}

@@ -1,0 +1,84 @@
+//! A snapshot is a read transaction, and a get is a short one.
+
+use crate::cursor::RedbCursor;
+use crate::engine::{Database, RedbKeyspace, Row, definition};
+use crate::error::translate;
+use redb::{OwnedAccessGuard, ReadOnlyTable, ReadTransaction, TableError};
+use std::sync::{Arc, PoisonError, RwLock};
+use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
+
+/// Snapshot of redb. It keeps the pages it can see from being used again.
+pub struct RedbSnapshot {
+    /// Opened once each: opening one costs a search of its own. None: it is not in this snapshot.
+    tables: RwLock<Vec<(RedbKeyspace, Option<Table>)>>,
+    transaction: ReadTransaction,
+    pins: Gauge,
+    // Declared last: redb closes its file with the database, and the transaction still needs it.
+    database: Arc<Database>,
+}
+
+type Table = ReadOnlyTable<Row, Row>;
+
+impl RedbSnapshot {
+    pub(crate) fn new(transaction: ReadTransaction, pins: Gauge, database: Arc<Database>) -> Self {
+        Self { tables: RwLock::default(), transaction, pins, database }
+    }
+
+    /// Calls `f` with the keyspace's table, under the lock: that is cheaper than to share the table.
+    fn with_table<T>(
+        &self,
+        keyspace: &RedbKeyspace,
+        f: impl FnOnce(Option<&Table>) -> Result<T>,
+    ) -> Result<T> {
+        let opened = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = opened.iter().find(|(opened, _)| opened.is(keyspace)) {
+            return f(table.as_ref());
+        }
+        drop(opened);
+        // Two threads may both get here, and the table is then listed twice, which does no harm.
+        let table = open_table(&self.transaction, keyspace)?;
+        let outcome = f(table.as_ref());
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).push((keyspace.clone(), table));
+        outcome
+    }
+}
+
+impl EngineSnapshot for RedbSnapshot {
+    type Keyspace = RedbKeyspace;
+    type Cursor = RedbCursor;
+
+    fn get(&self, keyspace: &RedbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        self.with_table(keyspace, |table| match table {
+            Some(table) => get(table, key, &self.pins),
+            None => Ok(None),
+        })
+    }
+
+    fn cursor(&self, keyspace: &RedbKeyspace, scan: &Scan) -> Result<RedbCursor> {
+        self.with_table(keyspace, |table| RedbCursor::new(table, scan, Arc::clone(&self.database)))
+    }
+}
+
+/// The table as `transaction` sees it; none if it is not there.
+pub(crate) fn open_table(transaction: &ReadTransaction, keyspace: &RedbKeyspace) -> Result<Option<Table>> {
+    match transaction.open_table(definition(keyspace.name())) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(translate(error)),
+    }
+}
+
+/// The value of `key`, shared with redb's page and its transaction.
+pub(crate) fn get(table: &Table, key: &[u8], pins: &Gauge) -> Result<Option<Bytes>> {
+    let found = table.get_owned(key).map_err(translate)?;
+    Ok(found.map(|guard| Pinned::share(SharedValue(guard), pins)))
+}
+
+/// A value in redb's page. It keeps its read transaction open.
+struct SharedValue(OwnedAccessGuard<Row>);
+
+impl AsRef<[u8]> for SharedValue {
+    fn as_ref(&self) -> &[u8] {
+        self.0.value()
+    }
+}

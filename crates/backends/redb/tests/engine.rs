@@ -1,0 +1,298 @@
+//! What is redb's own; what every backend must do is in `conformance.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
+
+use std::path::Path;
+use strongroom_core::{
+    Create, Durability, ErrorKind, KeyspaceHints, KeyspaceId, Options, Scan, StorageBackend, TypedOptions,
+    WriteBatch,
+};
+use strongroom_redb::{RedbBackend, RedbOptions};
+
+fn put(backend: &RedbBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8], durability: Durability) {
+    let mut batch = WriteBatch::new();
+    batch.put(keyspace, key, value);
+    backend.commit(&batch, durability).unwrap();
+}
+
+fn keyspace(backend: &RedbBackend) -> KeyspaceId {
+    backend.create_keyspace("rows", KeyspaceHints::default()).unwrap()
+}
+
+fn open_error(directory: &Path) -> ErrorKind {
+    let error = RedbBackend::new(directory).err().unwrap();
+    assert!(!error.to_string().contains('\n'));
+    error.kind()
+}
+
+#[test]
+fn options_are_read_by_name_and_unknown_ones_refused() {
+    let given =
+        |name: &str, value: &str| RedbOptions::from_options(&Options::new().engine_option(name, value));
+    assert!(given("quick_repair", "true").is_ok());
+    assert_eq!(given("quick_repair", "maybe").unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(given("quick_repiar", "true").unwrap_err().kind(), ErrorKind::InvalidInput);
+    // A checkpoint is opened from the common options, so they have to be complete.
+    let typed = RedbOptions::new().quick_repair(true).cache_bytes(1 << 20).create(Create::Never);
+    assert_eq!(typed.common().engine["quick_repair"], "true");
+    assert_eq!(typed.common().cache_bytes, Some(1 << 20));
+    assert_eq!(typed.common().create, Create::Never);
+}
+
+#[test]
+fn quick_repair_stores_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::open(home.path(), RedbOptions::new().quick_repair(true)).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", b"1", Durability::PowerSafe);
+    put(&backend, rows, b"b", b"2", Durability::Buffered);
+    backend.flush().unwrap();
+    let copy = copy_as_after_a_crash(home.path());
+    let backend = RedbBackend::new(copy.path()).unwrap();
+    let rows = backend.keyspace("rows").unwrap();
+    assert_eq!(backend.get(rows, b"b").unwrap().as_deref(), Some(&b"2"[..]));
+}
+
+#[test]
+fn a_second_handle_is_locked_out() {
+    let home = tempfile::tempdir().unwrap();
+    let first = RedbBackend::new(home.path()).unwrap();
+    assert_eq!(open_error(home.path()), ErrorKind::Locked);
+    drop(first);
+    RedbBackend::new(home.path()).unwrap();
+}
+
+#[test]
+fn dropping_closes_at_once_and_keeps_even_buffered_commits() {
+    let home = tempfile::tempdir().unwrap();
+    for round in 0..10_u8 {
+        let backend = RedbBackend::new(home.path()).unwrap();
+        let rows = keyspace(&backend);
+        if round > 0 {
+            assert_eq!(backend.get(rows, b"round").unwrap().as_deref(), Some(&[round - 1][..]));
+        }
+        put(&backend, rows, b"round", &[round], Durability::Buffered);
+    }
+}
+
+/// The files as a crash of the process at this moment would leave them.
+fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(directory.join("data.redb"), copy.path().join("data.redb")).unwrap();
+    copy
+}
+
+#[test]
+fn buffered_commits_wait_for_a_power_safe_one_or_a_flush() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    let after_a_crash = |key: &[u8]| {
+        let copy = copy_as_after_a_crash(home.path());
+        let backend = RedbBackend::new(copy.path()).unwrap();
+        backend.get(backend.keyspace("rows").unwrap(), key).unwrap().is_some()
+    };
+    put(&backend, rows, b"a", b"1", Durability::Buffered);
+    assert!(!after_a_crash(b"a"), "if this fails redb became stronger: correct the documentation");
+    backend.flush().unwrap();
+    assert!(after_a_crash(b"a"));
+    put(&backend, rows, b"b", b"1", Durability::Buffered);
+    put(&backend, rows, b"c", b"1", Durability::PowerSafe);
+    assert!(after_a_crash(b"b") && after_a_crash(b"c"));
+}
+
+#[test]
+fn an_interrupted_creation_is_done_again() {
+    for left_behind in [&b""[..], &[0; 4096], b"half a database"] {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("data.redb.new"), left_behind).unwrap();
+        let never = RedbOptions::new().create(Create::Never);
+        assert_eq!(RedbBackend::open(home.path(), never).err().unwrap().kind(), ErrorKind::NotFound);
+        let backend = RedbBackend::new(home.path()).unwrap();
+        keyspace(&backend);
+        assert!(!home.path().join("data.redb.new").exists());
+    }
+}
+
+#[test]
+fn a_foreign_or_empty_file_is_corruption_and_stays_as_it_is() {
+    for contents in [&b""[..], b"not a database", &[0; 8192], &[b'x'; 10_000]] {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("data.redb");
+        std::fs::write(&file, contents).unwrap();
+        assert_eq!(open_error(home.path()), ErrorKind::Corruption);
+        assert_eq!(std::fs::read(&file).unwrap(), contents);
+    }
+}
+
+#[test]
+fn a_truncated_file_is_corruption_and_stays_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("data.redb");
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    let mut batch = WriteBatch::new();
+    for number in 0..2_000_u32 {
+        batch.put(rows, &number.to_be_bytes(), &[7; 500]);
+    }
+    backend.commit(&batch, Durability::PowerSafe).unwrap();
+    drop(backend);
+    let whole = std::fs::read(&file).unwrap();
+    for len in [10, 200, 4_096, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&file, &whole[..len]).unwrap();
+        assert_eq!(open_error(home.path()), ErrorKind::Corruption, "{len} of {}", whole.len());
+        assert!(std::fs::read(&file).unwrap() == whole[..len], "{len} of {}: changed", whole.len());
+    }
+    std::fs::write(&file, &whole).unwrap();
+    RedbBackend::new(home.path()).unwrap();
+}
+
+#[test]
+fn the_last_operation_on_a_key_wins() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    let mut batch = WriteBatch::new();
+    batch.put(rows, b"a", b"1").delete(rows, b"a").put(rows, b"a", b"3");
+    batch.put(rows, b"b", b"1").put(rows, b"b", b"2").delete(rows, b"b");
+    batch.delete(rows, b"c").put(rows, b"c", b"");
+    backend.commit(&batch, Durability::PowerSafe).unwrap();
+    drop(backend);
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&b"3"[..]));
+    assert_eq!(backend.get(rows, b"b").unwrap(), None);
+    assert_eq!(backend.get(rows, b"c").unwrap().as_deref(), Some(&b""[..]));
+}
+
+#[test]
+fn a_keyspace_made_again_is_empty_and_old_snapshots_do_not_mix_them_up() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let old = keyspace(&backend);
+    put(&backend, old, b"a", b"1", Durability::PowerSafe);
+    let snapshot = backend.snapshot().unwrap();
+    backend.drop_keyspace(old).unwrap();
+    let new = keyspace(&backend);
+    assert_eq!(backend.get(new, b"a").unwrap(), None);
+    assert_eq!(snapshot.get(new, b"a").unwrap(), None);
+    drop((snapshot, backend));
+    let backend = RedbBackend::new(home.path()).unwrap();
+    assert_eq!(backend.get(keyspace(&backend), b"a").unwrap(), None);
+}
+
+#[test]
+fn compaction_and_verify_ask_for_patience_while_something_is_held() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", b"1", Durability::Buffered);
+
+    let snapshot = backend.snapshot().unwrap();
+    let value = backend.get(rows, b"a").unwrap().unwrap();
+    for outcome in [backend.compact(), backend.verify()] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    drop(snapshot);
+    assert_eq!(backend.compact().unwrap_err().kind(), ErrorKind::Unavailable, "a shared value counts");
+    assert_eq!(&value[..], b"1");
+    drop(value);
+
+    // Nothing happened to the handle.
+    put(&backend, rows, b"b", b"2", Durability::Buffered);
+    backend.compact().unwrap();
+    backend.verify().unwrap();
+    assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn compaction_gives_space_back() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    let mut batch = WriteBatch::new();
+    for number in 0..20_000_u32 {
+        batch.put(rows, &number.to_be_bytes(), &[7; 200]);
+    }
+    backend.commit(&batch, Durability::PowerSafe).unwrap();
+    let full = backend.stats().unwrap().disk_bytes.unwrap();
+    assert!(full > 4_000_000, "{full}");
+    backend.delete_range(rows, &strongroom_core::KeyRange::all(), Durability::PowerSafe).unwrap();
+    backend.compact().unwrap();
+    let empty = backend.stats().unwrap().disk_bytes.unwrap();
+    assert!(empty < full / 4, "{full} -> {empty}");
+}
+
+#[test]
+fn damage_is_seen_by_verify() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", &[0xab; 1_000], Durability::PowerSafe);
+    drop(backend);
+    let file = home.path().join("data.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let place = bytes.windows(100).position(|window| window == [0xab; 100]).unwrap();
+    bytes[place + 50] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    assert_eq!(backend.verify().unwrap_err().kind(), ErrorKind::Corruption);
+}
+
+#[test]
+fn shared_values_are_counted_and_outlive_the_backend() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", &vec![9; 100_000], Durability::PowerSafe);
+    let pinned = || backend.stats().unwrap().values_pinned;
+
+    let value = backend.get(rows, b"a").unwrap().unwrap();
+    let from_snapshot = backend.snapshot().unwrap().get(rows, b"a").unwrap().unwrap();
+    assert_eq!(pinned(), 2);
+    // The page is shared, not copied, and stays as it was.
+    let again = value.clone();
+    assert_eq!(again.as_ptr(), value.as_ptr());
+    put(&backend, rows, b"a", b"new", Durability::PowerSafe);
+    drop((again, from_snapshot));
+    assert_eq!(pinned(), 1);
+    assert_eq!(value.len(), 100_000);
+    drop(value);
+    assert_eq!(pinned(), 0);
+
+    let value = backend.get(rows, b"a").unwrap().unwrap();
+    drop(backend);
+    assert_eq!(&value[..], b"new");
+    let backend = RedbBackend::new(home.path()).unwrap();
+    assert_eq!(&backend.get(keyspace(&backend), b"a").unwrap().unwrap()[..], b"new");
+    assert_eq!(&value[..], b"new");
+}
+
+#[test]
+fn large_values_and_hints_change_no_result() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let blobs = backend.create_keyspace("blobs", KeyspaceHints::large_values()).unwrap();
+    let large = vec![5; 16 * 1024 * 1024];
+    put(&backend, blobs, b"a", &large, Durability::PowerSafe);
+    let mut cursor = backend.snapshot().unwrap().cursor(blobs, Scan::all()).unwrap();
+    assert!(cursor.advance().unwrap());
+    assert!(cursor.value() == large);
+}
+
+#[test]
+fn compaction_and_verify_keep_buffered_commits() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    for (round, housekeep) in [RedbBackend::compact, RedbBackend::verify].into_iter().enumerate() {
+        for number in 0..200_u8 {
+            put(&backend, rows, &[number], &vec![number; 1_000 + round], Durability::Buffered);
+        }
+        housekeep(&backend).unwrap();
+        for number in 0..200_u8 {
+            assert_eq!(backend.get(rows, &[number]).unwrap().unwrap().len(), 1_000 + round);
+        }
+    }
+}

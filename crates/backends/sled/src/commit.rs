@@ -1,0 +1,65 @@
+//! Batches: atomic in memory and over a crash.
+//!
+//! sled pins a place in its log, writes the records of the batch after it, and at last writes into that place
+//! how far the batch reaches; recovery stops before a batch that is not there to its end. Trees of one store
+//! share the log, so this holds over several of them too. One operation alone is atomic without any of it.
+
+use crate::engine::SledKeyspace;
+use crate::error::from_sled;
+use crate::reverse::leads_astray;
+use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
+use sled::{Batch, Tree};
+use strongroom_core::{EngineBatch, Op, Result};
+
+/// Applies `batch` without waiting for the disk.
+pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
+    for (slot, op) in batch.ops() {
+        if matches!(op, Op::Put { key, .. } if leads_astray(key)) {
+            batch.keyspaces()[slot].walk_carefully()?;
+        }
+    }
+    let mut ops = batch.ops();
+    match batch.keyspaces() {
+        [keyspace] if ops.len() == 1 => ops.try_for_each(|(_, op)| apply_one(keyspace.tree(), op)),
+        [keyspace] => {
+            let mut gathered = Batch::default();
+            ops.for_each(|(_, op)| add(&mut gathered, op));
+            keyspace.tree().apply_batch(gathered).map_err(from_sled)
+        }
+        keyspaces => {
+            let mut gathered = vec![Batch::default(); keyspaces.len()];
+            ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
+            let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
+            apply_to_several(&trees, &gathered)
+        }
+    }
+}
+
+fn apply_one(tree: &Tree, op: Op<'_>) -> Result<()> {
+    let replaced = match op {
+        Op::Put { key, value } => tree.insert(key, value),
+        Op::Delete { key } => tree.remove(key),
+    };
+    replaced.map(drop).map_err(from_sled)
+}
+
+/// sled keeps the last operation on a key, as the contract wants.
+fn add(batch: &mut Batch, op: Op<'_>) {
+    match op {
+        Op::Put { key, value } => batch.insert(key, value),
+        Op::Delete { key } => batch.remove(key),
+    }
+}
+
+fn apply_to_several(trees: &[&Tree], batches: &[Batch]) -> Result<()> {
+    let write = |views: &Vec<TransactionalTree>| -> ConflictableTransactionResult<(), ()> {
+        for (view, batch) in views.iter().zip(batches) {
+            view.apply_batch(batch)?;
+        }
+        Ok(())
+    };
+    trees.transaction(write).map_err(|error| match error {
+        TransactionError::Storage(error) => from_sled(error),
+        TransactionError::Abort(()) => from_sled(sled::Error::ReportableBug("nobody aborts".into())),
+    })
+}

@@ -1,0 +1,81 @@
+//! Cursors over the newest state: sled's own iterator, lending the row it gave last.
+
+use crate::engine::SledKeyspace;
+use crate::error::from_sled;
+use crate::reverse::Careful;
+use sled::{IVec, Iter};
+use std::ops::Bound;
+use strongroom_core::{Direction, EngineCursor, KeyRange, Result, Scan};
+
+/// Cursor of [`SledEngine`](crate::SledEngine). A row is two reference counts; nothing is copied.
+pub struct SledCursor {
+    walk: Walk,
+    row: Option<(IVec, IVec)>,
+    // Declared last: it closes the store when it is the last one to go.
+    keyspace: SledKeyspace,
+}
+
+enum Walk {
+    Forward(Iter),
+    Reverse(Iter, KeyRange),
+    Careful(Box<Careful>),
+}
+
+impl SledCursor {
+    pub(crate) fn new(keyspace: SledKeyspace, scan: &Scan) -> Self {
+        let range = &scan.range;
+        let iter = || {
+            let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
+            keyspace.tree().range::<&[u8], _>((Bound::Included(range.start()), end))
+        };
+        let walk = match scan.direction {
+            Direction::Forward => Walk::Forward(iter()),
+            Direction::Reverse => Walk::Reverse(iter(), range.clone()),
+        };
+        Self { walk, row: None, keyspace }
+    }
+
+    /// Goes on carefully if a key was written that sled cannot walk back over.
+    fn mind_the_way(&mut self) {
+        if let Walk::Reverse(_, range) = &self.walk
+            && self.keyspace.is_walked_carefully()
+        {
+            let left = match &self.row {
+                Some((key, _)) => range.after_position(key, Direction::Reverse),
+                None => range.clone(),
+            };
+            self.walk = Walk::Careful(Box::new(Careful::new(self.keyspace.tree().clone(), &left)));
+        }
+    }
+}
+
+impl EngineCursor for SledCursor {
+    fn advance(&mut self) -> Result<bool> {
+        self.mind_the_way();
+        self.row = match &mut self.walk {
+            Walk::Forward(iter) => iter.next().transpose().map_err(from_sled)?,
+            Walk::Reverse(iter, _) => iter.next_back().transpose().map_err(from_sled)?,
+            Walk::Careful(careful) => careful.next_back()?,
+        };
+        Ok(self.row.is_some())
+    }
+
+    fn key(&self) -> &[u8] {
+        match &self.row {
+            Some((key, _)) => key,
+            None => no_row(),
+        }
+    }
+
+    fn value(&self) -> &[u8] {
+        match &self.row {
+            Some((_, value)) => value,
+            None => no_row(),
+        }
+    }
+}
+
+/// Invariant 3: rows are asked for only where there is one.
+fn no_row() -> ! {
+    unreachable!("invariant 3: the cursor stands on no row")
+}

@@ -1,0 +1,52 @@
+//! What sled's errors mean to a caller.
+
+use strongroom_core::{Error, ErrorKind};
+
+/// Turns an error of sled into one of ours.
+pub(crate) fn from_sled(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(io) => from_io(io),
+        sled::Error::Corruption { .. } => {
+            Error::new(ErrorKind::Corruption, "a page or a record of the log is damaged").caused_by(error)
+        }
+        sled::Error::CollectionNotFound(_) => Error::new(ErrorKind::NotFound, "the keyspace was dropped"),
+        sled::Error::Unsupported(text) => Error::new(ErrorKind::InvalidInput, text)
+            .hint("open it with the options and the version of sled that it was created with"),
+        sled::Error::ReportableBug(text) => Error::new(ErrorKind::Io, text)
+            .hint("end the process: sled's threads are shared by all its stores and do not come back"),
+    }
+}
+
+fn from_io(error: std::io::Error) -> Error {
+    use std::io::ErrorKind as Io;
+    // sled wraps the lock's own error in a text of its own, of kind "other".
+    if error.to_string().contains("could not acquire lock") {
+        return Error::new(ErrorKind::Locked, "somebody has the store open").caused_by(error);
+    }
+    match error.kind() {
+        // sled knows what it wrote and where: a file that is gone or too short is damage.
+        Io::NotFound | Io::UnexpectedEof | Io::InvalidData => {
+            Error::new(ErrorKind::Corruption, "a file of the engine is missing or too short").caused_by(error)
+        }
+        _ => Error::from_io("the engine could not read or write its files", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    fn kind_of(io_kind: io::ErrorKind, text: &str) -> ErrorKind {
+        from_sled(sled::Error::Io(io::Error::new(io_kind, text))).kind()
+    }
+
+    #[test]
+    fn io_errors_are_told_apart() {
+        let locked = "could not acquire lock on \"x/db\": Os { code: 11 }";
+        assert_eq!(kind_of(io::ErrorKind::Other, locked), ErrorKind::Locked);
+        assert_eq!(kind_of(io::ErrorKind::UnexpectedEof, "short"), ErrorKind::Corruption);
+        assert_eq!(kind_of(io::ErrorKind::NotFound, "blobs/17"), ErrorKind::Corruption);
+        assert_eq!(kind_of(io::ErrorKind::StorageFull, "full"), ErrorKind::Io);
+    }
+}

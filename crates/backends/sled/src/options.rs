@@ -1,0 +1,198 @@
+//! The options of sled, with types.
+
+use std::str::FromStr;
+use strongroom_core::{EngineOptions, Error, ErrorKind, Options, Result, TypedOptions};
+
+/// Default of sled's cache through this adapter: 128 MiB. (sled's own default is 1 GiB.)
+pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1_024 * 1_024;
+
+/// Default of [`SledOptions::flush_every_ms`].
+pub const FLUSH_EVERY_MS_DEFAULT: u64 = 500;
+
+/// How to open sled.
+///
+/// ```
+/// use strongroom_core::{Options, TypedOptions};
+/// use strongroom_sled::{SledMode, SledOptions};
+///
+/// let typed = SledOptions::default().mode(SledMode::HighThroughput).segment_size(1 << 20);
+/// let by_name = Options::new().engine_option("mode", "high_throughput").engine_option("segment_size", "1MiB");
+/// assert_eq!(SledOptions::from_options(&by_name)?.mode, typed.mode);
+/// # Ok::<(), strongroom_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SledOptions {
+    /// What is common to all engines. `cache_bytes` is sled's `cache_capacity`; none is
+    /// [`CACHE_BYTES_DEFAULT`].
+    pub common: Options,
+    /// sled's `mode`: less space or more throughput.
+    pub mode: SledMode,
+    /// sled's `segment_size` in bytes: a power of two from 256 B to 16 MiB, fixed when the store is created.
+    /// None: sled's default, 512 KiB. A value over a quarter of it becomes a file of its own.
+    pub segment_size: Option<u64>,
+    /// How often sled's background thread hands buffered commits to the operating system and cleans
+    /// segments, in milliseconds. None: never; then a process that is killed loses all that still lay in
+    /// sled's buffer, up to a segment of it, however long ago it was committed. Default:
+    /// [`FLUSH_EVERY_MS_DEFAULT`], or never with [`unproven_power_safe`](Self::unproven_power_safe), which
+    /// excludes it.
+    pub flush_every_ms: Option<u64>,
+    /// Claim that a [`PowerSafe`](strongroom_core::Durability::PowerSafe) commit survives the loss of power,
+    /// although this is **not proven**: see the crate's section on durability. For test harnesses, and for
+    /// whoever accepts the risk with open eyes.
+    pub unproven_power_safe: bool,
+}
+
+/// sled's trade-off between space and throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SledMode {
+    /// Rewrite more, to use less space: sled's default.
+    #[default]
+    LowSpace,
+    /// Rewrite less, to write faster.
+    HighThroughput,
+}
+
+impl FromStr for SledMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "low_space" => Ok(Self::LowSpace),
+            "high_throughput" => Ok(Self::HighThroughput),
+            _ => Err(Error::new(ErrorKind::InvalidInput, format!("no mode of sled is called {text:?}"))
+                .hint("use low_space or high_throughput")),
+        }
+    }
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self {
+            common: Options::default(),
+            mode: SledMode::default(),
+            segment_size: None,
+            flush_every_ms: Some(FLUSH_EVERY_MS_DEFAULT),
+            unproven_power_safe: false,
+        }
+    }
+}
+
+impl SledOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the common options. Options of the engine by name in them are not read again.
+    #[must_use]
+    pub fn common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
+
+    /// Sets sled's mode.
+    #[must_use]
+    pub fn mode(mut self, mode: SledMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets sled's segment size in bytes.
+    #[must_use]
+    pub fn segment_size(mut self, bytes: u64) -> Self {
+        self.segment_size = Some(bytes);
+        self
+    }
+
+    /// Sets how often sled's background thread works, in milliseconds; none: never.
+    #[must_use]
+    pub fn flush_every_ms(mut self, interval_ms: Option<u64>) -> Self {
+        self.flush_every_ms = interval_ms;
+        self
+    }
+
+    /// Claims power-safe commits without proof, and switches sled's background thread off.
+    #[must_use]
+    pub fn unproven_power_safe(mut self) -> Self {
+        self.unproven_power_safe = true;
+        self.flush_every_ms = None;
+        self
+    }
+
+    /// What sled is to be opened with, checked.
+    pub(crate) fn to_config(&self) -> Result<sled::Config> {
+        if self.unproven_power_safe && self.flush_every_ms.is_some() {
+            return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms excludes unproven_power_safe")
+                .hint("leave one of them out"));
+        }
+        if self.flush_every_ms == Some(0) {
+            return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms is zero")
+                .hint("give a number of milliseconds, or \"none\""));
+        }
+        let mode = match self.mode {
+            SledMode::LowSpace => sled::Mode::LowSpace,
+            SledMode::HighThroughput => sled::Mode::HighThroughput,
+        };
+        let config = sled::Config::new()
+            .mode(mode)
+            .cache_capacity(self.common.cache_bytes.unwrap_or(CACHE_BYTES_DEFAULT))
+            .flush_every_ms(self.flush_every_ms);
+        match self.segment_size {
+            Some(bytes) => Ok(config.segment_size(checked_segment_size(bytes)?)),
+            None => Ok(config),
+        }
+    }
+}
+
+/// The lower bound is sled's own, and only useful in tests.
+fn checked_segment_size(bytes: u64) -> Result<usize> {
+    let fits = bytes.is_power_of_two() && (256..=16 * 1_024 * 1_024).contains(&bytes);
+    usize::try_from(bytes).ok().filter(|_| fits).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("segment_size cannot be {bytes} bytes"))
+            .hint("use a power of two from 256 B to 16 MiB")
+    })
+}
+
+/// `500` or `none`.
+struct Interval(Option<u64>);
+
+impl FromStr for Interval {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|ms| Self(Some(ms))) }
+    }
+}
+
+impl TypedOptions for SledOptions {
+    fn from_options(options: &Options) -> Result<Self> {
+        let mut given = EngineOptions::new("sled", options);
+        let mode = given.take("mode")?.unwrap_or_default();
+        let segment_size = given.take_bytes("segment_size")?;
+        let interval = given.take::<Interval>("flush_every_ms")?;
+        let unproven_power_safe = given.take("unproven_power_safe")?.unwrap_or(false);
+        let compression = given.take("use_compression")?.unwrap_or(false);
+        given.finish()?;
+        if compression {
+            return Err(Error::new(ErrorKind::Unsupported, "sled is built without its compression")
+                .hint("have the store compress, which works the same on every engine")
+                .at("sled", "open"));
+        }
+        let default_interval = (!unproven_power_safe).then_some(FLUSH_EVERY_MS_DEFAULT);
+        let typed = Self {
+            common: options.clone(),
+            mode,
+            segment_size,
+            flush_every_ms: interval.map_or(default_interval, |interval| interval.0),
+            unproven_power_safe,
+        };
+        // What contradicts itself is refused here, not when the store is opened.
+        typed.to_config().map_err(|error| error.at("sled", "open"))?;
+        Ok(typed)
+    }
+
+    fn common(&self) -> &Options {
+        &self.common
+    }
+}

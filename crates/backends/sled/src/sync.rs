@@ -1,0 +1,211 @@
+//! Making sled's files durable, which sled 0.34 does not do on Linux.
+//!
+//! sled's `flush` writes its buffers and calls `sync_file_range`, which neither empties the disk's cache nor
+//! writes what the file system needs to find the data again. So after a `flush` every file that may have
+//! changed is fsynced here, and the directories that name them.
+//!
+//! It goes through descriptors of our own. A failed write-back is reported once to each descriptor that was
+//! open when it happened, and sled swallows the report that it gets. So `db`, the file that sled itself
+//! fsyncs, is opened before sled writes its first byte. Nobody else asks about the other files: the system
+//! keeps their report until we open them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use strongroom_core::{Error, Result};
+
+/// How long closing a store waits for sled's threads to let go of its files.
+const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A directory that was changed less than this before it was listed may change again without a change of
+/// its time stamp.
+const STAMP_RESOLUTION: Duration = Duration::from_secs(2);
+
+/// The files of one sled store.
+#[derive(Debug)]
+pub(crate) struct Files {
+    directory: PathBuf,
+    db: File,
+    /// Held while files are synced: of two that come together, the second must not return before the first.
+    synced: Mutex<Synced>,
+}
+
+/// What is durable already.
+#[derive(Debug, Default)]
+struct Synced {
+    /// The settings, the recovery snapshot and the directories: they change only while sled opens.
+    since_open: bool,
+    /// Values with a file of their own; sled writes each once.
+    blobs: BTreeSet<OsString>,
+    /// When the directory of blobs was last changed, if it was listed long enough after that.
+    blobs_listed_for: Option<SystemTime>,
+}
+
+impl Files {
+    /// Opens, or creates empty, the file that sled is about to open.
+    pub(crate) fn open_before_sled(directory: &Path) -> Result<Self> {
+        // The directory of blobs first: from then on the files are known for sled's.
+        std::fs::create_dir_all(directory.join("blobs"))
+            .map_err(|error| Error::from_io("cannot create sled's directory of blobs", error))?;
+        let db = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(directory.join("db"))
+            .map_err(|error| Error::from_io("cannot open sled's file", error))?;
+        // An absolute path, whatever becomes of the process's working directory.
+        let directory = std::path::absolute(directory)
+            .map_err(|error| Error::from_io("cannot find the directory", error))?;
+        Ok(Self { directory, db, synced: Mutex::default() })
+    }
+
+    /// Makes everything durable that sled has handed to the operating system so far.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is pointed at before what points at it.
+        self.sync_blobs(&mut synced)?;
+        if !synced.since_open {
+            for path in self.written_at_open().map_err(|error| failed("list", &self.directory, error))? {
+                sync_path(&path)?;
+            }
+        }
+        self.db.sync_all().map_err(|error| failed("sync", &self.directory.join("db"), error))?;
+        if !synced.since_open {
+            sync_path(&self.directory)?;
+            if let Some(parent) = self.directory.parent() {
+                sync_path(parent)?;
+            }
+            synced.since_open = true;
+        }
+        Ok(())
+    }
+
+    /// Syncs the blobs that were not synced before, and their directory if there are such.
+    fn sync_blobs(&self, synced: &mut Synced) -> Result<()> {
+        let directory = self.directory.join("blobs");
+        let cannot_list = |error| failed("list", &directory, error);
+        let changed =
+            std::fs::metadata(&directory).and_then(|found| found.modified()).map_err(cannot_list)?;
+        if synced.blobs_listed_for == Some(changed) {
+            return Ok(());
+        }
+        // Taken before the listing: what changes after it has a later stamp.
+        let settled = SystemTime::now().duration_since(changed).is_ok_and(|age| age > STAMP_RESOLUTION);
+        let mut present = BTreeSet::new();
+        let mut has_new = !synced.since_open;
+        for entry in std::fs::read_dir(&directory).map_err(cannot_list)? {
+            let name = entry.map_err(cannot_list)?.file_name();
+            if !synced.blobs.contains(&name) {
+                has_new = true;
+                sync_path(&directory.join(&name))?;
+            }
+            present.insert(name);
+        }
+        if has_new {
+            sync_path(&directory)?;
+        }
+        synced.blobs = present;
+        synced.blobs_listed_for = settled.then_some(changed);
+        Ok(())
+    }
+
+    /// The settings and the snapshots for recovery (with their number in the name).
+    fn written_at_open(&self) -> io::Result<Vec<PathBuf>> {
+        let mut paths = vec![self.directory.join("conf")];
+        for entry in std::fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("snap.") {
+                paths.push(entry.path());
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Waits until sled has let go of its lock: threads of its pool may hold the file for a moment after
+    /// the last handle was dropped, and opening the store again would then fail.
+    pub(crate) fn wait_for_release(&self) {
+        let begun = Instant::now();
+        while let Err(TryLockError::WouldBlock) = self.db.try_lock() {
+            // Somebody else may have opened the store already: then it is not for us to wait.
+            if begun.elapsed() > RELEASE_WAIT_MAX {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
+fn sync_path(path: &Path) -> Result<()> {
+    match File::open(path).and_then(|file| file.sync_all()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("sync", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    Error::from_io(format!("cannot {what} {}", path.display()), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn synced_blobs(files: &Files) -> Vec<String> {
+        let synced = files.synced.lock().unwrap();
+        synced.blobs.iter().map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn what_sled_writes_is_synced() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open_before_sled(home.path()).unwrap();
+        assert!(home.path().join("blobs").is_dir() && home.path().join("db").is_file());
+        for name in ["conf", "snap.0000000000000017", "STRONGROOM", "blobs/10"] {
+            std::fs::write(home.path().join(name), name).unwrap();
+        }
+        let mut at_open = files.written_at_open().unwrap();
+        at_open.sort();
+        assert_eq!(at_open, ["conf", "snap.0000000000000017"].map(|name| files.directory.join(name)));
+
+        files.sync().unwrap();
+        assert!(files.synced.lock().unwrap().since_open);
+        assert_eq!(synced_blobs(&files), ["10"]);
+        // One more at once: within the resolution of time stamps.
+        std::fs::write(home.path().join("blobs/20"), "").unwrap();
+        files.sync().unwrap();
+        assert_eq!(synced_blobs(&files), ["10", "20"]);
+        std::fs::remove_file(home.path().join("blobs/10")).unwrap();
+        files.sync().unwrap();
+        assert_eq!(synced_blobs(&files), ["20"]);
+    }
+
+    #[test]
+    fn blobs_are_listed_again_only_if_some_were_made_or_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open_before_sled(home.path()).unwrap();
+        let blobs = home.path().join("blobs");
+        let long_ago = SystemTime::now() - Duration::from_secs(60);
+        std::fs::write(blobs.join("10"), "").unwrap();
+        File::open(&blobs).unwrap().set_modified(long_ago).unwrap();
+        files.sync().unwrap();
+        assert!(files.synced.lock().unwrap().blobs_listed_for.is_some());
+        std::fs::write(blobs.join("20"), "").unwrap();
+        files.sync().unwrap();
+        assert_eq!(synced_blobs(&files), ["10", "20"]);
+        assert_eq!(files.synced.lock().unwrap().blobs_listed_for, None, "too fresh to be sure");
+    }
+
+    #[test]
+    fn what_cannot_be_synced_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open_before_sled(home.path()).unwrap();
+        std::fs::remove_dir(home.path().join("blobs")).unwrap();
+        assert!(files.sync().is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! The engines as an application without the layer would use them, with the same settings.
+
+pub mod fjall;
+pub mod redb;
+pub mod sled;
+
+use crate::workload::Op;
+use std::path::Path;
+
+/// Cache of every engine, raw or under the layer.
+pub const CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
+
+/// What is measured of a raw engine. Static dispatch: a raw user has no trait object.
+pub trait Raw {
+    /// Opens the engine with the settings that the layer uses.
+    fn open(directory: &Path) -> Self;
+    /// Reads one value, newest state, in a read transaction where the engine has them; its length.
+    fn get(&self, key: &[u8]) -> usize;
+    /// Reads every row in order; the number of rows and of bytes.
+    fn scan(&self) -> (u64, u64);
+    /// Commits a batch, buffered.
+    fn apply(&self, batch: &[Op]);
+    /// Makes everything durable, in the way the engine offers.
+    fn flush(&self);
+}

@@ -1,0 +1,49 @@
+//! sled itself.
+
+use super::{CACHE_BYTES, Raw};
+use crate::workload::Op;
+use sled::{Batch, Db, Tree};
+use std::path::Path;
+
+pub struct Sled {
+    tree: Tree,
+    db: Db,
+}
+
+impl Raw for Sled {
+    fn open(directory: &Path) -> Self {
+        // 500 ms is sled's own default, and the adapter's.
+        let config = sled::Config::new().cache_capacity(CACHE_BYTES).flush_every_ms(Some(500));
+        let db = config.path(directory).open().unwrap();
+        Self { tree: db.open_tree("bench").unwrap(), db }
+    }
+
+    fn get(&self, key: &[u8]) -> usize {
+        self.tree.get(key).unwrap().map_or(0, |value| value.len())
+    }
+
+    fn scan(&self) -> (u64, u64) {
+        let (mut rows, mut bytes) = (0, 0);
+        for row in &self.tree {
+            let (key, value) = row.unwrap();
+            rows += 1;
+            bytes += (key.len() + value.len()) as u64;
+        }
+        (rows, bytes)
+    }
+
+    fn apply(&self, ops: &[Op]) {
+        let mut batch = Batch::default();
+        for op in ops {
+            match op {
+                Op::Put(key, value) => batch.insert(&key[..], &value[..]),
+                Op::Delete(key) => batch.remove(&key[..]),
+            }
+        }
+        self.tree.apply_batch(batch).unwrap();
+    }
+
+    fn flush(&self) {
+        self.db.flush().unwrap();
+    }
+}

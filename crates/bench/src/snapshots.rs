@@ -1,0 +1,108 @@
+//! Opening a snapshot: under a millisecond over a million keys, and no writer waits for it.
+
+use crate::measure::median;
+use crate::workload::{key, value};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+use strongroom::{Keyspace, Registry, Store};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Engines to measure; all if none is named
+    #[arg(long)]
+    engine: Vec<String>,
+    /// Rows in the store
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// Snapshots to open
+    #[arg(long, default_value_t = 1_000)]
+    snapshots: usize,
+}
+
+pub fn run(arguments: &Arguments) {
+    println!("{} rows, {} snapshots, each read once and dropped\n", arguments.rows, arguments.snapshots);
+    println!(
+        "| engine | idle: median us | longest us | with a writer: median us | longest us | writes a second without / with snapshots |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
+    for engine in engines(&arguments.engine) {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, rows) = filled(&engine, directory.path(), arguments.rows);
+        let idle = opened(&store, &rows, arguments.snapshots);
+        let (alone, _) = beside_writer(&store, &rows, |_, _| {
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            Vec::new()
+        });
+        let (beside, busy) =
+            beside_writer(&store, &rows, |store, rows| opened(store, rows, arguments.snapshots));
+        let longest = |samples: &[f64]| samples.iter().copied().fold(0.0, f64::max);
+        println!(
+            "| {engine} | {:.1} | {:.1} | {:.1} | {:.1} | {alone:.0} / {beside:.0} |",
+            median(&idle),
+            longest(&idle),
+            median(&busy),
+            longest(&busy)
+        );
+    }
+}
+
+pub fn engines(wanted: &[String]) -> Vec<String> {
+    let registry = Registry::builtin();
+    let all = registry.drivers().map(|driver| driver.info().name.to_owned());
+    all.filter(|name| wanted.is_empty() || wanted.contains(name)).collect()
+}
+
+/// A store of `engine` with rows of 16 + 100 bytes.
+pub fn filled(engine: &str, directory: &std::path::Path, rows: u64) -> (Store, Keyspace) {
+    let place =
+        if engine == "memory" { String::new() } else { directory.join("store").display().to_string() };
+    let store = strongroom::open(&format!("{engine}:{place}?durability=buffered&cache=64MiB")).unwrap();
+    let keyspace = store.create_keyspace("bench").unwrap();
+    let mut batch = store.batch();
+    for number in 0..rows {
+        batch.set(&keyspace, key(number), value(number, 100));
+        if batch.len() == 10_000 || number + 1 == rows {
+            store.commit(&batch).unwrap();
+            batch.clear();
+        }
+    }
+    store.flush().unwrap();
+    (store, keyspace)
+}
+
+/// Microseconds that each opening took.
+fn opened(store: &Store, keyspace: &Keyspace, count: usize) -> Vec<f64> {
+    let open = |number: usize| {
+        let start = Instant::now();
+        let snapshot = store.snapshot().unwrap();
+        let micros = start.elapsed().as_nanos() as f64 / 1_000.0;
+        assert!(snapshot.has(keyspace, key(number as u64)).unwrap());
+        micros
+    };
+    (0..count).map(open).collect()
+}
+
+/// Runs `work` while another thread overwrites single rows; its writes a second and what `work` gave.
+fn beside_writer(
+    store: &Store,
+    keyspace: &Keyspace,
+    work: impl FnOnce(&Store, &Keyspace) -> Vec<f64>,
+) -> (f64, Vec<f64>) {
+    let stop = AtomicBool::new(false);
+    let writes = AtomicU64::new(0);
+    let start = Instant::now();
+    let samples = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) {
+                keyspace.set(key(number % 1_000), value(number, 100)).unwrap();
+                number += 1;
+                writes.store(number, Ordering::Relaxed);
+            }
+        });
+        let samples = work(store, keyspace);
+        stop.store(true, Ordering::Relaxed);
+        samples
+    });
+    (writes.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64(), samples)
+}

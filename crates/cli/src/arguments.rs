@@ -1,0 +1,295 @@
+//! The command line, from which help, completions and manual pages are made.
+
+use crate::exit::STATUSES;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Load, read, scan, count and digest key-value stores of any engine.
+///
+/// A store is a directory that is named by a URL: ENGINE:PATH, such as redb:./data, with options behind a
+/// question mark, such as 'sled:./data?durability=buffered'. Commands that read never create anything.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 100, after_help = STATUSES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the engines of this build, what they can do and how safe their commits are
+    Engines(Engines),
+    /// Store a value; the store and the keyspace are created if they are not there
+    #[command(after_help = "\
+Examples:
+  strongroom put redb:./data greeting 'Grüezi'
+  strongroom put redb:./data --keyspace blobs hex:00ff hex:cafe")]
+    Put(Put),
+    /// Write the value of a key to standard output, byte for byte
+    ///
+    /// Exit status 1 if the key is not there. On a terminal a newline follows the value.
+    Get(Get),
+    /// Remove a key; one that is not there is no failure
+    Delete(Delete),
+    /// Print rows in the order of their keys
+    #[command(after_long_help = SCAN_HELP)]
+    Scan(Scan),
+    /// Print the number of rows
+    Count(Count),
+    /// Store the rows of a CSV, TSV or JSON Lines file
+    #[command(after_long_help = LOAD_HELP)]
+    Load(Load),
+    /// Print one BLAKE3 digest of all keyspaces, keys, values and expiries
+    ///
+    /// The digest is the same for the same contents on every engine.
+    #[command(after_help = "\
+Examples:
+  strongroom digest redb:./data")]
+    Digest(Digest),
+    /// Print the names of the keyspaces
+    Keyspaces(Keyspaces),
+    /// Print figures about a store and its files
+    Stats(Stats),
+    /// Give the space back that the engine no longer needs
+    Compact(Compact),
+    /// Print a script that completes this command's arguments in a shell
+    #[command(after_help = "\
+Examples:
+  strongroom completions bash > ~/.local/share/bash-completion/completions/strongroom
+  strongroom completions zsh > ~/.zfunc/_strongroom
+  strongroom completions fish > ~/.config/fish/completions/strongroom.fish")]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all commands into a directory
+    #[command(after_help = "\
+Examples:
+  strongroom man | man -l -
+  strongroom man /usr/local/share/man/man1")]
+    Man(Man),
+}
+
+const SCAN_HELP: &str = "\
+Examples:
+  strongroom scan redb:./data --prefix user/ --limit 10
+  strongroom scan redb:./data --start 2026-01 --end 2026-02 --reverse
+  strongroom scan redb:./data --format jsonl | jq .key
+
+Formats:
+  text   KEY, a tab, VALUE. Printable UTF-8 stands as it is; a backslash is \\\\,
+         a tab \\t, a newline \\n, a carriage return \\r, any other byte \\xHH.
+  jsonl  One object a row: key and value for UTF-8, key_hex and value_hex for
+         other bytes, version, and expires_at_ms if the row expires.
+         With --keys-only just the key.";
+
+const LOAD_HELP: &str = "\
+Rows:
+  Each row becomes one record. Its key is the column named by --key, its value
+  the row as a JSON object, column by column; of JSON Lines, the line's object.
+  CSV has quotes; TSV has none, so a \" is data. Blank lines are skipped.
+  Rows are numbered from 1, the header not counted.
+
+Commits:
+  Rows are committed in the order of the file, 10000 (--batch-rows) or 8 MiB at
+  a time, each batch all or nothing, as safe as the URL says (power-safe unless
+  it says durability=buffered). Whenever a load ends, the store holds a whole
+  number of batches, and the message says which rows. To go on after a load
+  that was stopped, run it again with --on-duplicate first.
+
+Examples:
+  strongroom load redb:./data cities.csv --format csv --key id
+  strongroom load redb:./data CH.txt --format tsv --no-header --key 1
+  curl -s https://example.org/events | strongroom load redb:./data - --format jsonl --key id";
+
+const KEY_HELP: &str = "The key; hex:00ff for bytes in hexadecimal";
+
+/// Which store.
+#[derive(Debug, Args)]
+pub(crate) struct Url {
+    /// The store, as ENGINE:PATH[?NAME=VALUE&...]
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+}
+
+/// Which keyspace of it.
+#[derive(Debug, Args)]
+pub(crate) struct InKeyspace {
+    /// The keyspace
+    #[arg(long = "keyspace", short = 'k', value_name = "NAME", default_value = "default")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Engines {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(help = KEY_HELP, allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    /// The value; hex:00ff for bytes in hexadecimal
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(help = KEY_HELP, allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(help = KEY_HELP, allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Only keys that begin with this
+    #[arg(long, short, value_name = "BYTES", allow_negative_numbers = true)]
+    pub(crate) prefix: Option<OsString>,
+    /// Only keys from this one on
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub(crate) start: Option<OsString>,
+    /// Only keys before this one
+    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    pub(crate) end: Option<OsString>,
+    /// The same rows from the last to the first
+    #[arg(long, short)]
+    pub(crate) reverse: bool,
+    /// At most this many rows
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// No values
+    #[arg(long)]
+    pub(crate) keys_only: bool,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
+    pub(crate) format: ScanFormat,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// KEY, a tab, VALUE, with escapes
+    Text,
+    /// One JSON object a row
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Only keys that begin with this
+    #[arg(long, short, value_name = "BYTES", allow_negative_numbers = true)]
+    pub(crate) prefix: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// The file to read; - is standard input
+    pub(crate) file: PathBuf,
+    /// What kind of file it is
+    #[arg(long, value_enum)]
+    pub(crate) format: LoadFormat,
+    /// The column that holds the key; by its number from 1 with --no-header
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) key: String,
+    /// What to do about a key that is in the file twice, or stored already
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDuplicate::Error)]
+    pub(crate) on_duplicate: OnDuplicate,
+    /// The first line of the CSV or TSV is a row; columns are called 1, 2, 3, ...
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// Rows of one commit (fewer if they have 8 MiB together)
+    #[arg(long, value_name = "N", default_value = "10000")]
+    pub(crate) batch_rows: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoadFormat {
+    /// Fields between commas, in quotes where needed
+    Csv,
+    /// Fields between tabs, without quotes
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnDuplicate {
+    /// Stop and name the row; nothing is overwritten
+    Error,
+    /// Keep what is stored or came first
+    First,
+    /// Overwrite it
+    Last,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Digest {
+    #[command(flatten)]
+    pub(crate) store: Url,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keyspaces {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
+    #[command(flatten)]
+    pub(crate) store: Url,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Where to write the pages of all commands; without it, the main page is printed
+    pub(crate) directory: Option<PathBuf>,
+}

@@ -1,0 +1,120 @@
+//! How the command ends: a status for scripts, one line for people.
+
+use crate::panics;
+use std::fmt;
+use std::io;
+use strongroom::{Error, ErrorKind};
+
+/// What every line on standard error begins with.
+pub(crate) const PROGRAM: &str = "strongroom";
+
+/// The exit statuses, as printed by `--help` and in the manual page.
+pub(crate) const STATUSES: &str = "\
+Exit status:
+  0    done; deleting what is not there is done too
+  1    no such key or keyspace
+  2    wrong usage, bad input, or no such store
+  3    the store or its engine failed, or another process has the store open
+  130  a load was stopped by Ctrl-C or SIGTERM";
+
+/// An exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It was done.
+    Done,
+    /// The key or keyspace is not there.
+    NotFound,
+    /// What was asked for cannot work, whatever the state of the store.
+    BadInput,
+    /// The store, its engine or the operating system failed.
+    StoreFailed,
+    /// Stopped by a signal.
+    Stopped,
+}
+
+impl Status {
+    /// The number that the shell sees.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NotFound => 1,
+            Self::BadInput => 2,
+            Self::StoreFailed => 3,
+            Self::Stopped => 130,
+        }
+    }
+
+    /// The one place where a kind of error becomes a status. A missing store is bad input; a missing
+    /// keyspace is told apart where it is looked up.
+    const fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidInput
+            | ErrorKind::Unsupported
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotFound => Self::BadInput,
+            _ => Self::StoreFailed,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked: a status, and the line that says so.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: Status,
+    /// None where there is nobody left to tell.
+    line: Option<String>,
+}
+
+/// What a command returns.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure with `status`, told by `line`.
+    pub(crate) fn new(status: Status, line: impl fmt::Display) -> Self {
+        Self { status, line: Some(line.to_string()) }
+    }
+
+    /// The input cannot be used.
+    pub(crate) fn bad_input(line: impl fmt::Display) -> Self {
+        Self::new(Status::BadInput, line)
+    }
+
+    /// The key or keyspace is not there.
+    pub(crate) fn not_found(line: impl fmt::Display) -> Self {
+        Self::new(Status::NotFound, line)
+    }
+
+    /// Writing to standard output failed. A reader that left, as `head` does, has all it wanted: that is
+    /// no failure.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { status: Status::Done, line: None };
+        }
+        Self::new(Status::StoreFailed, format_args!("cannot write to standard output: {error}"))
+    }
+
+    /// The same failure, told by `line` in place of its own.
+    pub(crate) fn told(self, line: impl fmt::Display) -> Self {
+        Self { line: Some(line.to_string()), ..self }
+    }
+
+    /// Prints the line, if there is one, and gives the status.
+    pub(crate) fn report(self) -> Status {
+        if let Some(line) = self.line {
+            let line = line.replace(['\n', '\r'], " ");
+            match panics::location() {
+                Some(place) => eprintln!(
+                    "{PROGRAM}: {line} (panicked at {place}; set RUST_BACKTRACE=1 to see the panic's message)"
+                ),
+                None => eprintln!("{PROGRAM}: {line}"),
+            }
+        }
+        self.status
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(Status::of(error.kind()), error.one_line())
+    }
+}

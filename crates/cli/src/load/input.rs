@@ -1,0 +1,165 @@
+//! The bytes of a file or of standard input.
+
+use crate::exit::{Failure, Outcome};
+use crate::interrupt::Interrupt;
+use crate::text;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Most that one row may take in the file. More is a mistake, such as a quote that is left open, and must
+/// not fill the memory.
+const ROW_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+const BLOCK_BYTES: usize = 64 * 1_024;
+/// How long a wait for input goes on before it looks whether somebody wants to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a load reads.
+pub(super) struct Input {
+    /// Its name in messages.
+    pub(super) name: String,
+    /// How much there is, if that is known.
+    pub(super) bytes_total: Option<u64>,
+    pub(super) reader: RowReader,
+}
+
+impl Input {
+    /// Opens `path`, or standard input for `-`.
+    pub(super) fn open(path: &Path, interrupt: &Interrupt) -> Outcome<Self> {
+        let name = text::escaped(path.as_os_str().as_encoded_bytes());
+        let failed = |error: io::Error| {
+            Failure::bad_input(format_args!(
+                "cannot read {name}: {error}; give the path of a file that can be read"
+            ))
+        };
+        let waiting = |from| Box::new(Waiting::on(from, interrupt.clone()));
+        let (name, bytes_total, mut reader): (_, _, Box<dyn Read>) = if path == Path::new("-") {
+            ("standard input".to_owned(), None, waiting(Box::new(io::stdin())))
+        } else {
+            let file = File::open(path).map_err(failed)?;
+            let found = file.metadata().map_err(failed)?;
+            if found.is_dir() {
+                return Err(failed(io::ErrorKind::IsADirectory.into()));
+            }
+            match found.is_file() {
+                true => (name, Some(found.len()), Box::new(file)),
+                // A pipe or a device, which may never have more to say.
+                false => (name, None, waiting(Box::new(file))),
+            }
+        };
+        let mut start = Vec::new();
+        let read = reader.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut start);
+        read.map_err(|error| Failure::bad_input(format_args!("cannot read {name}: {error}")))?;
+        if start == BYTE_ORDER_MARK {
+            start.clear();
+        }
+        let reader = Box::new(io::Cursor::new(start).chain(reader));
+        Ok(Self { name, bytes_total, reader: RowReader { reader, meter: Meter::default() } })
+    }
+
+    /// As if a file held `bytes`.
+    #[cfg(test)]
+    pub(super) fn of(bytes: &'static [u8]) -> Self {
+        let reader = RowReader { reader: Box::new(bytes), meter: Meter::default() };
+        Self { name: "a test".to_owned(), bytes_total: None, reader }
+    }
+}
+
+/// How far the bytes have been read, and where the row began that is being read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter {
+    read: Rc<Cell<u64>>,
+    row_start: Rc<Cell<u64>>,
+}
+
+impl Meter {
+    /// The next row begins at byte `at`.
+    pub(super) fn row_starts(&self, at: u64) {
+        self.row_start.set(at);
+    }
+}
+
+/// Reads bytes, and refuses to go on in a row that has no end.
+pub(super) struct RowReader {
+    reader: Box<dyn Read>,
+    meter: Meter,
+}
+
+impl RowReader {
+    /// Where to say that a row begins.
+    pub(super) fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+}
+
+impl Read for RowReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.meter.read.get();
+        if read.saturating_sub(self.meter.row_start.get()) > ROW_BYTES_MAX {
+            return Err(io::Error::other("the row goes on for over 64 MiB (is a quote left open?)"));
+        }
+        let more = self.reader.read(buffer)?;
+        self.meter.read.set(read + more as u64);
+        Ok(more)
+    }
+}
+
+/// Reads what may keep it waiting for ever, on a thread of its own, and ends when somebody wants to stop.
+struct Waiting {
+    blocks: Receiver<io::Result<Vec<u8>>>,
+    block: io::Cursor<Vec<u8>>,
+    interrupt: Interrupt,
+}
+
+impl Waiting {
+    fn on(from: Box<dyn Read + Send>, interrupt: Interrupt) -> Self {
+        let (sender, blocks) = sync_channel(4);
+        // Never joined: it may be waiting when the process ends.
+        std::thread::spawn(move || pump(from, &sender));
+        Self { blocks, block: io::Cursor::default(), interrupt }
+    }
+}
+
+fn pump(mut from: Box<dyn Read + Send>, to: &SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut block = vec![0; BLOCK_BYTES];
+        let read = match from.read(&mut block) {
+            Ok(0) => return,
+            Ok(more) => {
+                block.truncate(more);
+                Ok(block)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let is_last = read.is_err();
+        if to.send(read).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+impl Read for Waiting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let more = self.block.read(buffer)?;
+            if more > 0 || buffer.is_empty() {
+                return Ok(more);
+            }
+            if self.interrupt.is_requested() {
+                return Ok(0);
+            }
+            match self.blocks.recv_timeout(LOOK_EVERY) {
+                Ok(block) => self.block = io::Cursor::new(block?),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Lines of a file, for formats in which a line is a row.
+
+use super::input::{Meter, RowReader};
+use std::io::{BufRead as _, BufReader};
+
+/// Reads lines. Blank ones are skipped; the end of a line may be LF or CR LF.
+pub(super) struct Lines {
+    reader: BufReader<RowReader>,
+    meter: Meter,
+    line: String,
+    number: u64,
+    bytes: u64,
+}
+
+impl Lines {
+    pub(super) fn of(reader: RowReader) -> Self {
+        let meter = reader.meter();
+        let reader = BufReader::with_capacity(128 * 1_024, reader);
+        Self { reader, meter, line: String::new(), number: 0, bytes: 0 }
+    }
+
+    /// Moves to the next line that is not blank; `false` at the end.
+    pub(super) fn advance(&mut self) -> Result<bool, String> {
+        let mut line = std::mem::take(&mut self.line).into_bytes();
+        loop {
+            line.clear();
+            self.number += 1;
+            self.meter.row_starts(self.bytes);
+            let read = self.reader.read_until(b'\n', &mut line);
+            let read = read.map_err(|error| format!("cannot be read: {error}"))?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.bytes += read as u64;
+            for end in [b'\n', b'\r'] {
+                line.pop_if(|last| *last == end);
+            }
+            if !line.is_empty() {
+                break;
+            }
+        }
+        self.line = String::from_utf8(line).map_err(|error| {
+            let place = error.utf8_error().valid_up_to() + 1;
+            format!("is not UTF-8 (byte {place} of the line), so convert the file first")
+        })?;
+        Ok(true)
+    }
+
+    /// The line it stands on, without its end.
+    pub(super) fn text(&self) -> &str {
+        &self.line
+    }
+
+    /// The number of the line it stands on, from 1. After a problem, that of the line with the problem.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes read, up to the end of the line it stands on.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

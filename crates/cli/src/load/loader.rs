@@ -1,0 +1,158 @@
+//! Collects rows into batches and commits them, and knows at any moment which rows are stored.
+
+use super::duplicates::{Duplicates, Found};
+use super::source::Record;
+use crate::arguments::{Load, OnDuplicate};
+use crate::exit::{Failure, Outcome};
+use crate::text;
+use std::num::NonZeroUsize;
+use std::time::Instant;
+use strongroom::{Batch, Error, ErrorKind, Keyspace, Store};
+
+/// Most that one batch holds, keys and values together.
+const BATCH_BYTES_MAX: usize = 8 * 1_024 * 1_024;
+
+/// Writes rows to a keyspace, batch by batch.
+pub(super) struct Loader<'s> {
+    store: &'s Store,
+    keyspace: &'s Keyspace,
+    batch: Batch,
+    batch_rows: NonZeroUsize,
+    on_duplicate: OnDuplicate,
+    duplicates: Duplicates,
+    file: String,
+    started: Instant,
+    /// The last row that was taken.
+    row: u64,
+    /// The last row that is stored for good, with all before it.
+    row_kept: u64,
+    stored: u64,
+    skipped: u64,
+    overwritten: u64,
+}
+
+impl<'s> Loader<'s> {
+    pub(super) fn new(
+        store: &'s Store,
+        keyspace: &'s Keyspace,
+        arguments: &Load,
+        file: String,
+    ) -> Outcome<Self> {
+        Ok(Self {
+            store,
+            keyspace,
+            batch: store.batch(),
+            batch_rows: arguments.batch_rows,
+            on_duplicate: arguments.on_duplicate,
+            duplicates: Duplicates::of(keyspace)?,
+            file,
+            started: Instant::now(),
+            row: 0,
+            row_kept: 0,
+            stored: 0,
+            skipped: 0,
+            overwritten: 0,
+        })
+    }
+
+    /// What is loaded, for messages.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Takes a row, and commits the batch when it is full.
+    pub(super) fn add(&mut self, record: &Record) -> Outcome {
+        let limits = self.store.options();
+        record
+            .check(limits.key_bytes_max, limits.value_bytes_max)
+            .map_err(|problem| self.refuse(record, &problem, "correct the row"))?;
+        let found = self.duplicates.look(self.store, self.keyspace, &record.key);
+        let found = found.map_err(|error| self.failed(error))?;
+        match (found, self.on_duplicate) {
+            (Found::Nothing, _) => {}
+            (_, OnDuplicate::First) => {
+                self.row = record.row;
+                self.skipped += 1;
+                return Ok(());
+            }
+            (_, OnDuplicate::Last) => self.overwritten += 1,
+            (found, OnDuplicate::Error) => return Err(self.refuse_duplicate(record, found)),
+        }
+        self.batch.set(self.keyspace, &record.key, &record.value);
+        self.duplicates.add(&record.key, record.row);
+        self.row = record.row;
+        self.stored += 1;
+        if self.batch.len() >= self.batch_rows.get() || self.batch.bytes() >= BATCH_BYTES_MAX {
+            return self.commit();
+        }
+        Ok(())
+    }
+
+    /// Commits what is in the batch.
+    pub(super) fn commit(&mut self) -> Outcome {
+        self.duplicates.forget();
+        if !self.batch.is_empty() {
+            self.store.commit(&self.batch).map_err(|error| self.failed(error))?;
+            self.batch.clear();
+        }
+        self.row_kept = self.row;
+        Ok(())
+    }
+
+    /// Which rows are stored, in words.
+    pub(super) fn kept(&self) -> String {
+        match self.row_kept {
+            0 => "no row is stored".to_owned(),
+            1 => "row 1 is stored, later ones are not".to_owned(),
+            last => format!("rows 1 to {last} are stored, later ones are not"),
+        }
+    }
+
+    /// A row that cannot be stored. `remedy` is what to do about it.
+    pub(super) fn refuse(&self, record: &Record, problem: &str, remedy: &str) -> Failure {
+        let again = match self.row_kept {
+            0 => "and load again",
+            // Otherwise the rows that are stored would be refused as duplicates.
+            _ => "and load again with --on-duplicate first",
+        };
+        let (file, place, kept) = (&self.file, record.place(), self.kept());
+        Failure::bad_input(format_args!("{file}: {place}: {problem}; {remedy} {again}; {kept}"))
+    }
+
+    fn refuse_duplicate(&self, record: &Record, found: Found) -> Failure {
+        let place = match found {
+            Found::InBatch(row) => format!("is the key of row {row} already"),
+            Found::Stored | Found::Nothing => "is stored already".to_owned(),
+        };
+        let problem = format!("the key {} {place}", text::quoted(&record.key));
+        let (file, kept) = (&self.file, self.kept());
+        Failure::bad_input(format_args!(
+            "{file}: {}: {problem}; use --on-duplicate first or last to keep one of them; {kept}",
+            record.place()
+        ))
+    }
+
+    fn failed(&self, error: Error) -> Failure {
+        let line = error.one_line();
+        let (from, to) = (self.row_kept + 1, self.row);
+        let kept = match error.kind() {
+            ErrorKind::CommitUnknown => match self.row_kept {
+                0 => format!("rows {from} to {to} may be stored, later ones are not"),
+                kept => format!("rows 1 to {kept} are stored, {from} to {to} may be, later ones are not"),
+            },
+            _ => self.kept(),
+        };
+        Failure::from(error).told(format_args!("{line}; {kept}"))
+    }
+
+    /// What was done, in one line.
+    pub(super) fn summary(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let duplicates = match self.on_duplicate {
+            OnDuplicate::Error => String::new(),
+            OnDuplicate::First => format!(", {} skipped as duplicates", self.skipped),
+            OnDuplicate::Last => format!(" ({} of them over an earlier one)", self.overwritten),
+        };
+        format!("{} rows read, {} stored{duplicates}, in {seconds:.2} s", self.row, self.stored)
+    }
+}

@@ -1,0 +1,51 @@
+//! How far a load has come, for somebody who watches. In a pipe it is silent.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal as _, stderr};
+use std::time::Duration;
+
+/// Rows between two looks at the clock.
+const ROWS_PER_UPDATE: u64 = 64;
+const REDRAW_EVERY: Duration = Duration::from_millis(200);
+
+const WITH_END: &str = "{bar:30} {percent:>3}%  {msg}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+const WITHOUT_END: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
+
+/// A progress bar, or nothing.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// A bar on a terminal. `bytes_total`: what there is to read, if that is known.
+    pub(super) fn start(bytes_total: Option<u64>) -> Self {
+        if !stderr().is_terminal() {
+            return Self { bar: None };
+        }
+        let bar = ProgressBar::with_draw_target(bytes_total, ProgressDrawTarget::stderr_with_hz(10));
+        let template = if bytes_total.is_some() { WITH_END } else { WITHOUT_END };
+        // The templates are constants, so a mistake in one would be seen at once; a plain bar is no loss.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(REDRAW_EVERY);
+        Self { bar: Some(bar) }
+    }
+
+    /// `row` rows and `bytes` bytes are done.
+    pub(super) fn advance(&self, row: u64, bytes: u64) {
+        if let Some(bar) = &self.bar
+            && row % ROWS_PER_UPDATE == 0
+        {
+            bar.set_position(bytes);
+            bar.set_message(format!("{row} rows"));
+        }
+    }
+
+    /// Takes the bar away: what is said next begins on a line of its own.
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

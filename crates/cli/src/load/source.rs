@@ -1,0 +1,55 @@
+//! Where rows come from, whatever the format.
+
+use super::input::Input;
+use super::json_lines::JsonLines;
+use super::tables::{CsvTable, TsvTable};
+use crate::arguments::{Load, LoadFormat};
+use strongroom::limits::{check_key_against, check_value_against};
+
+/// A row, ready to be stored.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// The number of the row, from 1, a header not counted.
+    pub(super) row: u64,
+    /// The number of the line it begins on, from 1; 0 if that is unknown.
+    pub(super) line: u64,
+    pub(super) key: Vec<u8>,
+    /// The row as a JSON object.
+    pub(super) value: Vec<u8>,
+}
+
+impl Record {
+    /// Where the row is, for messages.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            0 => format!("row {}", self.row),
+            line => format!("row {} (line {line})", self.row),
+        }
+    }
+
+    /// Whether a store with these limits can hold it.
+    pub(super) fn check(&self, key_bytes_max: usize, value_bytes_max: usize) -> Result<(), String> {
+        check_key_against(&self.key, key_bytes_max)
+            .and_then(|()| check_value_against(&self.value, value_bytes_max))
+            .map_err(|error| error.message().to_owned())
+    }
+}
+
+/// Rows in the order of a file.
+pub(super) trait Source {
+    /// Reads the next row into `record`; `false` at the end. After a problem, `record` still says where.
+    fn next(&mut self, record: &mut Record) -> Result<bool, String>;
+
+    /// Bytes of the file that are done.
+    fn bytes(&self) -> u64;
+}
+
+/// Finds the columns of `input`.
+pub(super) fn open(input: Input, arguments: &Load) -> Result<Box<dyn Source>, String> {
+    let (key, has_header) = (&arguments.key, !arguments.no_header);
+    Ok(match arguments.format {
+        LoadFormat::Csv => Box::new(CsvTable::open(input, key, has_header)?),
+        LoadFormat::Tsv => Box::new(TsvTable::open(input, key, has_header)?),
+        LoadFormat::Jsonl => Box::new(JsonLines::open(input, key)),
+    })
+}

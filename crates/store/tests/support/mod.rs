@@ -1,0 +1,143 @@
+//! A memory engine whose commits wait at a gate, so that groups form when a test wants them to.
+
+#![allow(dead_code)] // Each test file uses a part.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use strongroom_core::{
+    Backend, Bytes, Capabilities, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
+    MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats, TypedOptions, Undo,
+};
+
+/// Where commits wait, and how many have come.
+#[derive(Debug, Default)]
+pub struct Gate {
+    closed: Mutex<bool>,
+    changed: Condvar,
+    /// Commits that reached the engine.
+    pub applied: AtomicU64,
+    /// Syncs that reached the engine.
+    pub flushed: AtomicU64,
+    /// Commits wait here now.
+    pub at_gate: AtomicU64,
+    /// The commit with this number, counted by `applied`, fails; 0: none.
+    pub fail_at: AtomicU64,
+    /// It fails by a panic of the engine.
+    pub panics: AtomicBool,
+}
+
+impl Gate {
+    pub fn close(&self) {
+        *self.closed.lock().unwrap() = true;
+    }
+
+    pub fn open(&self) {
+        *self.closed.lock().unwrap() = false;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        self.at_gate.fetch_add(1, Ordering::SeqCst);
+        let mut closed = self.closed.lock().unwrap();
+        while *closed {
+            closed = self.changed.wait(closed).unwrap();
+        }
+        self.at_gate.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits until `holds`, for a bounded time.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("never came: {what}");
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GatedOptions {
+    common: Options,
+    gate: Arc<Gate>,
+}
+
+impl TypedOptions for GatedOptions {
+    fn from_options(options: &Options) -> Result<Self> {
+        Ok(Self { common: options.clone(), gate: Arc::default() })
+    }
+
+    fn common(&self) -> &Options {
+        &self.common
+    }
+}
+
+pub struct GatedEngine {
+    inner: MemoryEngine,
+    gate: Arc<Gate>,
+}
+
+/// A backend over a gated engine that claims to be power-safe, and its gate.
+pub fn gated(directory: &Path) -> (Backend<Undo<GatedEngine>>, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let options = GatedOptions { common: Options::default(), gate: Arc::clone(&gate) };
+    (Backend::open(directory, options).unwrap(), gate)
+}
+
+impl LiveEngine for GatedEngine {
+    const INFO: EngineInfo = EngineInfo {
+        name: "gated",
+        version: "0",
+        snapshots: "undo overlay",
+        capabilities: Capabilities {
+            persistent: false,
+            power_safe: true,
+            checkpoint: false,
+            compaction: false,
+            integrity_check: false,
+        },
+    };
+    type Options = GatedOptions;
+    type Keyspace = MemoryKeyspace;
+    type Cursor = <MemoryEngine as LiveEngine>::Cursor;
+
+    fn open(context: OpenContext<'_, GatedOptions>) -> Result<Self> {
+        Ok(Self { inner: MemoryEngine::default(), gate: Arc::clone(&context.options.gate) })
+    }
+    fn exists(_: &Path) -> bool {
+        false
+    }
+    fn keyspace_names(&self) -> Result<Vec<String>> {
+        self.inner.keyspace_names()
+    }
+    fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<MemoryKeyspace> {
+        self.inner.open_keyspace(name, hints)
+    }
+    fn drop_keyspace(&self, name: &str, keyspace: &MemoryKeyspace) -> Result<()> {
+        self.inner.drop_keyspace(name, keyspace)
+    }
+    fn get(&self, keyspace: &MemoryKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        self.inner.get(keyspace, key)
+    }
+    fn cursor(&self, keyspace: &MemoryKeyspace, scan: &Scan) -> Result<Self::Cursor> {
+        self.inner.cursor(keyspace, scan)
+    }
+    fn apply(&self, batch: &EngineBatch<'_, MemoryKeyspace>) -> Result<()> {
+        self.gate.pass();
+        let number = self.gate.applied.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == self.gate.fail_at.load(Ordering::SeqCst) {
+            assert!(!self.gate.panics.load(Ordering::SeqCst), "the engine panics");
+            return Err(Error::new(ErrorKind::Io, "the disk said no"));
+        }
+        self.inner.apply(batch)
+    }
+    fn flush(&self) -> Result<()> {
+        self.gate.flushed.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    fn stats(&self, stats: &mut Stats) -> Result<()> {
+        self.inner.stats(stats)
+    }
+}

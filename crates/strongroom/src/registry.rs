@@ -1,0 +1,168 @@
+//! Which engines can be opened by name. Explicit: nothing registers itself before `main`.
+
+use crate::config::Config;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use strongroom_core::{
+    Backend, Engine, EngineInfo, Error, ErrorKind, LiveEngine, MemoryBackend, MemoryEngine, MemoryOptions,
+    Options, Result, StorageBackend, TypedOptions,
+};
+use strongroom_store::Store;
+
+/// Engines of ours that a build may leave out, for a better answer than "unknown".
+const KNOWN: [&str; 3] = ["redb", "sled", "fjall"];
+
+type OpenBackend = dyn Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync;
+
+/// How to open one engine.
+pub struct Driver {
+    info: EngineInfo,
+    /// Whether it keeps files and so needs a directory.
+    on_disk: bool,
+    open: Box<OpenBackend>,
+}
+
+impl Driver {
+    /// The driver of an embedded engine.
+    pub fn of<E: Engine>() -> Self {
+        let open = |path: &Path, options: &Options| -> Result<Box<dyn StorageBackend>> {
+            Ok(Box::new(Backend::<E>::open(path, E::Options::from_options(options)?)?))
+        };
+        Self { info: E::INFO, on_disk: true, open: Box::new(open) }
+    }
+
+    /// The driver of the memory engine.
+    pub fn memory() -> Self {
+        let open = |_: &Path, options: &Options| -> Result<Box<dyn StorageBackend>> {
+            let options = MemoryOptions::from_options(options)?;
+            Ok(Box::new(MemoryBackend::in_memory_with(options.common())))
+        };
+        Self { info: MemoryEngine::INFO, on_disk: false, open: Box::new(open) }
+    }
+
+    /// A driver that opens a backend in its own way. `on_disk`: it needs a directory.
+    pub fn custom<F>(info: EngineInfo, on_disk: bool, open: F) -> Self
+    where
+        F: Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync + 'static,
+    {
+        Self { info, on_disk, open: Box::new(open) }
+    }
+
+    /// Which engine it opens and what that can do.
+    pub fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    /// Whether it keeps files and so needs a directory.
+    pub fn is_on_disk(&self) -> bool {
+        self.on_disk
+    }
+
+    /// Opens the engine itself, without a store. A directory that is marked as a store opens read-only.
+    pub fn open_backend(&self, path: &Path, options: &Options) -> Result<Box<dyn StorageBackend>> {
+        (self.open)(path, options)
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// Engines by name.
+///
+/// ```
+/// use strongroom::{Driver, Registry};
+///
+/// let mut registry = Registry::builtin();
+/// assert!(registry.drivers().any(|driver| driver.info().name == "redb"));
+/// // An application's own engine: `registry.add(Driver::of::<MyEngine>())?;`
+/// let store = registry.open("memory:?durability=buffered")?;
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Registry {
+    drivers: BTreeMap<&'static str, Driver>,
+}
+
+impl Registry {
+    /// No engines.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The memory engine and every engine whose feature this build has.
+    pub fn builtin() -> Self {
+        let drivers = [
+            Driver::memory(),
+            #[cfg(feature = "storage-redb")]
+            Driver::of::<strongroom_redb::RedbEngine>(),
+            #[cfg(feature = "storage-sled")]
+            Driver::of::<strongroom_core::Undo<strongroom_sled::SledEngine>>(),
+            #[cfg(feature = "storage-fjall")]
+            Driver::of::<strongroom_fjall::FjallEngine>(),
+        ];
+        Self { drivers: drivers.into_iter().map(|driver| (driver.info.name, driver)).collect() }
+    }
+
+    /// Adds an engine. [`AlreadyExists`](ErrorKind::AlreadyExists): the name is taken.
+    pub fn add(&mut self, driver: Driver) -> Result<()> {
+        let name = driver.info.name;
+        if self.drivers.contains_key(name) {
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("there is an engine called {name:?} already"),
+            ));
+        }
+        self.drivers.insert(name, driver);
+        Ok(())
+    }
+
+    /// All drivers, by name.
+    pub fn drivers(&self) -> impl Iterator<Item = &Driver> {
+        self.drivers.values()
+    }
+
+    /// The driver of the engine called `name`.
+    pub fn driver(&self, name: &str) -> Result<&Driver> {
+        self.drivers.get(name).ok_or_else(|| {
+            let names: Vec<&str> = self.drivers.keys().copied().collect();
+            let hint = if KNOWN.contains(&name) {
+                format!("build with the feature storage-{name}")
+            } else {
+                format!("use one of {}", names.join(", "))
+            };
+            Error::new(ErrorKind::InvalidInput, format!("there is no engine {name:?} in this build"))
+                .hint(hint)
+        })
+    }
+
+    /// Opens a store by URL; see [`Config::from_url`].
+    pub fn open(&self, url: &str) -> Result<Store> {
+        self.open_config(&Config::from_url(url)?)
+    }
+
+    /// Opens a store.
+    pub fn open_config(&self, config: &Config) -> Result<Store> {
+        let driver = self.driver(&config.engine)?;
+        let store_options = config.store_options()?;
+        let has_path = !config.path.as_os_str().is_empty();
+        if !driver.on_disk {
+            if has_path {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{} keeps no files", config.engine))
+                    .hint(format!("write {}: without a path", config.engine)));
+            }
+            let options = config.backend_options(config.may_create());
+            return Store::over(driver.open_backend(Path::new(""), &options)?, store_options);
+        }
+        if !has_path {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{} needs a directory", config.engine))
+                .hint(format!("write {}:PATH", config.engine)));
+        }
+        Store::open(&config.path, driver.info.name, config.may_create(), store_options, |path, create| {
+            driver.open_backend(path, &config.backend_options(create))
+        })
+    }
+}

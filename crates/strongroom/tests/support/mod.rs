@@ -1,0 +1,41 @@
+//! Stores of every engine that this build has.
+
+#![allow(dead_code)] // Each test file uses a part.
+
+use std::path::Path;
+use strongroom::{Config, Durability, Registry, Store};
+
+/// The engines that keep files.
+pub const ON_DISK: [&str; 3] = ["redb", "sled", "fjall"];
+
+/// A configuration that every engine accepts: power-safe where it is claimed.
+pub fn config(engine: &str, path: &Path) -> Config {
+    let registry = Registry::builtin();
+    let claims = registry.driver(engine).unwrap().info().capabilities.power_safe;
+    let path = if engine == "memory" { Path::new("") } else { path };
+    let durability = if claims { Durability::PowerSafe } else { Durability::Buffered };
+    Config::new(engine, path).durability(durability)
+}
+
+/// Opens or creates a store of `engine` in `path`.
+pub fn open(engine: &str, path: &Path) -> Store {
+    match Registry::builtin().open_config(&config(engine, path)) {
+        Ok(store) => store,
+        Err(error) => panic!("{engine}: {}", error.one_line()),
+    }
+}
+
+/// Names and contents of all files below `path`.
+pub fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap().path();
+        if entry.is_dir() {
+            found.extend(files(&entry));
+        } else {
+            found.push((entry.display().to_string(), std::fs::read(&entry).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}

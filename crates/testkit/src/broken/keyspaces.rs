@@ -1,0 +1,160 @@
+//! Keyspaces that are lost, mixed up or never go.
+
+use super::{Broken, Twist, on_memory};
+use crate::batches::{ops, push};
+use crate::conformance::support::Row;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use strongroom_core::{
+    Durability, KeyRange, KeyspaceHints, KeyspaceId, Op, Result, Scan, StorageBackend, WriteBatch,
+};
+
+pub(super) const ALL: &[Broken] = &[
+    Broken {
+        name: "a dropped keyspace leaves its rows",
+        caught_by: "a_recreated_keyspace_is_empty_and_has_a_new_id",
+        fixture: on_memory::<DropLeavesRows>,
+    },
+    Broken {
+        name: "a dropped keyspace is only emptied",
+        caught_by: "a_dropped_keyspace_is_gone",
+        fixture: on_memory::<DropOnlyEmpties>,
+    },
+    Broken {
+        name: "names do not differ by case",
+        caught_by: "names_differ_by_case",
+        fixture: on_memory::<NamesFoldCase>,
+    },
+    Broken { name: "names are cut", caught_by: "every_portable_name_works", fixture: on_memory::<NamesCut> },
+    Broken {
+        name: "names are listed in any order",
+        caught_by: "keyspaces_are_created_found_and_listed",
+        fixture: on_memory::<UnsortedNames>,
+    },
+    Broken {
+        name: "bad names are mended instead of refused",
+        caught_by: "names_that_are_not_portable_are_refused",
+        fixture: on_memory::<NamesMended>,
+    },
+    Broken {
+        name: "a hint changes results",
+        caught_by: "hints_change_no_result",
+        fixture: on_memory::<AppendOnlyByForce>,
+    },
+    Broken {
+        name: "all keyspaces share their rows",
+        caught_by: "the_same_key_in_two_keyspaces_is_two_rows",
+        fixture: on_memory::<OneForAll>,
+    },
+];
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The rows of dropped keyspaces, by name.
+#[derive(Default)]
+struct DropLeavesRows {
+    names: Mutex<BTreeMap<KeyspaceId, String>>,
+    left: Mutex<BTreeMap<String, Vec<Row>>>,
+}
+
+impl Twist for DropLeavesRows {
+    fn create_keyspace(
+        &self,
+        inner: &dyn StorageBackend,
+        name: &str,
+        hints: KeyspaceHints,
+    ) -> Result<KeyspaceId> {
+        let id = inner.create_keyspace(name, hints)?;
+        lock(&self.names).insert(id, name.to_owned());
+        let mut batch = WriteBatch::new();
+        for (key, value) in lock(&self.left).remove(name).unwrap_or_default() {
+            batch.put(id, &key, &value);
+        }
+        inner.commit(&batch, Durability::Buffered)?;
+        Ok(id)
+    }
+
+    fn drop_keyspace(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<()> {
+        let mut rows = Vec::new();
+        let mut cursor = inner.snapshot()?.cursor(keyspace, Scan::all())?;
+        while cursor.advance()? {
+            rows.push((cursor.key().to_vec(), cursor.value().to_vec()));
+        }
+        let name = lock(&self.names).get(&keyspace).cloned().unwrap_or_default();
+        lock(&self.left).insert(name, rows);
+        inner.drop_keyspace(keyspace)
+    }
+}
+
+#[derive(Default)]
+struct DropOnlyEmpties;
+
+impl Twist for DropOnlyEmpties {
+    fn drop_keyspace(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<()> {
+        inner.delete_range(keyspace, &KeyRange::all(), Durability::Buffered).map(drop)
+    }
+}
+
+/// A twist that only changes names.
+macro_rules! renames {
+    ($twist:ident, |$name:ident| $other:expr) => {
+        #[derive(Default)]
+        struct $twist;
+
+        impl Twist for $twist {
+            fn create_keyspace(
+                &self,
+                inner: &dyn StorageBackend,
+                $name: &str,
+                hints: KeyspaceHints,
+            ) -> Result<KeyspaceId> {
+                inner.create_keyspace($other, hints)
+            }
+        }
+    };
+}
+
+renames!(NamesFoldCase, |name| &name.to_lowercase());
+renames!(NamesCut, |name| name.get(..63).unwrap_or(name));
+renames!(NamesMended, |name| &name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+renames!(OneForAll, |_name| "all");
+
+#[derive(Default)]
+struct UnsortedNames;
+
+impl Twist for UnsortedNames {
+    fn keyspaces(&self, inner: &dyn StorageBackend) -> Result<Vec<String>> {
+        inner.keyspaces().map(|names| names.into_iter().rev().collect())
+    }
+}
+
+/// Takes the hint for a promise, and leaves deletes out.
+#[derive(Default)]
+struct AppendOnlyByForce(Mutex<BTreeSet<KeyspaceId>>);
+
+impl Twist for AppendOnlyByForce {
+    fn create_keyspace(
+        &self,
+        inner: &dyn StorageBackend,
+        name: &str,
+        hints: KeyspaceHints,
+    ) -> Result<KeyspaceId> {
+        let id = inner.create_keyspace(name, hints)?;
+        if hints.append_only {
+            lock(&self.0).insert(id);
+        }
+        Ok(id)
+    }
+
+    fn commit(&self, inner: &dyn StorageBackend, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        let mut other = WriteBatch::new();
+        for (keyspace, op) in ops(batch) {
+            if !(matches!(op, Op::Delete { .. }) && lock(&self.0).contains(&keyspace)) {
+                push(&mut other, keyspace, op);
+            }
+        }
+        inner.commit(&other, durability)
+    }
+}

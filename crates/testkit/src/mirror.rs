@@ -1,0 +1,256 @@
+//! Two backends side by side: every call goes to both, and any difference is a panic that tells it.
+//!
+//! What is built above a backend is run on a `Mirror` of a trusted and a new one, and finds differences that
+//! no single test thought of. What only one of the two declares is not declared by the mirror, which then
+//! answers `Unsupported`. Writes take turns with reads, so that both backends are in the same state.
+
+mod compare;
+mod cursor;
+
+use crate::batches::translated;
+use bytes::Bytes;
+use compare::{same, same_unit};
+use cursor::MirrorSnapshot;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use strongroom_core::{
+    Capabilities, CommitToken, Durability, EngineInfo, Error, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId,
+    Result, Snapshot, Stats, StorageBackend, WriteBatch,
+};
+
+/// A [`StorageBackend`] that is two, and panics where they differ.
+///
+/// ```
+/// use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
+/// use strongroom_testkit::Mirror;
+///
+/// # fn main() -> strongroom_core::Result<()> {
+/// let (left, right) = (MemoryBackend::in_memory(), MemoryBackend::in_memory());
+/// let mirror = Mirror::new(Box::new(left), Box::new(right))?;
+/// let names = mirror.create_keyspace("names", KeyspaceHints::default())?;
+/// mirror.commit(WriteBatch::new().put(names, b"ada", b"1"), Durability::Buffered)?;
+/// assert!(mirror.get(names, b"ada")?.is_some());
+/// # Ok(()) }
+/// ```
+pub struct Mirror {
+    left: Box<dyn StorageBackend>,
+    right: Box<dyn StorageBackend>,
+    info: EngineInfo,
+    ids: Arc<Ids>,
+    /// Held for reading by reads and for writing by writes, so that no write comes between the two halves
+    /// of a read.
+    turn: RwLock<()>,
+}
+
+/// Ids of keyspaces in both backends, by the mirror's own.
+#[derive(Default)]
+struct Ids(RwLock<Vec<(KeyspaceId, KeyspaceId)>>);
+
+impl Ids {
+    /// An id that the mirror never gave means nothing to either.
+    fn both(&self, id: KeyspaceId) -> (KeyspaceId, KeyspaceId) {
+        const FOREIGN: KeyspaceId = KeyspaceId::from_index(u32::MAX);
+        let ids = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        ids.get(id.index() as usize).copied().unwrap_or((FOREIGN, FOREIGN))
+    }
+
+    /// The mirror's id for a pair.
+    fn of(&self, pair: (KeyspaceId, KeyspaceId)) -> KeyspaceId {
+        let mut ids = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let place = ids.iter().position(|known| *known == pair).unwrap_or_else(|| {
+            ids.push(pair);
+            ids.len() - 1
+        });
+        let known = ids.iter().filter(|known| known.0 == pair.0 || known.1 == pair.1).count();
+        assert!(known == 1, "mirror: the backends disagree about which keyspace a name means");
+        KeyspaceId::from_index(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+}
+
+impl Mirror {
+    /// Both must hold the same keyspaces and rows; this compares the names.
+    pub fn new(left: Box<dyn StorageBackend>, right: Box<dyn StorageBackend>) -> Result<Self> {
+        let info = both_declare(left.engine(), right.engine());
+        let mirror = Self { left, right, info, ids: Arc::default(), turn: RwLock::new(()) };
+        mirror.keyspaces()?;
+        Ok(mirror)
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.turn.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turn.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuse_undeclared(&self, declared: bool, operation: &'static str) -> Result<()> {
+        if declared {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "not both backends declare it").at(self.info.name, operation))
+    }
+
+    fn check_claim(&self, durability: Durability, operation: &'static str) -> Result<()> {
+        let claimed = durability == Durability::Buffered || self.info.capabilities.power_safe;
+        self.refuse_undeclared(claimed, operation)
+    }
+
+    /// What both answered, as one id.
+    fn one_id(&self, what: &str, left: Result<KeyspaceId>, right: Result<KeyspaceId>) -> Result<KeyspaceId> {
+        match (left, right) {
+            (Ok(left), Ok(right)) => Ok(self.ids.of((left, right))),
+            (left, right) => same_unit(what, left.map(drop), right.map(drop)).map(|()| unreachable!()),
+        }
+    }
+}
+
+fn both_declare(left: &EngineInfo, right: &EngineInfo) -> EngineInfo {
+    let (a, b) = (left.capabilities, right.capabilities);
+    EngineInfo {
+        name: "mirror",
+        version: left.version,
+        snapshots: "those of both",
+        capabilities: Capabilities {
+            persistent: a.persistent && b.persistent,
+            power_safe: a.power_safe && b.power_safe,
+            // One directory cannot hold the copies of two.
+            checkpoint: false,
+            compaction: a.compaction && b.compaction,
+            integrity_check: a.integrity_check && b.integrity_check,
+        },
+    }
+}
+
+impl StorageBackend for Mirror {
+    fn engine(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        // The one above both, if they lie side by side.
+        let above =
+            |backend: &dyn StorageBackend| backend.directory().and_then(Path::parent).map(Path::to_owned);
+        if above(&*self.left) != above(&*self.right) {
+            return None;
+        }
+        self.left.directory().and_then(Path::parent)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.left.is_read_only() || self.right.is_read_only()
+    }
+
+    fn keyspaces(&self) -> Result<Vec<String>> {
+        let _turn = self.reading();
+        same("keyspaces", self.left.keyspaces(), self.right.keyspaces())
+    }
+
+    fn keyspace(&self, name: &str) -> Result<KeyspaceId> {
+        let _turn = self.reading();
+        self.one_id(&format!("keyspace {name:?}"), self.left.keyspace(name), self.right.keyspace(name))
+    }
+
+    fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId> {
+        let _turn = self.writing();
+        let left = self.left.create_keyspace(name, hints);
+        self.one_id(&format!("create_keyspace {name:?}"), left, self.right.create_keyspace(name, hints))
+    }
+
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
+        let _turn = self.writing();
+        let (left, right) = self.ids.both(keyspace);
+        same_unit("drop_keyspace", self.left.drop_keyspace(left), self.right.drop_keyspace(right))
+    }
+
+    fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+        let _turn = self.reading();
+        let (left, right) = self.ids.both(keyspace);
+        same(&format!("get {key:x?}"), self.left.get(left, key), self.right.get(right, key))
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
+        let _turn = self.reading();
+        match (self.left.snapshot(), self.right.snapshot()) {
+            (Ok(left), Ok(right)) => Ok(Arc::new(MirrorSnapshot::new(left, right, Arc::clone(&self.ids)))),
+            (left, right) => same_unit("snapshot", left.map(drop), right.map(drop)).map(|()| unreachable!()),
+        }
+    }
+
+    fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        self.check_claim(durability, "commit")?;
+        // Lengths that did not fit are lost in a translation.
+        batch.check().map_err(|error| error.at(self.info.name, "commit"))?;
+        let left_batch = translated(batch, |id| self.ids.both(id).0);
+        let right_batch = translated(batch, |id| self.ids.both(id).1);
+        let _turn = self.writing();
+        let left = self.left.commit(&left_batch, durability);
+        same_unit("commit", left, self.right.commit(&right_batch, durability))
+    }
+
+    fn committed(&self, token: CommitToken) -> Result<bool> {
+        let _turn = self.reading();
+        same("committed", self.left.committed(token), self.right.committed(token))
+    }
+
+    fn forget(&self, token: CommitToken) -> Result<()> {
+        let _turn = self.writing();
+        same_unit("forget", self.left.forget(token), self.right.forget(token))
+    }
+
+    fn delete_range(&self, keyspace: KeyspaceId, range: &KeyRange, durability: Durability) -> Result<u64> {
+        self.check_claim(durability, "delete range")?;
+        let _turn = self.writing();
+        let (left, right) = self.ids.both(keyspace);
+        let left = self.left.delete_range(left, range, durability);
+        same(&format!("delete_range {range:x?}"), left, self.right.delete_range(right, range, durability))
+    }
+
+    fn flush(&self) -> Result<()> {
+        let _turn = self.writing();
+        same_unit("flush", self.left.flush(), self.right.flush())
+    }
+
+    /// What must be the same is compared; the rest is the left one's.
+    fn stats(&self) -> Result<Stats> {
+        let _turn = self.writing();
+        let (left, right) = (self.left.stats(), self.right.stats());
+        let counted = |stats: &Stats| (stats.commits, stats.power_safe_commits, stats.snapshots_open);
+        let (left_counts, right_counts) = (left.as_ref().map(counted), right.as_ref().map(counted));
+        if let (Ok(left), Ok(right)) = (left_counts, right_counts) {
+            assert_eq!(left, right, "mirror: stats differ (commits, power-safe ones, open snapshots)");
+        }
+        let mut sum = same_unit(
+            "stats",
+            left.as_ref().map(drop).map_err(again),
+            right.as_ref().map(drop).map_err(again),
+        )
+        .and(left)?;
+        if let Ok(right) = right {
+            sum.values_pinned += right.values_pinned;
+            sum.undo_bytes += right.undo_bytes;
+        }
+        Ok(sum)
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.refuse_undeclared(self.info.capabilities.compaction, "compact")?;
+        let _turn = self.writing();
+        same_unit("compact", self.left.compact(), self.right.compact())
+    }
+
+    fn checkpoint(&self, _: &Path) -> Result<()> {
+        self.refuse_undeclared(false, "checkpoint")
+    }
+
+    fn verify(&self) -> Result<()> {
+        self.refuse_undeclared(self.info.capabilities.integrity_check, "verify")?;
+        let _turn = self.writing();
+        same_unit("verify", self.left.verify(), self.right.verify())
+    }
+}
+
+/// An error of the same kind, for a comparison that takes it.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.message())
+}

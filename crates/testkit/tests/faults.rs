@@ -1,0 +1,139 @@
+//! The fault backends themselves, and what core makes of a failing engine at every single call.
+
+use strongroom_core::{
+    Backend, Durability, ErrorKind, Expect, KeyRange, KeyspaceHints, MemoryBackend, MemoryEngine, Result,
+    Scan, StorageBackend, Undo, WriteBatch,
+};
+use strongroom_testkit::fault::{Faults, Faulty, FaultyEngine, FaultyOptions, How, INJECTED, for_each_fault};
+
+/// A little of everything; answers the first error, as a careful caller does.
+fn scenario(backend: &dyn StorageBackend) -> Result<()> {
+    let left = backend.create_keyspace("left", KeyspaceHints::default())?;
+    let right = backend.create_keyspace("right", KeyspaceHints::default())?;
+    let view = backend.snapshot()?;
+    let mut batch = WriteBatch::new();
+    for number in 0..20_u8 {
+        batch.put(left, &[number], b"x").put(right, &[number], b"y");
+    }
+    backend.commit(&batch, Durability::Buffered)?;
+    batch.clear();
+    batch.expect(left, &[1], Expect::Present).delete(left, &[1]).put(right, &[1], b"z");
+    backend.commit(&batch, Durability::Buffered)?;
+    assert_eq!(view.get(left, &[2])?, None, "the snapshot is older");
+    let mut rows = 0;
+    let mut cursor = backend.snapshot()?.cursor(left, Scan::all().reverse())?;
+    while cursor.advance()? {
+        rows += 1;
+    }
+    assert_eq!(rows, 19, "a scan that was not told to fail is whole");
+    cursor.seek(&[3])?;
+    assert!(cursor.advance()?);
+    assert_eq!(backend.delete_range(right, &KeyRange::from(vec![10]), Durability::Buffered)?, 10);
+    assert_eq!(backend.get(right, &[1])?.as_deref(), Some(&b"z"[..]));
+    backend.flush()?;
+    backend.stats()?;
+    backend.drop_keyspace(right)
+}
+
+type OverFaults = Backend<Undo<FaultyEngine<MemoryEngine>>>;
+
+fn over_faults(faults: &Faults) -> Result<OverFaults> {
+    // The memory engine leaves nothing in it.
+    let directory = tempfile::tempdir()?;
+    OverFaults::open(&directory, FaultyOptions::new(faults.clone()))
+}
+
+#[test]
+fn no_error_of_a_backend_is_swallowed() {
+    let count = for_each_fault(How::Error, |faults| {
+        scenario(&Faulty::new(Box::new(MemoryBackend::in_memory()), faults.clone()))
+    });
+    assert!(count > 30, "every call is a place to fail: {count}");
+}
+
+#[test]
+fn core_swallows_no_error_of_an_engine() {
+    for how in [How::Error, How::ErrorAfterwards] {
+        let count = for_each_fault(how, |faults| scenario(&over_faults(faults)?));
+        assert!(count > 60, "core calls its engine more often than it is called: {count}");
+    }
+}
+
+#[test]
+fn core_catches_every_panic_of_an_engine() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let count = for_each_fault(How::Panic, |faults| scenario(&over_faults(faults)?));
+    std::panic::set_hook(loud);
+    assert!(count > 60, "{count}");
+}
+
+#[test]
+fn after_any_failed_change_the_handle_is_closed_and_after_a_failed_read_it_is_not() {
+    for_each_fault(How::Error, |faults| {
+        let backend = over_faults(faults)?;
+        let result = scenario(&backend);
+        let changed = ["open_keyspace", "drop_keyspace", "apply", "flush"];
+        if let (Err(error), Some(operation)) = (&result, faults.injected()) {
+            // Reading old values for a snapshot is part of a commit, so a failed get may be one.
+            let unknown = error.kind() == ErrorKind::CommitUnknown;
+            assert!(unknown || !changed.contains(&operation), "{operation}: {}", error.one_line());
+            let closed = backend.keyspaces().is_err_and(|error| error.kind() == ErrorKind::Closed);
+            assert_eq!(closed, unknown, "{operation}: {}", error.one_line());
+            assert!(error.one_line().contains(INJECTED), "the cause is told: {}", error.one_line());
+        }
+        result
+    });
+}
+
+#[test]
+fn a_failed_commit_beneath_a_snapshot_leaves_the_snapshot_closed_too() {
+    let faults = Faults::new();
+    let backend = over_faults(&faults).unwrap();
+    let names = backend.create_keyspace("names", KeyspaceHints::default()).unwrap();
+    let view = backend.snapshot().unwrap();
+    faults.fail_at_operation("apply", 1, How::ErrorAfterwards);
+    let mut batch = WriteBatch::new();
+    let unknown = backend.commit(batch.put(names, b"a", b"1"), Durability::Buffered).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::CommitUnknown);
+    assert_eq!(view.get(names, b"a").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_faulty_backend_keeps_the_contract_while_it_fails() {
+    let backend = Faulty::new(Box::new(MemoryBackend::in_memory()), Faults::new());
+    let names = backend.create_keyspace("names", KeyspaceHints::default()).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put(names, b"a", b"1").put(names, b"b", b"2");
+    backend.commit(&batch, Durability::Buffered).unwrap();
+
+    let mut cursor = backend.snapshot().unwrap().cursor(names, Scan::all()).unwrap();
+    backend.fail_at(2);
+    assert!(cursor.advance().unwrap());
+    assert_eq!(cursor.advance().unwrap_err().kind(), ErrorKind::Io);
+    assert!(cursor.advance().is_err(), "it goes on failing");
+    cursor.seek(b"b").unwrap();
+    assert!(cursor.advance().unwrap(), "a seek begins anew");
+
+    batch.expect(names, b"a", Expect::Absent);
+    let conflict = backend.commit(&batch, Durability::Buffered).unwrap_err();
+    assert_eq!(conflict.kind(), ErrorKind::Conflict, "an honest refusal stays what it is");
+    backend.fail_at(1);
+    let unknown = backend.commit(&batch, Durability::Buffered).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::CommitUnknown);
+    assert_eq!(backend.get(names, b"a").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+#[should_panic(expected = "was swallowed")]
+fn a_swallowed_error_is_noticed() {
+    for_each_fault(How::Error, |faults| -> Result<()> {
+        let backend = Faulty::new(Box::new(MemoryBackend::in_memory()), faults.clone());
+        let _ = backend.flush();
+        Ok(())
+    });
+}
+
+strongroom_testkit::conformance!(faulty_that_never_fails, |_| {
+    Ok(Box::new(Faulty::new(Box::new(MemoryBackend::in_memory()), Faults::new())))
+});

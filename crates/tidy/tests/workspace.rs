@@ -1,0 +1,127 @@
+//! Every check of this crate, on the workspace itself.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail it")]
+
+use std::path::{Path, PathBuf};
+
+use strongroom_tidy::{backends, imports, native, source, workspace};
+
+/// The platforms whose default build is looked at: every one that Strongroom is meant for.
+const PLATFORMS: &[&str] =
+    &["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "aarch64-linux-android", "aarch64-apple-ios"];
+
+#[track_caller]
+fn none(problems: &[String]) {
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "rs")
+}
+
+fn rust_files(below: &str) -> Vec<PathBuf> {
+    let files = workspace::files(&workspace::root().join(below), &is_rust).unwrap();
+    assert!(!files.is_empty(), "no source found below {below}: the check would pass without looking");
+    files
+}
+
+/// The file's name below the root, and its text.
+fn read(path: &Path) -> (String, String) {
+    let name = path.strip_prefix(workspace::root()).unwrap_or(path).display().to_string();
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    (name, text)
+}
+
+#[test]
+fn imports_point_down() {
+    let metadata = workspace::metadata(&workspace::root(), None).unwrap();
+    none(&imports::check(&workspace::packages(&metadata)));
+}
+
+#[test]
+fn backends_have_the_same_files() {
+    let dir = workspace::root().join("crates/backends");
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let backend = entry.unwrap().path();
+        let sources = backend.join("src");
+        let files = workspace::files(&sources, &is_rust).unwrap();
+        let names = files.iter().map(|file| file.strip_prefix(&sources).unwrap().to_string_lossy().into());
+        let name = backend.file_name().unwrap().to_string_lossy();
+        problems.extend(backends::check(&name, &names.collect::<Vec<String>>()));
+        count += 1;
+    }
+    assert!(count > 0, "no backend found");
+    problems.sort();
+    none(&problems);
+}
+
+#[test]
+fn sources_are_short_and_finished() {
+    let mut problems = Vec::new();
+    for path in rust_files("crates") {
+        let (name, text) = read(&path);
+        problems.extend(source::check_unfinished(&name, &text));
+        if name.contains("/src/") {
+            problems.extend(source::check_length(&name, &text));
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn nothing_names_a_path_of_one_machine() {
+    let text_file = |path: &Path| match path.extension().and_then(|end| end.to_str()) {
+        Some(end) => ["rs", "toml", "md", "sh", "py"].contains(&end),
+        // The scripts at the root have no extension.
+        None => true,
+    };
+    let files = workspace::files(&workspace::root(), &text_file).unwrap();
+    let mut problems = Vec::new();
+    for path in files {
+        // A file without an extension may also be data: what is no text names no path.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let name = path.strip_prefix(workspace::root()).unwrap().display().to_string();
+        problems.extend(source::check_machine_paths(&name, &text));
+    }
+    none(&problems);
+}
+
+#[test]
+fn every_invariant_in_code_has_an_entry() {
+    let (_, list) = read(&workspace::root().join("docs/INVARIANTS.md"));
+    let listed = source::invariants_listed(&list);
+    let mut problems = Vec::new();
+    for path in rust_files("crates") {
+        let (name, text) = read(&path);
+        problems.extend(source::check_invariants(&name, &text, &listed));
+    }
+    none(&problems);
+}
+
+#[test]
+fn every_crate_opens_with_docs_and_has_its_fields() {
+    let metadata = workspace::metadata(&workspace::root(), None).unwrap();
+    let mut problems = workspace::check_fields(&metadata);
+    for path in workspace::crate_roots(&metadata) {
+        let (name, text) = read(&path);
+        problems.extend(source::check_module_docs(&name, &text));
+    }
+    none(&problems);
+}
+
+#[test]
+fn the_default_build_compiles_no_c() {
+    let mut problems = Vec::new();
+    for platform in PLATFORMS {
+        let metadata = workspace::metadata(&workspace::root(), Some(platform)).unwrap();
+        let with_links = metadata.packages.iter().filter(|package| package.links.is_some());
+        let links: Vec<_> =
+            with_links.map(|package| (package.name.to_string(), package.version.to_string())).collect();
+        let tree = workspace::tree(&workspace::root(), "strongroom-cli", platform).unwrap();
+        // The default engine is in the tree, or this is not the tree that was meant.
+        assert!(tree.contains("strongroom-redb v"), "{tree}");
+        problems.extend(native::check(&tree, &links).iter().map(|problem| format!("{platform}: {problem}")));
+    }
+    none(&problems);
+}
