@@ -1,5 +1,7 @@
 //! The commit pipeline: shared syncs, order, conditions within a group, failure, push-back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What a store does over the reference backend.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend, Scan};
 use strongroom_store::{Store, StoreOptions};
 

@@ -85,3 +85,8 @@ pub type DefaultBackend = RedbBackend;
 pub fn open(url: &str) -> Result<Store> {
     Registry::builtin().open(url)
 }
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,6 +1,8 @@
 //! One behaviour on every engine: the same history ends in the same digest, damage is noticed, a scan
 //! allocates nothing for a row.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 mod support;
 
 use std::path::Path;

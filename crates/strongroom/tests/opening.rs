@@ -1,5 +1,7 @@
 //! Opening: what is there, what is not, what is another's. Nothing that fails changes anything.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 mod support;
 
 use std::fs;

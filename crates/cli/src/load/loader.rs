@@ -3,7 +3,7 @@
 use super::duplicates::{Duplicates, Found};
 use super::source::Record;
 use crate::arguments::{Load, OnDuplicate};
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, Status};
 use crate::text;
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -55,11 +55,6 @@ impl<'s> Loader<'s> {
         })
     }
 
-    /// What is loaded, for messages.
-    pub(super) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// Takes a row, and commits the batch when it is full.
     pub(super) fn add(&mut self, record: &Record) -> Outcome {
         let limits = self.store.options();
@@ -99,13 +94,9 @@ impl<'s> Loader<'s> {
         Ok(())
     }
 
-    /// Which rows are stored, in words.
-    pub(super) fn kept(&self) -> String {
-        match self.row_kept {
-            0 => "no row is stored".to_owned(),
-            1 => "row 1 is stored, later ones are not".to_owned(),
-            last => format!("rows 1 to {last} are stored, later ones are not"),
-        }
+    /// Somebody asked to stop: the batch that is being collected is dropped.
+    pub(super) fn stopped(&self) -> Failure {
+        stopped(&self.file, self.row_kept)
     }
 
     /// A row that cannot be stored. `remedy` is what to do about it.
@@ -115,7 +106,7 @@ impl<'s> Loader<'s> {
             // Otherwise the rows that are stored would be refused as duplicates.
             _ => "and load again with --on-duplicate first",
         };
-        let (file, place, kept) = (&self.file, record.place(), self.kept());
+        let (file, place, kept) = (&self.file, record.place(), kept(self.row_kept));
         Failure::bad_input(format_args!("{file}: {place}: {problem}; {remedy} {again}; {kept}"))
     }
 
@@ -125,7 +116,7 @@ impl<'s> Loader<'s> {
             Found::Stored | Found::Nothing => "is stored already".to_owned(),
         };
         let problem = format!("the key {} {place}", text::quoted(&record.key));
-        let (file, kept) = (&self.file, self.kept());
+        let (file, kept) = (&self.file, kept(self.row_kept));
         Failure::bad_input(format_args!(
             "{file}: {}: {problem}; use --on-duplicate first or last to keep one of them; {kept}",
             record.place()
@@ -140,7 +131,7 @@ impl<'s> Loader<'s> {
                 0 => format!("rows {from} to {to} may be stored, later ones are not"),
                 kept => format!("rows 1 to {kept} are stored, {from} to {to} may be, later ones are not"),
             },
-            _ => self.kept(),
+            _ => kept(self.row_kept),
         };
         Failure::from(error).told(format_args!("{line}; {kept}"))
     }
@@ -153,6 +144,22 @@ impl<'s> Loader<'s> {
             OnDuplicate::First => format!(", {} skipped as duplicates", self.skipped),
             OnDuplicate::Last => format!(" ({} of them over an earlier one)", self.overwritten),
         };
-        format!("{} rows read, {} stored{duplicates}, in {seconds:.2} s", self.row, self.stored)
+        let rows = if self.row == 1 { "row" } else { "rows" };
+        format!("{} {rows} read, {} stored{duplicates}, in {seconds:.2} s", self.row, self.stored)
     }
+}
+
+/// Which rows are stored if `last` is the last one, in words.
+fn kept(last: u64) -> String {
+    match last {
+        0 => "no row is stored".to_owned(),
+        1 => "row 1 is stored, later ones are not".to_owned(),
+        _ => format!("rows 1 to {last} are stored, later ones are not"),
+    }
+}
+
+/// The load of `file` was stopped by a signal when row `last` was the last one stored.
+pub(super) fn stopped(file: &str, last: u64) -> Failure {
+    let go_on = if last == 0 { "" } else { "; to go on, load again with --on-duplicate first" };
+    Failure::new(Status::Stopped, format_args!("{file}: stopped; {}{go_on}", kept(last)))
 }

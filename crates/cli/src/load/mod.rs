@@ -14,7 +14,7 @@ mod tables;
 
 use crate::arguments::{Load, LoadFormat};
 use crate::commands::{Access, Target, check_name, settle};
-use crate::exit::{Failure, Outcome, PROGRAM, Status};
+use crate::exit::{Failure, Outcome, PROGRAM};
 use crate::interrupt::Interrupt;
 use input::Input;
 use loader::Loader;
@@ -22,51 +22,75 @@ use progress::Progress;
 use source::{Record, Source};
 use strongroom::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
-/// Everything that can be wrong with the request or the first row is found before the store is opened, so
-/// that a mistake does not leave a new, empty store behind.
 pub(crate) fn run(arguments: &Load) -> Outcome {
     let target = Target::of(&arguments.store.url)?;
     check_name(&arguments.keyspace.name)?;
-    if arguments.no_header && arguments.format == LoadFormat::Jsonl {
-        return Err(Failure::bad_input("JSON Lines have no header; leave --no-header out"));
-    }
     let interrupt = Interrupt::listen()?;
-    let input = Input::open(&arguments.file, &interrupt)?;
-    let name = input.name.clone();
-    let bytes_total = input.bytes_total;
-    let refused = |problem| match interrupt.is_requested() {
-        true => stopped(&name, "no row is stored"),
-        false => Failure::bad_input(format_args!("{name}: {problem}")),
-    };
-    let mut source = source::open(input, arguments).map_err(refused)?;
-    let mut record = Record::default();
-    let has_rows = source.next(&mut record).and_then(|has_row| match has_row {
-        true => record.check(KEY_BYTES_MAX, VALUE_BYTES_MAX).map(|()| true),
-        false => Ok(false),
-    });
-    let has_rows = has_rows.map_err(|problem| {
-        refused(format!("{}: {problem}; correct it and load again; no row is stored", record.place()))
-    })?;
-    if interrupt.is_requested() {
-        return Err(stopped(&name, "no row is stored"));
-    }
+    let mut rows = Rows::begin(arguments, &interrupt)?;
     let store = target.open(Access::Create)?;
     let keyspace = store.create_keyspace(&arguments.keyspace.name)?;
-    let progress = Progress::start(bytes_total);
-    let mut loader = Loader::new(&store, &keyspace, arguments, name)?;
-    let loaded =
-        if has_rows { feed(&mut *source, record, &mut loader, &interrupt, &progress) } else { Ok(()) };
+    let progress = Progress::start(rows.bytes_total);
+    let mut loader = Loader::new(&store, &keyspace, arguments, rows.file)?;
+    let loaded = match rows.first {
+        Some(first) => feed(first, &mut *rows.rest, &mut loader, &interrupt, &progress),
+        None => Ok(()),
+    };
     progress.clear();
-    // After a failed commit there is nothing to settle: the handle is closed, and the failure says it all.
-    loaded.and_then(|()| settle(&store))?;
+    // Also after a failure: what the message calls stored has to be. After a failed commit the handle is
+    // closed, and that failure is the one to tell.
+    let settled = settle(&store);
+    loaded.and(settled)?;
     eprintln!("{PROGRAM}: {}", loader.summary());
     Ok(())
 }
 
+/// A file that was begun.
+struct Rows {
+    file: String,
+    bytes_total: Option<u64>,
+    first: Option<Record>,
+    rest: Box<dyn Source>,
+}
+
+impl Rows {
+    /// Reads the header and the first row. What is wrong with them or with the request is found before the
+    /// store is opened, so that a mistake does not leave a new, empty store behind.
+    fn begin(arguments: &Load, interrupt: &Interrupt) -> Outcome<Self> {
+        if arguments.no_header && arguments.format == LoadFormat::Jsonl {
+            return Err(Failure::bad_input("JSON Lines have no header; leave --no-header out"));
+        }
+        let input = Input::open(&arguments.file, interrupt)?;
+        let (file, bytes_total) = (input.name.clone(), input.bytes_total);
+        let begun = source::open(input, arguments).and_then(|mut rest| Ok((first(&mut *rest)?, rest)));
+        // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
+        if interrupt.is_requested() {
+            return Err(loader::stopped(&file, 0));
+        }
+        let (first, rest) = begun.map_err(|problem| Failure::bad_input(format_args!("{file}: {problem}")))?;
+        Ok(Self { file, bytes_total, first, rest })
+    }
+}
+
+fn first(source: &mut dyn Source) -> Result<Option<Record>, String> {
+    let mut record = Record::default();
+    let read = source.next(&mut record).and_then(|has_row| {
+        if has_row {
+            record.check(KEY_BYTES_MAX, VALUE_BYTES_MAX)?;
+        }
+        Ok(has_row)
+    });
+    match read {
+        Ok(has_row) => Ok(has_row.then_some(record)),
+        Err(problem) => {
+            Err(format!("{}: {problem}; correct the row and load again; no row is stored", record.place()))
+        }
+    }
+}
+
 /// Hands all rows to the loader, beginning with the one that was read already.
 fn feed(
-    source: &mut dyn Source,
     mut record: Record,
+    source: &mut dyn Source,
     loader: &mut Loader<'_>,
     interrupt: &Interrupt,
     progress: &Progress,
@@ -77,7 +101,7 @@ fn feed(
         let advanced = source.next(&mut record);
         // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
         if interrupt.is_requested() {
-            return Err(stopped(loader.file(), &loader.kept()));
+            return Err(loader.stopped());
         }
         match advanced {
             Ok(true) => {}
@@ -85,11 +109,4 @@ fn feed(
             Err(problem) => return Err(loader.refuse(&record, &problem, "correct the row")),
         }
     }
-}
-
-fn stopped(file: &str, kept: &str) -> Failure {
-    Failure::new(
-        Status::Stopped,
-        format_args!("{file}: stopped; {kept}; to go on, load again with --on-duplicate first"),
-    )
 }

@@ -28,8 +28,17 @@ type CursorOf<E> = <<E as Engine>::Snapshot as EngineSnapshot>::Cursor;
 
 impl<E: Engine> GuardedSnapshot<E> {
     pub(super) fn open(shared: &Arc<Shared<E>>) -> Result<Self> {
-        let epoch = shared.keyspaces.epoch();
-        let engine_snapshot = shared.health.call("snapshot", || shared.engine.snapshot())?;
+        let (engine_snapshot, epoch) = shared.health.call("snapshot", || {
+            loop {
+                // The same before and after: a keyspace that is created in between, with a batch written to it
+                // and to others, would be seen in the others only.
+                let epoch = shared.keyspaces.epoch();
+                let engine_snapshot = shared.engine.snapshot()?;
+                if shared.keyspaces.epoch() == epoch {
+                    return Ok((engine_snapshot, epoch));
+                }
+            }
+        })?;
         let counted = shared.snapshots.enter();
         Ok(Self(Arc::new(Inner { engine_snapshot, shared: Arc::clone(shared), epoch, _counted: counted })))
     }

@@ -1,6 +1,7 @@
 //! A memory engine whose commits wait at a gate, so that groups form when a test wants them to.
 
 #![allow(dead_code)] // Each test file uses a part.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,7 @@
 //! Stores of every engine that this build has.
 
 #![allow(dead_code)] // Each test file uses a part.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
 use std::path::Path;
 use strongroom::{Config, Durability, Registry, Store};
