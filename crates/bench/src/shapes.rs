@@ -218,7 +218,7 @@ fn gets(engine: &dyn Engine, rows: u64, rounds: usize) -> [f64; 4] {
         samples[1].push(each(&|key| {
             engine.borrowed(key, &mut |value| {
                 black_box(value);
-            })
+            });
         }));
         samples[2].push(each(&|key| drop(black_box(engine.shared(key)))));
         samples[3].push(each(&|key| drop(black_box(engine.copied(key)))));

@@ -46,7 +46,7 @@ impl Bench {
     fn leader_at_the_gate(&self) -> JoinHandle<Result<Commit>> {
         self.gate.close();
         let leader = self.commit_in_thread(self.set("leader", ""));
-        wait_until("the leader at the gate", || self.gate.at_gate.load(Ordering::SeqCst) == 1);
+        wait_until("the leader at the gate", || self.gate.waiting.load(Ordering::SeqCst) == 1);
         leader
     }
 
@@ -134,7 +134,7 @@ fn one_power_safe_member_makes_the_group_power_safe() {
     let waiting = bench.queue(vec![buffered, bench.set("b", "2")]);
     bench.gate.open();
     leader.join().unwrap().unwrap();
-    joined(waiting).into_iter().for_each(|result| assert!(result.is_ok()));
+    assert!(joined(waiting).iter().all(Result::is_ok));
     assert_eq!(bench.gate.flushed.load(Ordering::SeqCst), 2);
 }
 
@@ -167,14 +167,14 @@ fn the_queue_pushes_back_when_it_is_full() {
     let second = bench.queue(vec![bench.set("b", "123456789")]);
     bench.gate.open();
     leader.join().unwrap().unwrap();
-    joined(first).into_iter().chain(joined(second)).for_each(|result| assert!(result.is_ok()));
+    assert!(joined(first).iter().chain(&joined(second)).all(Result::is_ok));
     assert!(bench.value("a").is_some() && bench.value("b").is_some());
     // One that is larger than the whole queue passes too, alone.
     let leader = bench.leader_at_the_gate();
     let large = bench.queue(vec![bench.set("large", &"x".repeat(1_000))]);
     bench.gate.open();
     leader.join().unwrap().unwrap();
-    joined(large).into_iter().for_each(|result| assert!(result.is_ok()));
+    assert!(joined(large).iter().all(Result::is_ok));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct Gate {
     /// Syncs that reached the engine.
     pub flushed: AtomicU64,
     /// Commits wait here now.
-    pub at_gate: AtomicU64,
+    pub waiting: AtomicU64,
     /// The commit with this number, counted by `applied`, fails; 0: none.
     pub fail_at: AtomicU64,
     /// It fails by a panic of the engine.
@@ -39,12 +39,12 @@ impl Gate {
     }
 
     fn pass(&self) {
-        self.at_gate.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut closed = self.closed.lock().unwrap();
         while *closed {
             closed = self.changed.wait(closed).unwrap();
         }
-        self.at_gate.fetch_sub(1, Ordering::SeqCst);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
