@@ -19,25 +19,47 @@ pub(crate) struct DirectoryLock {
 impl DirectoryLock {
     pub(crate) fn take(directory: &Path) -> Result<Self> {
         let path = directory.join(LOCK_FILE);
+        loop {
+            let mut file = Self::take_file(&path, directory)?;
+            // A creation that failed removes its lock file. Whoever had opened it before holds a file that
+            // nobody else will see, and tries again.
+            if is_still_at(&file, &path) {
+                // Only words for people: the lock holds without them, so a full disk is no reason to fail.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
+                return Ok(Self { _file: file });
+            }
+        }
+    }
+
+    fn take_file(path: &Path, directory: &Path) -> Result<File> {
         let shown = path.display();
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
+            .open(path)
             .map_err(|error| Error::from_io(format!("cannot open {shown}"), error))?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(locked(directory, &mut file)),
-            Err(TryLockError::Error(error)) => {
-                return Err(Error::from_io(format!("cannot lock {shown}"), error));
-            }
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(locked(directory, &mut file)),
+            Err(TryLockError::Error(error)) => Err(Error::from_io(format!("cannot lock {shown}"), error)),
         }
-        // Only words for people: the lock holds without them, so a full disk is no reason to fail.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        Ok(Self { _file: file })
     }
+}
+
+/// Whether `path` still names `file`.
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().map(identity).ok() == std::fs::metadata(path).map(identity).ok()
+}
+
+/// Elsewhere a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 fn locked(directory: &Path, file: &mut File) -> Error {

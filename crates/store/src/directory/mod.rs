@@ -18,8 +18,8 @@ use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
 pub(crate) struct StoreDirectory {
     path: PathBuf,
     marker: Marker,
-    /// The directory itself was made by us, so a failed creation takes it away again.
-    made_directory: bool,
+    /// Directories that we made, the outermost first: made durable at the end, or taken away again.
+    made: Vec<PathBuf>,
     // Last, so that it is let go of when all else is closed.
     _lock: DirectoryLock,
 }
@@ -28,31 +28,24 @@ impl StoreDirectory {
     /// Finds or begins the store of `engine` in `path`.
     pub(crate) fn prepare(path: &Path, engine: &str, create: Create) -> Result<Self> {
         let found = look(path, engine)?;
-        if create == Create::Never && !matches!(found, Found::Store(_)) {
+        let is_finished = matches!(&found, Found::Store(marker) if marker.state == State::Ready);
+        if create == Create::Never && !is_finished {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no store in {}", path.display()))
                 .hint("check the path; writing to it would create a store"));
         }
-        let made_directory = matches!(found, Found::Nothing);
-        if made_directory {
-            fs::create_dir_all(path)
-                .map_err(|error| Error::from_io(format!("cannot create {}", path.display()), error))?;
+        let made = make_directories(path)?;
+        // Who has no lock removes no files: another may have begun a store here meanwhile.
+        let lock = DirectoryLock::take(path).inspect_err(|_| remove_empty(&made))?;
+        match begin(path, engine) {
+            Ok(marker) => Ok(Self { path: path.to_owned(), marker, made, _lock: lock }),
+            Err(error) => {
+                if !made.is_empty() {
+                    remove_own_files(path);
+                    remove_empty(&made);
+                }
+                Err(error)
+            }
         }
-        let lock = DirectoryLock::take(path)?;
-        // Again, now that nobody else can change it.
-        let marker = match look(path, engine)? {
-            Found::Store(marker) if marker.state == State::Ready => marker,
-            Found::Store(unfinished) => {
-                clear_unfinished(path)?;
-                unfinished
-            }
-            Found::Nothing | Found::Empty => {
-                let marker =
-                    Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating };
-                marker.write(path)?;
-                marker
-            }
-        };
-        Ok(Self { path: path.to_owned(), marker, made_directory, _lock: lock })
     }
 
     /// Takes over the directory of a backend that is open already: one that is marked for its engine, or
@@ -69,7 +62,7 @@ impl StoreDirectory {
             None => return Err(unmarked(path)),
         };
         let lock = DirectoryLock::take(path)?;
-        Ok(Self { path: path.to_owned(), marker, made_directory: false, _lock: lock })
+        Ok(Self { path: path.to_owned(), marker, made: Vec::new(), _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -95,11 +88,14 @@ impl StoreDirectory {
         }
         self.marker.state = State::Ready;
         self.marker.write(&self.path)?;
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        // The store's own name has to survive too.
-        sync_directory(parent)
-            .map_err(|error| Error::from_io(format!("cannot sync {}", parent.display()), error))
+        // The store's own name has to survive too, and those of the directories above that are new.
+        for new in self.made.iter().chain([&self.path]) {
+            let parent =
+                new.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            sync_directory(parent)
+                .map_err(|error| Error::from_io(format!("cannot sync {}", parent.display()), error))?;
+        }
+        Ok(())
     }
 
     /// Takes back a creation that failed; what was there before stays.
@@ -108,17 +104,59 @@ impl StoreDirectory {
             return;
         }
         // Best effort: what is left is marked as unfinished and cleared by the next opening.
-        let _ = clear_unfinished(&self.path)
-            .and_then(|()| fs::remove_file(self.path.join(MARKER_FILE)).map_err(Error::from))
-            .and_then(|()| fs::remove_file(self.path.join(LOCK_FILE)).map_err(Error::from));
-        if self.made_directory {
-            let _ = fs::remove_dir(&self.path);
+        if clear_unfinished(&self.path).is_ok() {
+            remove_own_files(&self.path);
+            remove_empty(&self.made);
         }
     }
 
     /// Marks a finished copy of this store in `directory`.
     pub(crate) fn mark_copy(&self, directory: &Path) -> Result<()> {
         Marker { state: State::Ready, ..self.marker.clone() }.write(directory)
+    }
+}
+
+/// Begins a store in a directory that is locked, or finds the one that is there.
+fn begin(path: &Path, engine: &str) -> Result<Marker> {
+    // Looked at again, now that nobody else can change it.
+    match look(path, engine)? {
+        Found::Store(marker) if marker.state == State::Ready => Ok(marker),
+        Found::Store(unfinished) => {
+            clear_unfinished(path)?;
+            Ok(unfinished)
+        }
+        Found::Nothing | Found::Empty => {
+            let marker =
+                Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating };
+            marker.write(path)?;
+            Ok(marker)
+        }
+    }
+}
+
+/// Makes the directory and those above it; says which were not there.
+fn make_directories(path: &Path) -> Result<Vec<PathBuf>> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let mut made: Vec<_> = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+    made.reverse();
+    fs::create_dir_all(path).map_err(|error| {
+        remove_empty(&made);
+        Error::from_io(format!("cannot create {}", path.display()), error)
+    })?;
+    Ok(made)
+}
+
+/// Removes what a creation leaves beside the engine's files. Only for who holds the lock.
+fn remove_own_files(path: &Path) {
+    for name in [MARKER_FILE, &format!("{MARKER_FILE}.new"), LOCK_FILE] {
+        let _ = fs::remove_file(path.join(name));
+    }
+}
+
+/// Removes directories that we made, the innermost first; one that is not empty stays.
+fn remove_empty(made: &[PathBuf]) {
+    for directory in made.iter().rev() {
+        let _ = fs::remove_dir(directory);
     }
 }
 
@@ -225,6 +263,28 @@ mod tests {
         let existing = tempfile::tempdir().unwrap();
         StoreDirectory::prepare(existing.path(), "redb", Create::IfMissing).unwrap().abandon();
         assert!(existing.path().exists() && entries(existing.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_failed_creation_takes_the_directories_above_away_too() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b/c");
+        StoreDirectory::prepare(&path, "redb", Create::IfMissing).unwrap().abandon();
+        assert!(entries(parent.path()).unwrap().is_empty());
+        // Where a file is in the way, nothing is left either.
+        fs::write(parent.path().join("file"), "x").unwrap();
+        assert!(
+            StoreDirectory::prepare(&parent.path().join("file/store"), "redb", Create::IfMissing).is_err()
+        );
+        assert_eq!(entries(parent.path()).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn a_store_that_was_never_finished_is_not_there_to_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap());
+        let error = StoreDirectory::prepare(directory.path(), "redb", Create::Never).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
