@@ -9,6 +9,12 @@ pub fn nanos_each(count: u64, work: impl FnOnce()) -> f64 {
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
+/// Reads a value, as whoever gets one does; its length.
+pub fn read(value: &[u8]) -> usize {
+    std::hint::black_box(value.iter().fold(0_u64, |sum, byte| sum.wrapping_add(u64::from(*byte))));
+    value.len()
+}
+
 /// The median.
 pub fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();

@@ -70,8 +70,8 @@ pub trait StorageBackend: Send + Sync {
     fn forget(&self, token: CommitToken) -> Result<()>;
 
     /// Removes every key in `range` and says how many there were. It goes in steps, each a commit of a
-    /// bounded number of keys: it is not atomic, and after an error some keys may be gone. Keys written
-    /// meanwhile stay.
+    /// bounded number of keys: it is not atomic, and after an error some keys may be gone. A key that is
+    /// written meanwhile may be removed or stay.
     fn delete_range(&self, keyspace: KeyspaceId, range: &KeyRange, durability: Durability) -> Result<u64>;
 
     /// Makes all that was committed so far as durable as the engine can.

@@ -111,7 +111,7 @@ impl Keyspace {
 
     /// Removes every key in `range` and says how many there were. It goes in steps of at most 1,000 keys,
     /// each a commit of its own: it is not atomic, and after an error some keys may be gone. Run it again
-    /// to finish.
+    /// to finish. A key that is written meanwhile may be removed or stay.
     pub fn delete_range(&self, range: KeyRange) -> Result<u64> {
         self.located("delete range", || {
             let mut left = range;

@@ -167,9 +167,12 @@ impl History<'_> {
     fn archive_rows(&mut self, snapshot: &dyn Snapshot, keyspace: KeyspaceId, scan: Scan) -> Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut cursor = snapshot.cursor(keyspace, scan)?;
+        let mut rows = 0;
         while cursor.advance()? {
             absorb(&mut hasher, cursor.key());
             absorb(&mut hasher, cursor.value());
+            rows += 1;
+            assert!(rows < 1_000_000, "property 5: a cursor comes to an end");
         }
         cursor.seek(&self.random.key())?;
         while cursor.advance()? {

@@ -11,7 +11,23 @@
 //! ```
 //!
 //! That is a module with one test for each of [`CASES`]. What the backend does not declare is skipped,
-//! with a line that says so, and must answer `Unsupported`.
+//! with a line that says so, and must answer `Unsupported`. An assertion cites the number of the property
+//! that it guards ([`property_title`]).
+//!
+//! The tools that the suite is made of can be used by themselves:
+//!
+//! * [`model`]: random histories against a `BTreeMap`, replayable by their seed.
+//! * [`Mirror`]: two backends side by side; it panics at the first difference.
+//! * [`fault`]: backends and engines whose calls fail on demand, and a driver that makes each fail in turn.
+//! * [`history`]: one seeded history that must end in the same digest on every engine.
+//! * [`golden`]: tables and outputs compared with files in the repository.
+//! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
+//! * [`broken`]: backends that are broken on purpose, with which the suite itself is tested.
+//!
+//! An engine with a fault hook of its own runs the cases about failing engines too: give its
+//! [`Faults`](fault::Faults) to [`Fixture::with_faults`], and use the second form of [`conformance!`].
+//!
+//! What the suite cannot show: that a commit survives the loss of power, and that it is fast.
 
 // Tests fail by panicking: that is this crate's purpose, and `# Panics` on every function would say nothing.
 #![allow(clippy::panic, clippy::missing_panics_doc)]

@@ -68,10 +68,17 @@ pub(crate) fn open_table(transaction: &ReadTransaction, keyspace: &RedbKeyspace)
     }
 }
 
-/// The value of `key`, shared with redb's page and its transaction.
+/// Values up to this length are copied: that is no dearer than the handle that would share them, and a
+/// small value that is held keeps no page and no transaction.
+const COPIED_BYTES_MAX: usize = 256;
+
+/// The value of `key`, shared with redb's page and its transaction unless it is small.
 pub(crate) fn get(table: &Table, key: &[u8], pins: &Gauge) -> Result<Option<Bytes>> {
     let found = table.get_owned(key).map_err(translate)?;
-    Ok(found.map(|guard| Pinned::share(SharedValue(guard), pins)))
+    Ok(found.map(|guard| match guard.value() {
+        small if small.len() <= COPIED_BYTES_MAX => Bytes::copy_from_slice(small),
+        _ => Pinned::share(SharedValue(guard), pins),
+    }))
 }
 
 /// A value in redb's page. It keeps its read transaction open.

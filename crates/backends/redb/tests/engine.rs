@@ -186,7 +186,9 @@ fn compaction_and_verify_ask_for_patience_while_something_is_held() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
-    put(&backend, rows, b"a", b"1", Durability::Buffered);
+    // Large enough to be shared: a small value is copied and holds nothing.
+    let large = [7; 1_000];
+    put(&backend, rows, b"a", &large, Durability::Buffered);
 
     let snapshot = backend.snapshot().unwrap();
     let value = backend.get(rows, b"a").unwrap().unwrap();
@@ -196,14 +198,14 @@ fn compaction_and_verify_ask_for_patience_while_something_is_held() {
     }
     drop(snapshot);
     assert_eq!(backend.compact().unwrap_err().kind(), ErrorKind::Unavailable, "a shared value counts");
-    assert_eq!(&value[..], b"1");
+    assert_eq!(&value[..], large);
     drop(value);
 
     // Nothing happened to the handle.
     put(&backend, rows, b"b", b"2", Durability::Buffered);
     backend.compact().unwrap();
     backend.verify().unwrap();
-    assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&large[..]));
 }
 
 #[test]

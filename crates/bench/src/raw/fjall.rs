@@ -1,6 +1,7 @@
 //! fjall itself.
 
 use super::{CACHE_BYTES, Raw};
+use crate::measure::read;
 use crate::workload::Op;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
@@ -18,7 +19,7 @@ impl Raw for Fjall {
 
     fn get(&self, key: &[u8]) -> usize {
         // In a snapshot, as the layer reads: `keyspace.get` sees half of a batch that is being applied.
-        self.database.snapshot().get(&self.keyspace, key).unwrap().map_or(0, |value| value.len())
+        self.database.snapshot().get(&self.keyspace, key).unwrap().map_or(0, |value| read(&value))
     }
 
     fn scan(&self) -> (u64, u64) {

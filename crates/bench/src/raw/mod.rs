@@ -14,7 +14,7 @@ pub const CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 pub trait Raw {
     /// Opens the engine with the settings that the layer uses.
     fn open(directory: &Path) -> Self;
-    /// Reads one value, newest state, in a read transaction where the engine has them; its length.
+    /// Gets one value, newest state, in a read transaction where the engine has them, and reads it; its length.
     fn get(&self, key: &[u8]) -> usize;
     /// Reads every row in order; the number of rows and of bytes.
     fn scan(&self) -> (u64, u64);

@@ -1,6 +1,7 @@
 //! redb itself.
 
 use super::{CACHE_BYTES, Raw};
+use crate::measure::read;
 use crate::workload::Op;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use std::path::Path;
@@ -21,7 +22,7 @@ impl Raw for Redb {
 
     fn get(&self, key: &[u8]) -> usize {
         let table = self.0.begin_read().unwrap().open_table(TABLE).unwrap();
-        table.get(key).unwrap().map_or(0, |value| value.value().len())
+        table.get(key).unwrap().map_or(0, |value| read(value.value()))
     }
 
     fn scan(&self) -> (u64, u64) {

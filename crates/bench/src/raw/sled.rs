@@ -1,6 +1,7 @@
 //! sled itself.
 
 use super::{CACHE_BYTES, Raw};
+use crate::measure::read;
 use crate::workload::Op;
 use sled::{Batch, Db, Tree};
 use std::path::Path;
@@ -19,7 +20,7 @@ impl Raw for Sled {
     }
 
     fn get(&self, key: &[u8]) -> usize {
-        self.tree.get(key).unwrap().map_or(0, |value| value.len())
+        self.tree.get(key).unwrap().map_or(0, |value| read(&value))
     }
 
     fn scan(&self) -> (u64, u64) {

@@ -78,66 +78,59 @@ impl<E: Engine> Snapshot for GuardedSnapshot<E> {
             let slot = Arc::clone(inner.shared.keyspaces.get(keyspace)?);
             let engine_cursor = inner.cursor(&slot, &scan)?;
             let snapshot = Arc::clone(inner);
-            Ok(Box::new(GuardedCursor { engine_cursor, slot, scan, state: State::Before, snapshot })
-                as Box<_>)
+            let (on_row, failure) = (false, None);
+            Ok(Box::new(GuardedCursor { engine_cursor, on_row, failure, slot, scan, snapshot }) as Box<_>)
         })
     }
 }
 
 struct GuardedCursor<E: Engine> {
-    // Declared before the snapshot that it reads.
+    /// None at the end and after an error. Declared before the snapshot that it reads.
     engine_cursor: Option<CursorOf<E>>,
+    on_row: bool,
+    /// What the engine said, to be said again: an error never turns into the end.
+    failure: Option<(ErrorKind, String)>,
     slot: Arc<Slot<E::Keyspace>>,
     /// The whole scan, from which a seek cuts what is left.
     scan: Scan,
-    state: State,
     snapshot: Arc<Inner<E>>,
 }
 
-enum State {
-    Before,
-    OnRow,
-    Ended,
-    /// What the engine said, to be said again: an error never turns into the end.
-    Failed(ErrorKind, String),
-}
-
 impl<E: Engine> GuardedCursor<E> {
+    /// What `advance` answers where the engine has no row to give.
     #[cold]
-    fn fail(&mut self, error: Error) -> Error {
+    fn without_row(&mut self, outcome: Result<bool>) -> Result<bool> {
         self.engine_cursor = None;
-        self.state = State::Failed(error.kind(), error.one_line());
-        error
+        self.on_row = false;
+        if let Err(error) = &outcome {
+            self.failure = Some((error.kind(), error.one_line()));
+        }
+        outcome
     }
 
-    fn assert_on_row(&self) {
-        assert!(matches!(self.state, State::OnRow), "invariant 3: the cursor stands on no row");
+    #[cold]
+    fn after_the_last(&self) -> Result<bool> {
+        match &self.failure {
+            None => Ok(false),
+            Some((kind, story)) => {
+                Err(Error::new(*kind, format!("the scan failed before: {story}")).at(E::INFO.name, "scan"))
+            }
+        }
     }
 
-    fn engine_cursor(&self) -> &CursorOf<E> {
-        self.assert_on_row();
+    #[inline]
+    fn row(&self) -> &CursorOf<E> {
         match &self.engine_cursor {
-            Some(cursor) => cursor,
-            None => unreachable!("invariant 3: a row without a cursor"),
+            Some(cursor) if self.on_row => cursor,
+            _ => unreachable!("invariant 3: the cursor stands on no row"),
         }
     }
 }
 
 impl<E: Engine> Cursor for GuardedCursor<E> {
+    // The hot path of every scan: two flags, the frame that catches a panic, and the engine.
     fn advance(&mut self) -> Result<bool> {
-        match &self.state {
-            State::Ended => return Ok(false),
-            State::Failed(kind, story) => {
-                return Err(
-                    Error::new(*kind, format!("the scan failed before: {story}")).at(E::INFO.name, "scan")
-                );
-            }
-            State::Before | State::OnRow => {}
-        }
-        let Some(cursor) = &mut self.engine_cursor else {
-            self.state = State::Ended;
-            return Ok(false);
-        };
+        let Some(cursor) = &mut self.engine_cursor else { return self.after_the_last() };
         let slot = &self.slot;
         let moved = self.snapshot.shared.health.call("scan", || {
             slot.check()?;
@@ -145,24 +138,19 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
         });
         match moved {
             Ok(true) => {
-                self.state = State::OnRow;
+                self.on_row = true;
                 Ok(true)
             }
-            Ok(false) => {
-                self.engine_cursor = None;
-                self.state = State::Ended;
-                Ok(false)
-            }
-            Err(error) => Err(self.fail(error)),
+            outcome => self.without_row(outcome),
         }
     }
 
     fn key(&self) -> &[u8] {
-        self.engine_cursor().key()
+        self.row().key()
     }
 
     fn value(&self) -> &[u8] {
-        let cursor = self.engine_cursor();
+        let cursor = self.row();
         if self.scan.keys_only { &[] } else { cursor.value() }
     }
 
@@ -170,13 +158,17 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
         self.snapshot.shared.located("seek", || check_seek(key))?;
         // The old one first: some engines count open cursors.
         self.engine_cursor = None;
-        self.state = State::Before;
+        self.on_row = false;
+        self.failure = None;
         match self.snapshot.cursor(&self.slot, &self.scan.seek(key)) {
             Ok(cursor) => {
                 self.engine_cursor = cursor;
                 Ok(())
             }
-            Err(error) => Err(self.fail(error)),
+            Err(error) => {
+                self.failure = Some((error.kind(), error.one_line()));
+                Err(error)
+            }
         }
     }
 }

@@ -211,7 +211,8 @@ commits!(OneByOne, |inner, batch, durability| {
         let mut one = WriteBatch::new();
         push(&mut one, keyspace, op);
         inner.commit(&one, durability)?;
-        std::thread::yield_now();
+        // Long enough for a reader to come in between.
+        std::thread::sleep(Duration::from_micros(20));
     }
     Ok(())
 });

@@ -2,7 +2,9 @@
 
 use super::{Broken, CursorTwist, Twist, TwistedCursor, View, on_faults, on_memory};
 use std::collections::VecDeque;
-use strongroom_core::{Cursor, Direction, KeyRange, KeyspaceId, Result, Scan, after_prefix, just_after};
+use strongroom_core::{
+    Cursor, Direction, Error, ErrorKind, KeyRange, KeyspaceId, Result, Scan, after_prefix, just_after,
+};
 
 pub(super) const ALL: &[Broken] = &[
     Broken { name: "order is reversed", caught_by: "order_is_bytewise", fixture: on_memory::<ReversedOrder> },
@@ -90,6 +92,11 @@ pub(super) const ALL: &[Broken] = &[
         name: "a scan of keys only gives values",
         caught_by: "keys_only_gives_keys_and_no_values",
         fixture: on_memory::<KeysOnlyWithValues>,
+    },
+    Broken {
+        name: "a scan of an empty keyspace is an error",
+        caught_by: "a_scan_of_nothing_ends_at_once",
+        fixture: on_memory::<EmptyIsNotFound>,
     },
     Broken {
         name: "a cursor on no row lends an empty one",
@@ -230,6 +237,18 @@ struct LendsNothing;
 impl Twist for LendsNothing {
     fn cursor(&self, view: &View, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>> {
         Ok(Box::new(listed(&mut *view.snapshot.cursor(keyspace, scan)?)?))
+    }
+}
+
+#[derive(Default)]
+struct EmptyIsNotFound;
+
+impl Twist for EmptyIsNotFound {
+    fn cursor(&self, view: &View, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>> {
+        if view.snapshot.cursor(keyspace, Scan::all())?.advance()? {
+            return view.snapshot.cursor(keyspace, scan);
+        }
+        Err(Error::new(ErrorKind::NotFound, "there are no rows").at("memory", "scan"))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is lost, and claims that do not hold.
 
-use super::{Broken, Twist, Twisted, on_disk, on_memory};
+use super::{Broken, Twist, Twisted, View, on_disk, on_memory};
 use crate::{Fixture, PretendBackend, PretendEngine};
+use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use strongroom_core::{
@@ -44,6 +45,11 @@ pub(super) const ALL: &[Broken] = &[
         name: "tokens do not survive a reopen",
         caught_by: "a_token_survives_a_reopen",
         fixture: || Fixture::new(without_tokens),
+    },
+    Broken {
+        name: "a read value keeps the store open for ever",
+        caught_by: "a_held_value_outlives_snapshot_and_handle",
+        fixture: on_disk::<NeverCloses>,
     },
     Broken {
         name: "a second handle opens",
@@ -157,6 +163,16 @@ impl Twist for ForgetsDrops {
             inner.create_keyspace(&name, KeyspaceHints::default())?;
         }
         inner.flush()
+    }
+}
+
+#[derive(Default)]
+struct NeverCloses;
+
+impl Twist for NeverCloses {
+    fn snapshot_get(&self, view: &View, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+        std::mem::forget(view.clone());
+        view.snapshot.get(keyspace, key)
     }
 }
 

@@ -141,6 +141,7 @@ pub(super) fn a_paged_scan_skips_nothing(fixture: &Fixture) {
             let Some((last, _)) = page.last() else { break };
             start = just_after(last);
             seen.extend(page);
+            assert!(seen.len() <= stored.len(), "property 5: paging comes to an end");
         }
         assert_same(&seen, &stored, "property 5: resuming after a key skips none that begins with it");
 
@@ -153,6 +154,7 @@ pub(super) fn a_paged_scan_skips_nothing(fixture: &Fixture) {
             let Some((last, _)) = page.last() else { break };
             left = left.after_position(last, Direction::Reverse);
             seen.extend(page);
+            assert!(seen.len() <= stored.len(), "property 5: paging comes to an end");
         }
         seen.reverse();
         assert_same(&seen, &stored, "property 5: resuming a reverse scan skips nothing");

@@ -2,7 +2,7 @@
 
 use super::steps::{Change, Step};
 use crate::Fixture;
-use crate::conformance::support::{Row, assert_same, expected, keyspace, ok, refused};
+use crate::conformance::support::{Row, assert_same, expected, keyspace, ok, refused, rest_of};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -195,7 +195,7 @@ impl Run<'_> {
             }
             found
         };
-        let found = read(usize::MAX, &mut *cursor);
+        let found = rest_of(&mut *cursor);
         assert_same(&found, &expected(&rows, scan), "property 5: a scan gives the rows of its range");
         for (key, count) in seeks {
             ok(cursor.seek(key), "a seek");

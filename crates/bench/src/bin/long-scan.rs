@@ -1,13 +1,18 @@
 //! A scan over many rows: its memory stays flat, and the layer allocates nothing for a row.
 
-use crate::measure::anonymous_bytes;
-use crate::snapshots::{engines, filled};
+#![allow(clippy::unwrap_used)] // A benchmark that fails should stop.
+#![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
+
+use clap::Parser;
 use std::hint::black_box;
 use std::time::Instant;
 use strongroom::Scan;
+use strongroom_bench::measure::anonymous_bytes;
+use strongroom_bench::snapshots::{engines, filled};
 
-#[derive(clap::Args)]
-pub struct Arguments {
+#[derive(Parser)]
+#[command(about = "Memory and allocations of a scan over many rows")]
+struct Arguments {
     /// Engines to measure; all that keep files if none is named
     #[arg(long)]
     engine: Vec<String>,
@@ -16,7 +21,8 @@ pub struct Arguments {
     rows: u64,
 }
 
-pub fn run(arguments: &Arguments) {
+fn main() {
+    let arguments = Arguments::parse();
     println!("{} rows of 116 bytes, cache of 64 MiB\n", arguments.rows);
     println!("| engine | rows | seconds | anonymous MiB before | at the most | grown | allocations a row |");
     println!("|---|--:|--:|--:|--:|--:|--:|");

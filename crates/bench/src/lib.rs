@@ -1,0 +1,22 @@
+//! What the layer costs over the raw engines, side by side in one run, and what it promises about time and
+//! memory. Every performance figure in the docs comes from one of these commands.
+//!
+//! ```text
+//! cargo run --release -p strongroom-bench -- cost          raw engine, backend and store; ratios
+//! cargo run --release -p strongroom-bench -- snapshots     opening a snapshot over a million keys
+//! cargo run --release -p strongroom-bench -- shapes        shapes of reads and cursors (ADR 0002)
+//! cargo run --release -p strongroom-bench --bin long-scan  memory and allocations over ten million rows
+//! ```
+//!
+//! `long-scan` is a program of its own because it counts allocations, which slows every one of them down.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A benchmark that fails should stop.
+#![allow(missing_docs, clippy::missing_panics_doc)] // Not published: modules and names tell enough.
+#![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
+
+pub mod cost;
+pub mod measure;
+pub mod raw;
+pub mod shapes;
+pub mod snapshots;
+pub mod workload;
