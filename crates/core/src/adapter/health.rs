@@ -24,10 +24,15 @@ impl Health {
     /// Refuses if the handle is poisoned.
     #[inline]
     pub(super) fn check(&self, operation: &'static str) -> Result<()> {
-        if self.poisoned.load(Ordering::Acquire) {
+        if self.is_poisoned() {
             return Err(self.closed(operation));
         }
         Ok(())
+    }
+
+    #[inline]
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
     }
 
     pub(super) fn poison(&self, reason: &'static str) {
@@ -78,7 +83,7 @@ impl Health {
     }
 
     #[cold]
-    fn panicked(&self, operation: &'static str) -> Error {
+    pub(super) fn panicked(&self, operation: &'static str) -> Error {
         self.poison("the engine panicked");
         // The panic's text is left out: engines put keys and values into theirs.
         Error::new(ErrorKind::Closed, "the engine panicked, the handle cannot be used any more")

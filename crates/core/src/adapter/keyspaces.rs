@@ -28,10 +28,15 @@ pub(super) struct Slot<K> {
 impl<K> Slot<K> {
     #[inline]
     pub(super) fn check(&self) -> Result<()> {
-        if self.dropped.load(Ordering::Acquire) {
+        if self.is_dropped() {
             return Err(not_found(&self.name));
         }
         Ok(())
+    }
+
+    #[inline]
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
     }
 
     pub(super) fn mark_dropped(&self) {

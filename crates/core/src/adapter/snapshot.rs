@@ -10,6 +10,7 @@ use crate::range::{Scan, check_seek};
 use crate::stats::GaugeGuard;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Shared by a snapshot and its cursors.
@@ -97,15 +98,26 @@ struct GuardedCursor<E: Engine> {
 }
 
 impl<E: Engine> GuardedCursor<E> {
-    /// What `advance` answers where the engine has no row to give.
+    /// The end, an error or a panic of the engine.
     #[cold]
-    fn without_row(&mut self, outcome: Result<bool>) -> Result<bool> {
+    fn without_row(&mut self, outcome: std::thread::Result<Result<bool>>) -> Result<bool> {
         self.engine_cursor = None;
         self.on_row = false;
-        if let Err(error) = &outcome {
-            self.failure = Some((error.kind(), error.one_line()));
-        }
+        let health = &self.snapshot.shared.health;
+        let outcome = match outcome {
+            Ok(outcome) => outcome.map_err(|error| error.at(E::INFO.name, "scan")),
+            Err(_) => Err(health.panicked("scan")),
+        };
+        self.failure = outcome.as_ref().err().map(|error| (error.kind(), error.one_line()));
         outcome
+    }
+
+    /// The handle was poisoned or the keyspace dropped while the cursor was open.
+    #[cold]
+    fn stopped(&mut self) -> Result<bool> {
+        let shared = &self.snapshot.shared;
+        let refused = shared.health.check("scan").and_then(|()| self.slot.check());
+        self.without_row(Ok(refused.map(|()| false)))
     }
 
     #[cold]
@@ -131,13 +143,11 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
     // The hot path of every scan: two flags, the frame that catches a panic, and the engine.
     fn advance(&mut self) -> Result<bool> {
         let Some(cursor) = &mut self.engine_cursor else { return self.after_the_last() };
-        let slot = &self.slot;
-        let moved = self.snapshot.shared.health.call("scan", || {
-            slot.check()?;
-            cursor.advance()
-        });
-        match moved {
-            Ok(true) => {
+        if self.snapshot.shared.health.is_poisoned() || self.slot.is_dropped() {
+            return self.stopped();
+        }
+        match catch_unwind(AssertUnwindSafe(|| cursor.advance())) {
+            Ok(Ok(true)) => {
                 self.on_row = true;
                 Ok(true)
             }
