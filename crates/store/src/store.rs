@@ -162,6 +162,9 @@ impl Store {
         let mut begin = || {
             options.check()?;
             check_claim(backend.engine(), options.durability)?;
+            if directory.as_ref().is_some_and(StoreDirectory::is_finished) {
+                check_not_lost(&*backend)?;
+            }
             if !backend.is_read_only() {
                 backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
             }
@@ -413,6 +416,15 @@ fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
         format!("{name} does not claim that a commit survives a power cut"),
     )
     .hint("ask for less by name (durability=buffered), or choose another engine"))
+}
+
+/// A finished store has its default keyspace, which was durable before the marker said `ready`. An engine
+/// that does not know it has begun anew over lost files, and would hide the loss.
+fn check_not_lost(backend: &dyn StorageBackend) -> Result<()> {
+    if backend.keyspaces()?.iter().any(|name| name == DEFAULT_KEYSPACE) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty"))
 }
 
 fn check_application_name(name: &str) -> Result<()> {

@@ -124,22 +124,36 @@ fn a_damaged_marker_is_refused_untouched() {
     }
 }
 
+/// Removes everything but the marker.
+fn lose_engine_files(path: &Path) {
+    for entry in fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap().path();
+        match entry.file_name().unwrap().to_str().unwrap() {
+            MARKER_FILE | "LOCK" => {}
+            _ if entry.is_dir() => fs::remove_dir_all(entry).unwrap(),
+            _ => fs::remove_file(entry).unwrap(),
+        }
+    }
+}
+
 #[test]
 fn an_engines_lost_files_are_a_loss_and_not_a_beginning() {
     for engine in ON_DISK {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
-        for entry in fs::read_dir(directory.path()).unwrap() {
-            let entry = entry.unwrap().path();
-            match entry.file_name().unwrap().to_str().unwrap() {
-                MARKER_FILE | "LOCK" => {}
-                _ if entry.is_dir() => fs::remove_dir_all(entry).unwrap(),
-                _ => fs::remove_file(entry).unwrap(),
-            }
-        }
+        lose_engine_files(directory.path());
         let error = refused(&config(engine, directory.path()));
         assert_eq!(error.kind(), ErrorKind::Corruption, "{engine}: {error}");
         assert!(directory.path().join(MARKER_FILE).exists());
+
+        // Nor is an engine that somebody has let begin anew.
+        let options = strongroom::Options::new().marked(strongroom::Marked::Writable);
+        let registry = Registry::builtin();
+        drop(registry.driver(engine).unwrap().open_backend(directory.path(), &options).unwrap());
+        for create in [true, false] {
+            let error = refused(&config(engine, directory.path()).create(create));
+            assert_eq!(error.kind(), ErrorKind::Corruption, "{engine}: {error}");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Opening stores: everything that can be wrong is looked at before anything is created.
 
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, Status};
 use strongroom::core::{check_keyspace_name, is_reserved_keyspace};
-use strongroom::{Config, Durability, ErrorKind, Keyspace, Registry, Store};
+use strongroom::{Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
 
 /// What a command is going to do with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,15 @@ pub(crate) fn open(url: &str, access: Access) -> Outcome<Store> {
 /// The keyspace called `name`, or "not found".
 pub(crate) fn keyspace(store: &Store, name: &str) -> Outcome<Keyspace> {
     store.keyspace(name).map_err(|error| match error.kind() {
+        // Every store on disk has it from its creation on. An engine that finds its files damaged may begin
+        // anew without a word, and an empty answer would hide that.
+        ErrorKind::NotFound if name == DEFAULT_KEYSPACE && store.path().is_some() => Failure::new(
+            Status::StoreFailed,
+            format_args!(
+                "{}: the store has lost its keyspace {name:?}, so its files are damaged; restore from a backup",
+                store.engine().name
+            ),
+        ),
         ErrorKind::NotFound => Failure::not_found(format_args!(
             "there is no keyspace {name:?}; `strongroom keyspaces URL` lists those that are there"
         )),

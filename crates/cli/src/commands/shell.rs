@@ -3,8 +3,12 @@
 use crate::arguments::{Arguments, Completions, Man};
 use crate::exit::{Failure, Outcome, PROGRAM, STATUSES};
 use clap::{Command, CommandFactory as _};
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
+
+/// What stands at the foot of a page.
+const SOURCE: &str = concat!("strongroom ", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn completions(arguments: &Completions) -> Outcome {
     let mut script = Vec::new();
@@ -14,7 +18,7 @@ pub(super) fn completions(arguments: &Completions) -> Outcome {
 }
 
 pub(super) fn man(arguments: &Man) -> Outcome {
-    let mut command = Arguments::command();
+    let mut command = Arguments::command().disable_help_subcommand(true);
     // Makes the names of subcommands complete, as in "strongroom put".
     command.build();
     match &arguments.directory {
@@ -31,8 +35,7 @@ fn write_pages(command: &Command, directory: &Path) -> Outcome {
         ))
     };
     std::fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
-    let subcommands = command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help");
-    for command in std::iter::once(command).chain(subcommands) {
+    for command in std::iter::once(command).chain(command.get_subcommands()) {
         let name = match command.get_name() {
             PROGRAM => PROGRAM.to_owned(),
             subcommand => format!("{PROGRAM}-{subcommand}"),
@@ -51,7 +54,7 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     if command.get_name() != PROGRAM {
         extra = format!("{extra}\n\n{STATUSES}");
     }
-    let man = clap_mangen::Man::new(command.clone()).title(name.to_uppercase());
+    let man = clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).source(SOURCE);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -62,7 +65,9 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     page.extend_from_slice(sections(&extra).as_bytes());
-    man.render_version_section(&mut page)?;
+    if command.get_version().is_some() {
+        man.render_version_section(&mut page)?;
+    }
     Ok(page)
 }
 
@@ -71,19 +76,17 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
 fn sections(text: &str) -> String {
     let mut page = String::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
-        match line.strip_prefix("  ") {
-            Some(line) => {
-                let line = line.replace('\\', "\\e").replace('-', "\\-");
-                // At the start of a line, these two would be a request to the formatter.
-                let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
-                page.push_str(&format!("{guard}{line}\n"));
-            }
-            None => {
-                let heading = line.trim_end_matches(':').to_uppercase();
-                let close = if page.is_empty() { "" } else { ".fi\n" };
-                page.push_str(&format!("{close}.SH \"{heading}\"\n.nf\n"));
-            }
-        }
+        // Writing to memory does not fail.
+        let _ = if let Some(line) = line.strip_prefix("  ") {
+            let line = line.replace('\\', "\\e").replace('-', "\\-");
+            // At the start of a line, these two would be a request to the formatter.
+            let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+            writeln!(page, "{guard}{line}")
+        } else {
+            let heading = line.trim_end_matches(':').to_uppercase();
+            let close = if page.is_empty() { "" } else { ".fi\n" };
+            writeln!(page, "{close}.SH \"{heading}\"\n.nf")
+        };
     }
     if !page.is_empty() {
         page.push_str(".fi\n");

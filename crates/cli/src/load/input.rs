@@ -47,10 +47,11 @@ impl Input {
             if found.is_dir() {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
-            match found.is_file() {
-                true => (name, Some(found.len()), Box::new(file)),
+            if found.is_file() {
+                (name, Some(found.len()), Box::new(file))
+            } else {
                 // A pipe or a device, which may never have more to say.
-                false => (name, None, waiting(Box::new(file))),
+                (name, None, waiting(Box::new(file)))
             }
         };
         let mut start = Vec::new();
@@ -60,14 +61,13 @@ impl Input {
             start.clear();
         }
         let reader = Box::new(io::Cursor::new(start).chain(reader));
-        Ok(Self { name, bytes_total, reader: RowReader { reader, meter: Meter::default() } })
+        Ok(Self { name, bytes_total, reader: RowReader::new(reader) })
     }
 
     /// As if a file held `bytes`.
     #[cfg(test)]
     pub(super) fn of(bytes: &'static [u8]) -> Self {
-        let reader = RowReader { reader: Box::new(bytes), meter: Meter::default() };
-        Self { name: "a test".to_owned(), bytes_total: None, reader }
+        Self { name: "a test".to_owned(), bytes_total: None, reader: RowReader::new(Box::new(bytes)) }
     }
 }
 
@@ -76,6 +76,17 @@ impl Input {
 pub(super) struct Meter {
     read: Rc<Cell<u64>>,
     row_start: Rc<Cell<u64>>,
+    line_end: Rc<Cell<LineEnd>>,
+}
+
+/// What ends the lines of a file, judged by the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum LineEnd {
+    /// None was seen so far.
+    #[default]
+    Unknown,
+    Lf,
+    CrLf,
 }
 
 impl Meter {
@@ -83,15 +94,36 @@ impl Meter {
     pub(super) fn row_starts(&self, at: u64) {
         self.row_start.set(at);
     }
+
+    /// What ends a line.
+    pub(super) fn line_end(&self) -> LineEnd {
+        self.line_end.get()
+    }
 }
 
 /// Reads bytes, and refuses to go on in a row that has no end.
 pub(super) struct RowReader {
     reader: Box<dyn Read>,
     meter: Meter,
+    last_byte: u8,
 }
 
 impl RowReader {
+    fn new(reader: Box<dyn Read>) -> Self {
+        Self { reader, meter: Meter::default(), last_byte: 0 }
+    }
+
+    fn look_for_line_end(&mut self, block: &[u8]) {
+        if self.meter.line_end() != LineEnd::Unknown {
+            return;
+        }
+        if let Some(at) = block.iter().position(|byte| *byte == b'\n') {
+            let before = at.checked_sub(1).map_or(self.last_byte, |before| block[before]);
+            self.meter.line_end.set(if before == b'\r' { LineEnd::CrLf } else { LineEnd::Lf });
+        }
+        self.last_byte = block.last().copied().unwrap_or(self.last_byte);
+    }
+
     /// Where to say that a row begins.
     pub(super) fn meter(&self) -> Meter {
         self.meter.clone()
@@ -106,6 +138,7 @@ impl Read for RowReader {
         }
         let more = self.reader.read(buffer)?;
         self.meter.read.set(read + more as u64);
+        self.look_for_line_end(&buffer[..more]);
         Ok(more)
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
     let keyspace = store.create_keyspace(&arguments.keyspace.name)?;
     let progress = Progress::start(rows.bytes_total);
     let mut loader = Loader::new(&store, &keyspace, arguments, rows.file)?;
-    let loaded = match rows.first {
+    let outcome = match rows.first {
         Some(first) => feed(first, &mut *rows.rest, &mut loader, &interrupt, &progress),
         None => Ok(()),
     };
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
     // Also after a failure: what the message calls stored has to be. After a failed commit the handle is
     // closed, and that failure is the one to tell.
     let settled = settle(&store);
-    loaded.and(settled)?;
+    outcome.and(settled)?;
     eprintln!("{PROGRAM}: {}", loader.summary());
     Ok(())
 }

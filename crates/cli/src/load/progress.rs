@@ -35,7 +35,7 @@ impl Progress {
     /// `row` rows and `bytes` bytes are done.
     pub(super) fn advance(&self, row: u64, bytes: u64) {
         if let Some(bar) = &self.bar
-            && row % ROWS_PER_UPDATE == 0
+            && row.is_multiple_of(ROWS_PER_UPDATE)
         {
             bar.set_position(bytes);
             bar.set_message(format!("{row} rows"));

@@ -1,6 +1,6 @@
 //! CSV and TSV: columns with names, one row after the other.
 
-use super::input::{Input, Meter, RowReader};
+use super::input::{Input, LineEnd, Meter, RowReader};
 use super::lines::Lines;
 use super::source::{Record, Source};
 use crate::text::quoted;
@@ -106,25 +106,41 @@ impl CsvTable {
     }
 }
 
+impl CsvTable {
+    /// The line on which the row begins that was read last; 0 if nobody knows. `start` is where the reader
+    /// stood before it: it may have blank lines ahead, and in a file of CR LF the LF of the row before.
+    fn line(&self, start: Option<&csv::Position>) -> u64 {
+        let Some(start) = start else { return 0 };
+        let (pending_before, pending_after) = match self.meter.line_end() {
+            LineEnd::Unknown => return 0,
+            LineEnd::Lf => (0, 1),
+            LineEnd::CrLf => (u64::from(start.byte() > 0), 0),
+        };
+        let inside = self.fields.as_slice().bytes().filter(|byte| *byte == b'\n').count() as u64;
+        let from_the_end = self.reader.position().line().saturating_sub(inside + pending_after);
+        from_the_end.max(start.line() + pending_before)
+    }
+}
+
 const NO_HEADER: &str = "it is empty; the first line has to name the columns (or use --no-header)";
 
 impl Source for CsvTable {
     fn next(&mut self, record: &mut Record) -> Result<bool, String> {
         if !std::mem::take(&mut self.is_pending) {
-            let start = self.reader.position();
-            self.meter.row_starts(start.byte());
-            record.line = start.line();
+            let start = self.reader.position().byte();
+            self.meter.row_starts(start);
             match self.reader.read_record(&mut self.fields) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 Err(error) => {
                     record.row += 1;
+                    record.line = self.line(error.position());
                     return Err(csv_problem(&error, &self.columns.names));
                 }
             }
         }
         record.row += 1;
-        record.line = self.fields.position().map_or(0, csv::Position::line);
+        record.line = self.line(self.fields.position());
         self.columns.fill(self.fields.iter(), record)?;
         Ok(true)
     }
@@ -240,6 +256,8 @@ mod tests {
         assert_eq!(lines(csv(b"id\n1\n2\n3")), [2, 3, 4]);
         assert_eq!(lines(csv(b"id\r\n1\r\n2\r\n3\r\n")), [2, 3, 4]);
         assert_eq!(lines(csv(b"id\n1\n\n\n2\n")), [2, 5]);
+        assert_eq!(lines(csv(b"id,n\r\n1,\"a\r\nb\"\r\n\r\n3,4\r\n5,6")), [2, 5, 6]);
+        assert_eq!(lines(csv(b"id\r1\r2")), [0, 0]);
         assert_eq!(lines(tsv(b"id\r\n1\r\n\r\n2\n")), [2, 4]);
     }
 

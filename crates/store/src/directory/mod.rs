@@ -73,6 +73,11 @@ impl StoreDirectory {
         self.marker.store
     }
 
+    /// Whether the store was complete when it was opened.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.marker.state == State::Ready
+    }
+
     /// Whether the engine may create its files: never where they should be there already.
     pub(crate) fn engine_create(&self) -> Create {
         match self.marker.state {

@@ -1,0 +1,135 @@
+//! Full disks and directories that cannot be written. Both need a file system of their own, which only root
+//! can mount; elsewhere these tests say that they were skipped.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use support::{Sandbox, csv, engines, key};
+
+/// A small file system in memory, for as long as it lives.
+struct Mount {
+    path: PathBuf,
+}
+
+impl Mount {
+    /// `size` bytes at `name`; none, and a word about it, where that is not allowed.
+    fn new(sandbox: &Sandbox, name: &str, size: &str) -> Option<Self> {
+        let path = sandbox.path(name);
+        std::fs::create_dir(&path).unwrap();
+        let output = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], &path);
+        match output {
+            Ok(output) if output.status.success() => Some(Self { path }),
+            Ok(output) => {
+                println!("SKIPPED: cannot mount: {}", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                println!("SKIPPED: cannot run mount: {error}");
+                None
+            }
+        }
+    }
+
+    fn remount(&self, options: &str) {
+        let output = mount(&["-o", &format!("remount,{options}")], &self.path).unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+fn mount(arguments: &[&str], path: &PathBuf) -> std::io::Result<Output> {
+    Command::new("mount").args(arguments).arg(path).output()
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.path).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_a_load_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", csv(400_000));
+    for (engine, query) in engines() {
+        let Some(disk) = Mount::new(&sandbox, engine, "24m") else { return };
+        let url = format!("{engine}:{engine}/data{query}");
+        let arguments = ["load", &url, "rows.csv", "--format", "csv", "--key", "id", "--batch-rows", "1000"];
+        let line = sandbox.run(arguments).failed(3, &[engine, "stored"]);
+        println!("{line}");
+        disk.remount("size=512m");
+        // At least the rows that the message calls stored, and whole batches in the file's order.
+        let kept = line
+            .split("rows 1 to ")
+            .nth(1)
+            .map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
+        let rows = sandbox.run(["count", &url]).text().trim().parse::<usize>().unwrap();
+        assert!(rows >= kept && rows % 1_000 == 0, "{rows} rows: {line}");
+        let found = sandbox.run(["scan", &url, "--keys-only"]).text();
+        let mut wanted: Vec<String> = (1..=rows).map(|row| key(row) + "\n").collect();
+        wanted.sort();
+        assert!(found == wanted.concat(), "{engine}: not the first {rows} rows");
+        sandbox.run(["put", &url, "after", "all"]).text();
+    }
+}
+
+#[test]
+fn a_full_disk_takes_no_new_store() {
+    let sandbox = Sandbox::new();
+    for (engine, query) in engines() {
+        let Some(disk) = Mount::new(&sandbox, engine, "64k") else { return };
+        let filling = std::fs::write(disk.path.join("filling"), vec![0; 256 * 1_024]);
+        assert!(filling.is_err(), "the disk is full");
+        let line =
+            sandbox.run(["put", &format!("{engine}:{engine}/data{query}"), "a", "1"]).failed(3, &[engine]);
+        println!("{line}");
+        assert!(!disk.path.join("data").exists(), "{engine}: half a store is left");
+    }
+}
+
+#[test]
+fn a_read_only_directory_is_refused_untouched() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", csv(10));
+    for (engine, query) in engines() {
+        let Some(disk) = Mount::new(&sandbox, engine, "64m") else { return };
+        let url = format!("{engine}:{engine}/data{query}");
+        sandbox.run(["put", &url, "a", "1"]).text();
+        disk.remount("ro");
+        let before = sandbox.files(engine);
+        let other = format!("{engine}:{engine}/other{query}");
+        for command in [
+            vec!["put", &url, "a", "2"],
+            vec!["delete", &url, "a"],
+            vec!["compact", &url],
+            vec!["load", &url, "rows.csv", "--format", "csv", "--key", "id"],
+            vec!["put", &other, "a", "1"],
+            vec!["load", &other, "rows.csv", "--format", "csv", "--key", "id"],
+        ] {
+            sandbox.run(&command).failed(3, &[engine, "Read-only file system"]);
+        }
+        assert_eq!(sandbox.files(engine), before);
+        disk.remount("rw");
+        assert_eq!(sandbox.run(["get", &url, "a"]).text(), "1");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_reason_for_a_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.write("secret.csv", "id\n1\n");
+    std::fs::set_permissions(sandbox.path("secret.csv"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(sandbox.path("secret.csv")).is_ok() {
+        println!("SKIPPED: root may read everything");
+        return;
+    }
+    let url = support::url("data");
+    sandbox
+        .run(["load", &url, "secret.csv", "--format", "csv", "--key", "id"])
+        .failed(2, &["secret.csv", "Permission denied"]);
+    assert!(!sandbox.path("data").exists());
+}

@@ -1,0 +1,254 @@
+//! `load`: formats, duplicates, and what is kept when a row is bad.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use support::{Sandbox, csv, key, url, urls};
+
+/// Loads `file` with more arguments; what is in the store afterwards, as `scan` prints it.
+fn load(sandbox: &Sandbox, url: &str, arguments: &[&str], input: &str) -> String {
+    let all = [&["load", url, "-"], arguments].concat();
+    let ran = sandbox.run_with_input(&all, input.as_bytes());
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(ran.errors.lines().count(), 1, "only a summary: {ran:?}");
+    sandbox.run(["scan", url]).text()
+}
+
+#[test]
+fn each_format_becomes_json() {
+    let sandbox = Sandbox::new();
+    for url in urls("csv") {
+        let input = "id,name\n2,\"b, \"\"c\"\"\nd\"\n1,é\n";
+        let stored = load(&sandbox, &url, &["--format", "csv", "--key", "id"], input);
+        assert_eq!(
+            stored,
+            "1\t{\"id\":\"1\",\"name\":\"é\"}\n2\t{\"id\":\"2\",\"name\":\"b, \\\\\"c\\\\\"\\\\nd\"}\n"
+        );
+    }
+    let stored = load(&sandbox, &url("tsv"), &["--format", "tsv", "--key", "id"], "id\tname\r\n1\t\"a\n");
+    assert_eq!(stored, "1\t{\"id\":\"1\",\"name\":\"\\\\\"a\"}\n");
+    let input = "{ \"n\" : 1.50, \"id\" : 7 }\n\n{\"id\":\"a b\",\"x\":[1, {}]}\n";
+    let stored = load(&sandbox, &url("jsonl"), &["--format", "jsonl", "--key", "id"], input);
+    assert_eq!(stored, "7\t{\"n\":1.50,\"id\":7}\na b\t{\"id\":\"a b\",\"x\":[1,{}]}\n");
+}
+
+#[test]
+fn the_value_is_the_row_byte_for_byte() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    load(&sandbox, &url, &["--format", "csv", "--key", "b"], "a,b\n\"x\ny\",k\n");
+    assert_eq!(sandbox.run(["get", &url, "k"]).text(), "{\"a\":\"x\\ny\",\"b\":\"k\"}");
+}
+
+#[test]
+fn without_a_header_columns_have_numbers() {
+    let sandbox = Sandbox::new();
+    let arguments = ["--format", "tsv", "--key", "2", "--no-header"];
+    assert_eq!(
+        load(&sandbox, &url("tsv"), &arguments, "a\tb\nc\td\n"),
+        "b\t{\"1\":\"a\",\"2\":\"b\"}\nd\t{\"1\":\"c\",\"2\":\"d\"}\n"
+    );
+    let arguments = ["--format", "csv", "--key", "1", "--no-header"];
+    assert_eq!(load(&sandbox, &url("csv"), &arguments, "a,b\n"), "a\t{\"1\":\"a\",\"2\":\"b\"}\n");
+    assert_eq!(load(&sandbox, &url("none"), &arguments, ""), "");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_data() {
+    let sandbox = Sandbox::new();
+    for format in ["csv", "tsv"] {
+        let arguments = ["--format", format, "--key", "id"];
+        assert_eq!(load(&sandbox, &url(format), &arguments, "\u{feff}id\n1\n"), "1\t{\"id\":\"1\"}\n");
+    }
+    let arguments = ["--format", "jsonl", "--key", "id"];
+    assert_eq!(load(&sandbox, &url("jsonl"), &arguments, "\u{feff}{\"id\":1}"), "1\t{\"id\":1}\n");
+}
+
+#[test]
+fn a_duplicate_stops_is_skipped_or_overwrites() {
+    let sandbox = Sandbox::new();
+    // The keys fall, so that each is looked up; row 3 repeats row 1 within a batch, row 5 across batches.
+    let input = "id,n\nc,1\nb,2\nc,3\na,4\nb,5\n";
+    for (batch, url) in [("10", "once"), ("1", "each"), ("2", "pairs")]
+        .into_iter()
+        .flat_map(|(batch, name)| urls(name).into_iter().map(move |url| (batch, url)))
+    {
+        let arguments = ["--format", "csv", "--key", "id", "--batch-rows", batch];
+        let with = |mode| [&arguments[..], &["--on-duplicate", mode]].concat();
+        let n = |a, b, c| {
+            format!(
+                "a\t{{\"id\":\"a\",\"n\":\"{a}\"}}\nb\t{{\"id\":\"b\",\"n\":\"{b}\"}}\nc\t{{\"id\":\"c\",\"n\":\"{c}\"}}\n"
+            )
+        };
+        assert_eq!(load(&sandbox, &url, &with("first"), input), n(4, 2, 1), "{url}");
+        assert_eq!(load(&sandbox, &url, &with("first"), "id,n\na,9\nb,9\n"), n(4, 2, 1), "{url}");
+        assert_eq!(load(&sandbox, &url, &with("last"), input), n(4, 5, 3), "{url}");
+        let digest = sandbox.run(["digest", &url]).text();
+        let all = [&["load", &url, "-"], &with("error")[..]].concat();
+        sandbox
+            .run_with_input(&all, b"id,n\na,10\n")
+            .failed(2, &["row 1 (line 2)", "\"a\"", "stored already", "no row is stored"]);
+        assert_eq!(sandbox.run(["digest", &url]).text(), digest, "nothing was overwritten");
+    }
+}
+
+#[test]
+fn the_summary_counts_what_happened() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    let run = |mode| {
+        let arguments = ["load", &url, "-", "--format", "csv", "--key", "id", "--on-duplicate", mode];
+        sandbox.run_with_input(arguments, b"id\nb\na\nb\n").errors
+    };
+    assert!(run("first").starts_with("strongroom: 3 rows read, 2 stored, 1 skipped as duplicates, in "));
+    assert!(
+        run("last").starts_with("strongroom: 3 rows read, 3 stored (3 of them over an earlier one), in ")
+    );
+}
+
+#[test]
+fn a_duplicate_names_both_rows_and_says_what_is_kept() {
+    let sandbox = Sandbox::new();
+    let input = "id\nc\nb\na\nb\n";
+    let load = |url: &str, batch: &str| {
+        let arguments = ["load", url, "-", "--format", "csv", "--key", "id", "--batch-rows", batch];
+        sandbox.run_with_input(arguments, input.as_bytes())
+    };
+    for url in urls("one") {
+        load(&url, "10").failed(2, &["row 4 (line 5)", "\"b\"", "row 2", "no row is stored"]);
+        assert_eq!(sandbox.run(["count", &url]).text(), "0\n");
+    }
+    for url in urls("two") {
+        load(&url, "2").failed(2, &["row 4 (line 5)", "stored already", "rows 1 to 2 are stored"]);
+        assert_eq!(sandbox.run(["scan", &url, "--keys-only"]).text(), "b\nc\n");
+    }
+}
+
+#[test]
+fn a_bad_row_is_named_and_the_batches_before_it_are_kept() {
+    let sandbox = Sandbox::new();
+    let good = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
+    let long = "k".repeat(1_025);
+    let cases: [(&str, &str, String, &str); 9] = [
+        ("csv", "id,n\n3,1\n2,2\n1,3\n", "x\n".into(), "1 field"),
+        ("csv", "id,n\n3,1\n2,2\n1,3\n", "x,1,2\n".into(), "3 fields"),
+        ("csv", "id,n\n3,1\n2,2\n1,3\n", ",1\n".into(), "empty"),
+        ("csv", "id,n\n3,1\n2,2\n1,3\n", format!("{long},1\n"), "1025 bytes"),
+        ("tsv", "id\tn\n3\t1\n2\t2\n1\t3\n", "x\n".into(), "1 field"),
+        ("jsonl", good, "{\"id\":4".into(), "no JSON object"),
+        ("jsonl", good, "{\"no\":4}\n".into(), "no member \"id\"; it has \"no\""),
+        ("jsonl", good, "{\"id\":null}\n".into(), "neither text nor a number"),
+        ("jsonl", good, "{\"id\":\"\"}\n".into(), "empty"),
+    ];
+    for (at, (format, head, bad, named)) in cases.iter().enumerate() {
+        let url = url(&format!("data-{at}"));
+        let line = head.lines().count() + 1;
+        let arguments = ["load", &url, "-", "--format", format, "--key", "id", "--batch-rows", "2"];
+        let place = format!("row 4 (line {line})");
+        let told = sandbox.run_with_input(arguments, format!("{head}{bad}").as_bytes());
+        told.failed(2, &[&place, named, "rows 1 to 2 are stored", "--on-duplicate first"]);
+        assert_eq!(sandbox.run(["count", &url]).text(), "2\n", "{named}");
+    }
+    for (format, head, bad) in [
+        ("csv", "id\n1\n", &b"\xff\n"[..]),
+        ("tsv", "id\n1\n", b"\xff\n"),
+        ("jsonl", "{\"id\":1}\n", b"\xff\n"),
+    ] {
+        let url = url(format);
+        let arguments = ["load", &url, "-", "--format", format, "--key", "id", "--batch-rows", "1"];
+        let told = sandbox.run_with_input(arguments, &[head.as_bytes(), bad].concat());
+        told.failed(2, &["row 2 (line", "not UTF-8", "row 1 is stored"]);
+    }
+}
+
+#[test]
+fn a_row_without_end_is_refused_before_memory_is_full() {
+    let sandbox = Sandbox::new();
+    let input = [&b"id,n\n1,a\n2,\""[..], &vec![b'x'; 70 * 1_024 * 1_024]].concat();
+    let url = url("data");
+    let arguments = ["load", &url, "-", "--format", "csv", "--key", "id", "--batch-rows", "1"];
+    let told = sandbox.run_with_input(arguments, &input);
+    told.failed(2, &["row 2", "quote left open", "row 1 is stored"]);
+}
+
+#[test]
+fn a_value_over_the_limit_is_refused() {
+    let sandbox = Sandbox::new();
+    let input = [&b"id,n\n1,"[..], &vec![b'x'; 17 * 1_024 * 1_024], b"\n"].concat();
+    let url = url("data");
+    let told = sandbox.run_with_input(["load", &url, "-", "--format", "csv", "--key", "id"], &input);
+    told.failed(2, &["row 1 (line 2)", "limit is 16777216", "no row is stored"]);
+    assert!(!sandbox.path("data").exists(), "no store was created");
+}
+
+#[test]
+fn a_batch_has_8_mib_at_most() {
+    let sandbox = Sandbox::new();
+    // 10 rows of 1 MiB, then a bad one: the first 8 or so were committed for their size.
+    let row = |row: usize| format!("{row},{}\n", "x".repeat(1_024 * 1_024));
+    let input = format!("id,n\n{}bad\n", (1..=10).map(row).collect::<String>());
+    let url = url("data");
+    let arguments = ["load", &url, "-", "--format", "csv", "--key", "id"];
+    sandbox.run_with_input(arguments, input.as_bytes()).failed(2, &["rows 1 to 8 are stored"]);
+    assert_eq!(sandbox.run(["count", &url]).text(), "8\n");
+}
+
+#[test]
+fn mistakes_before_the_first_row_create_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("good.csv", "id,n\n1,2\n");
+    sandbox.write("twice.csv", "id,id\n1,2\n");
+    sandbox.write("empty.csv", "");
+    sandbox.write("short.csv", "id,n\n1\n");
+    sandbox.write("binary.csv", b"id,\xff\n1,2\n");
+    let before = sandbox.files(".");
+    let url = url("data");
+    let csv = |file, key| vec!["load", &url, file, "--format", "csv", "--key", key];
+    for (arguments, named) in [
+        (csv("good.csv", "nope"), &["\"nope\"", "\"id\", \"n\""][..]),
+        (csv("twice.csv", "id"), &["two columns", "\"id\""]),
+        (csv("empty.csv", "id"), &["empty.csv", "empty"]),
+        (csv("short.csv", "id"), &["row 1 (line 2)", "1 field", "2 columns"]),
+        (csv("binary.csv", "id"), &["header", "field 2", "UTF-8"]),
+        (csv("missing.csv", "id"), &["missing.csv", "No such file"]),
+        (csv(".", "id"), &["directory"]),
+        ([csv("good.csv", "id"), vec!["--keyspace", "a/b"]].concat(), &["a/b"]),
+        ([csv("good.csv", "id"), vec!["--keyspace", "_own"]].concat(), &["_own"]),
+        (vec!["load", &url, "good.csv", "--format", "jsonl", "--key", "id"], &["row 1 (line 1)", "JSON"]),
+        (vec!["load", &url, "good.csv", "--format", "jsonl", "--key", "id", "--no-header"], &["--no-header"]),
+    ] {
+        sandbox.run(&arguments).failed(2, named);
+        assert_eq!(sandbox.files("."), before, "{arguments:?}");
+    }
+    assert_eq!(sandbox.run([csv("good.csv", "id"), vec!["--batch-rows", "0"]].concat()).status, 2);
+    assert_eq!(sandbox.files("."), before);
+}
+
+#[test]
+fn a_load_into_a_keyspace_adds_to_what_is_there() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", csv(100));
+    for url in urls("data") {
+        sandbox.run(["put", &url, "one", "value"]).text();
+        let arguments = ["load", &url, "rows.csv", "--format", "csv", "--key", "id", "-k", "rows"];
+        sandbox.run(arguments).text();
+        assert_eq!(sandbox.run(["count", &url]).text(), "1\n");
+        assert_eq!(sandbox.run(["count", &url, "-k", "rows"]).text(), "100\n");
+        let row = sandbox.run(["get", &url, &key(42), "-k", "rows"]).text();
+        assert_eq!(row, format!("{{\"id\":\"{}\",\"name\":\"the name of row 42\"}}", key(42)));
+    }
+}
+
+#[test]
+fn buffered_commits_are_found_by_the_next_command() {
+    let sandbox = Sandbox::new();
+    for (engine, _) in support::engines() {
+        let url = format!("{engine}:{engine}?durability=buffered");
+        sandbox.run(["put", &url, "z", "1"]).text();
+        assert_eq!(sandbox.run(["get", &url, "z"]).text(), "1");
+        let arguments = ["load", &url, "-", "--format", "csv", "--key", "id", "--batch-rows", "1"];
+        sandbox.run_with_input(arguments, b"id\nb\na\na\n").failed(2, &["rows 1 to 2 are stored"]);
+        assert_eq!(sandbox.run(["count", &url]).text(), "3\n", "{url}");
+    }
+}
