@@ -15,6 +15,7 @@ use crate::keyspace::{KeyspaceHints, KeyspaceId};
 use crate::range::{KeyRange, Scan};
 use crate::stats::Stats;
 use bytes::Bytes;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,6 +102,9 @@ pub trait Snapshot: Send + Sync {
     fn cursor(&self, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>>;
 }
 
+/// Is handed the rows of a scan, key and value, and says whether to go on.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
 /// Walks over the rows of a scan, lending one at a time.
 ///
 /// A new cursor stands before its first row. An error never looks like the end: `advance` answers `Err`,
@@ -134,6 +138,44 @@ pub trait Cursor: Send {
     /// # Panics
     /// As [`key`](Self::key).
     fn value(&self) -> &[u8];
+
+    /// Key and value of the row it stands on, with one call.
+    ///
+    /// # Panics
+    /// As [`key`](Self::key).
+    fn row(&self) -> (&[u8], &[u8]) {
+        (self.key(), self.value())
+    }
+
+    /// Walks on and hands each row to `visitor`, until it breaks or the rows end. Afterwards there
+    /// may be no row to lend; `advance` or another visit goes on behind the last one that was handed over.
+    ///
+    /// It gives the rows that `advance` would, and is the faster way over many: an engine that has to move
+    /// handles about to lend a row walks in a loop of its own. `visitor` must not use the cursor's backend for
+    /// anything that may wait for this scan.
+    ///
+    /// ```
+    /// # use std::ops::ControlFlow;
+    /// # use strongroom_core::{KeyspaceHints, MemoryBackend, Scan, StorageBackend};
+    /// # fn main() -> strongroom_core::Result<()> {
+    /// # let backend = MemoryBackend::in_memory();
+    /// # let events = backend.create_keyspace("events", KeyspaceHints::default())?;
+    /// let mut bytes = 0;
+    /// backend.snapshot()?.cursor(events, Scan::all())?.visit(&mut |key, value| {
+    ///     bytes += key.len() + value.len();
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<()> {
+        while self.advance()? {
+            let (key, value) = self.row();
+            if visitor(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// Stands before the first row at or after `key` in the scan's direction (in reverse: at or before
     /// it), within the scan's range. Works backwards and after the end too.

@@ -45,7 +45,7 @@ mod sync;
 mod undo;
 
 pub use adapter::Backend;
-pub use backend::{Cursor, Snapshot, StorageBackend};
+pub use backend::{Cursor, Snapshot, StorageBackend, Visitor};
 pub use batch::{CommitToken, Condition, Expect, Op, WriteBatch};
 pub use bytes::Bytes;
 pub use capabilities::{Capabilities, EngineInfo};

@@ -7,6 +7,7 @@
 use crate::keyspace::KeyspaceInfo;
 use crate::snapshot::Snapshot;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use strongroom_core::{Result, Scan};
 
@@ -67,14 +68,15 @@ pub(crate) fn of_store(snapshot: &Snapshot, keyspaces: &[Arc<KeyspaceInfo>]) -> 
         hasher.bytes(keyspace.name.as_bytes());
         let mut rows = snapshot.rows(keyspace, Scan::all())?;
         let mut count = 0;
-        while rows.advance()? {
+        rows.visit_with_meta(|key, value, meta| {
             // A row begins with 1 and the rows end with 0: their number comes only afterwards.
             hasher.number(1);
-            hasher.bytes(rows.key());
-            hasher.number(rows.expires_at_ms().map_or(0, |at| at.saturating_add(1)));
-            hasher.bytes(rows.value());
+            hasher.bytes(key);
+            hasher.number(meta.expires_at_ms.map_or(0, |at| at.saturating_add(1)));
+            hasher.bytes(value);
             count += 1;
-        }
+            ControlFlow::Continue(())
+        })?;
         hasher.number(0);
         hasher.number(count);
     }

@@ -51,6 +51,11 @@ pub(crate) struct Meta {
     pub(crate) expires_at_ms: Option<u64>,
 }
 
+impl Meta {
+    /// Of a row whose value is not looked at.
+    pub(crate) const NONE: Self = Self { version: 0, expires_at_ms: None };
+}
+
 /// The bytes before a value, made when its commit has a sequence number.
 #[derive(Debug)]
 pub(crate) struct Header {

@@ -6,6 +6,7 @@ use crate::rows::Rows;
 use crate::store::{Inner, Row};
 use bytes::Bytes;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use strongroom_core::limits::{check_key_against, check_value_against};
 use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan};
@@ -160,9 +161,10 @@ impl Keyspace {
     pub fn count(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
         let mut rows = self.scan(Scan::prefix(prefix.as_ref()).keys_only())?;
         let mut count = 0;
-        while rows.advance()? {
+        rows.visit(|_, _| {
             count += 1;
-        }
+            ControlFlow::Continue(())
+        })?;
         Ok(count)
     }
 

@@ -2,10 +2,10 @@
 
 use crate::engine::{Database, Row};
 use crate::error::translate;
-use redb::{AccessGuard, Range};
+use redb::{AccessGuard, Range, StorageError};
 use std::ops::Bound;
 use std::sync::Arc;
-use strongroom_core::{Direction, EngineCursor, Result, Scan};
+use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
 
 /// Cursor of redb.
 ///
@@ -57,6 +57,15 @@ impl EngineCursor for RedbCursor {
         }
     }
 
+    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
+        (self.key, self.value) = (None, None);
+        let Some(rows) = &mut self.rows else { return Ok(false) };
+        match self.direction {
+            Direction::Forward => walk(rows, visitor),
+            Direction::Reverse => walk(rows.rev(), visitor),
+        }
+    }
+
     #[inline]
     fn key(&self) -> &[u8] {
         self.key.as_ref().map_or(&[], |key| key.value())
@@ -66,4 +75,18 @@ impl EngineCursor for RedbCursor {
     fn value(&self) -> &[u8] {
         self.value.as_ref().map_or(&[], |value| value.value())
     }
+}
+
+/// The rows stay where redb puts them: nothing is moved to lend them.
+fn walk(
+    rows: impl Iterator<Item = Result<(AccessGuard<'static, Row>, AccessGuard<'static, Row>), StorageError>>,
+    visitor: &mut Visitor<'_>,
+) -> Result<bool> {
+    for row in rows {
+        let (key, value) = row.map_err(translate)?;
+        if visitor(key.value(), value.value()).is_break() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

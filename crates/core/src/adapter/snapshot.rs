@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::keyspaces::Slot;
-use crate::backend::{Cursor, Snapshot};
+use crate::backend::{Cursor, Snapshot, Visitor};
 use crate::engine::{Engine, EngineCursor, EngineSnapshot};
 use crate::keyspace::KeyspaceId;
 use crate::limits::check_backend_key;
@@ -10,7 +10,8 @@ use crate::range::{Scan, check_seek};
 use crate::stats::GaugeGuard;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// Shared by a snapshot and its cursors.
@@ -131,7 +132,7 @@ impl<E: Engine> GuardedCursor<E> {
     }
 
     #[inline]
-    fn row(&self) -> &CursorOf<E> {
+    fn standing(&self) -> &CursorOf<E> {
         match &self.engine_cursor {
             Some(cursor) if self.on_row => cursor,
             _ => unreachable!("invariant 3: the cursor stands on no row"),
@@ -156,12 +157,43 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
     }
 
     fn key(&self) -> &[u8] {
-        self.row().key()
+        self.standing().key()
     }
 
     fn value(&self) -> &[u8] {
-        let cursor = self.row();
+        let cursor = self.standing();
         if self.scan.keys_only { &[] } else { cursor.value() }
+    }
+
+    fn row(&self) -> (&[u8], &[u8]) {
+        let cursor = self.standing();
+        (cursor.key(), if self.scan.keys_only { &[] } else { cursor.value() })
+    }
+
+    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<()> {
+        let Some(cursor) = &mut self.engine_cursor else { return self.after_the_last().map(drop) };
+        let (health, slot, keys_only) = (&self.snapshot.shared.health, &self.slot, self.scan.keys_only);
+        let mut is_stopped = health.is_poisoned() || slot.is_dropped();
+        let mut is_visiting = false;
+        let walked = catch_unwind(AssertUnwindSafe(|| {
+            if is_stopped {
+                return Ok(true);
+            }
+            cursor.visit(&mut |key, value| {
+                is_visiting = true;
+                let flow = visitor(key, if keys_only { &[] } else { value });
+                is_visiting = false;
+                is_stopped = health.is_poisoned() || slot.is_dropped();
+                if is_stopped { ControlFlow::Break(()) } else { flow }
+            })
+        }));
+        self.on_row = false;
+        match walked {
+            Err(panic) if is_visiting => resume_unwind(panic), // The caller's own: the engine is well.
+            Ok(Ok(true)) if is_stopped => self.stopped().map(drop),
+            Ok(Ok(true)) => Ok(()),
+            outcome => self.without_row(outcome).map(drop),
+        }
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {

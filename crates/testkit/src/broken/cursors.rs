@@ -2,11 +2,38 @@
 
 use super::{Broken, CursorTwist, Twist, TwistedCursor, View, on_faults, on_memory};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{
-    Cursor, Direction, Error, ErrorKind, KeyRange, KeyspaceId, Result, Scan, after_prefix, just_after,
+    Cursor, Direction, Error, ErrorKind, KeyRange, KeyspaceId, Result, Scan, Visitor, after_prefix,
+    just_after,
 };
 
 pub(super) const ALL: &[Broken] = &[
+    Broken {
+        name: "a visit leaves its first row out",
+        caught_by: "a_visit_hands_over_what_a_cursor_lends",
+        fixture: on_memory::<VisitSkips>,
+    },
+    Broken {
+        name: "a visit that breaks off goes on behind the next row",
+        caught_by: "a_visit_that_breaks_off_is_gone_on_with",
+        fixture: on_memory::<VisitForgets>,
+    },
+    Broken {
+        name: "a visitor's panic is swallowed",
+        caught_by: "a_visitor_that_panics_breaks_nothing",
+        fixture: on_memory::<VisitSwallowsPanic>,
+    },
+    Broken {
+        name: "a visit takes a dropped keyspace for an empty one",
+        caught_by: "a_visit_over_a_dropped_keyspace_is_refused",
+        fixture: on_memory::<VisitSeesNothing>,
+    },
+    Broken {
+        name: "a visit takes an error for the end",
+        caught_by: "an_error_under_a_visit_is_never_the_end",
+        fixture: on_faults::<VisitEndsAtError>,
+    },
     Broken { name: "order is reversed", caught_by: "order_is_bytewise", fixture: on_memory::<ReversedOrder> },
     Broken {
         name: "bytes are compared with a sign",
@@ -383,3 +410,45 @@ impl CursorTwist for Again {
 }
 
 changes_cursor!(BeginsAnew, |scan| Again(false, scan.direction));
+
+struct SkipVisited;
+
+impl CursorTwist for SkipVisited {
+    fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
+        Some(inner.advance().and_then(|_| inner.visit(visitor)))
+    }
+}
+
+changes_cursor!(VisitSkips, |scan| SkipVisited);
+
+struct ForgetVisited;
+
+impl CursorTwist for ForgetVisited {
+    fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
+        Some(inner.visit(visitor).and_then(|()| inner.advance().map(drop)))
+    }
+}
+
+changes_cursor!(VisitForgets, |scan| ForgetVisited);
+
+struct SwallowPanic;
+
+impl CursorTwist for SwallowPanic {
+    fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
+        Some(catch_unwind(AssertUnwindSafe(|| inner.visit(visitor))).unwrap_or(Ok(())))
+    }
+}
+
+changes_cursor!(VisitSwallowsPanic, |scan| SwallowPanic);
+
+/// Takes errors of this kind for the end of a visit.
+struct EndVisit(ErrorKind);
+
+impl CursorTwist for EndVisit {
+    fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
+        Some(inner.visit(visitor).or_else(|error| if error.kind() == self.0 { Ok(()) } else { Err(error) }))
+    }
+}
+
+changes_cursor!(VisitSeesNothing, |scan| EndVisit(ErrorKind::NotFound));
+changes_cursor!(VisitEndsAtError, |scan| EndVisit(ErrorKind::Io));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use strongroom_core::{
     CommitToken, Cursor, Durability, EngineInfo, KeyRange, KeyspaceHints, KeyspaceId, Result, Scan, Snapshot,
-    Stats, StorageBackend, WriteBatch,
+    Stats, StorageBackend, Visitor, WriteBatch,
 };
 
 /// What a twisted backend does otherwise. Every method passes the call on until it is overridden.
@@ -204,6 +204,12 @@ pub trait CursorTwist: Send + 'static {
     fn seek(&mut self, inner: &mut Box<dyn Cursor>, key: &[u8]) -> Result<()> {
         inner.seek(key)
     }
+
+    /// None: by way of `advance`.
+    fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
+        let _ = (inner, visitor);
+        None
+    }
 }
 
 /// A cursor with a [`CursorTwist`].
@@ -230,6 +236,18 @@ impl<C: CursorTwist> Cursor for TwistedCursor<C> {
 
     fn value(&self) -> &[u8] {
         self.inner.value()
+    }
+
+    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<()> {
+        if let Some(visited) = self.twist.visit(&mut self.inner, visitor) {
+            return visited;
+        }
+        while self.advance()? {
+            if visitor(self.key(), self.value()).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {

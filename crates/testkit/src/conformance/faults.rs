@@ -6,6 +6,7 @@ use super::support::{
 use crate::Fixture;
 use crate::fault::{Faults, How};
 use crate::history::run_history;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{
     Cursor, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Result, Scan, StorageBackend,
@@ -57,6 +58,26 @@ pub(super) fn an_error_under_a_cursor_is_never_the_end(fixture: &Fixture) {
     }
     faults.disarm();
     assert_same(&all_rows(&*backend, numbers), &numbered_rows(600), "property 5: a new cursor reads on");
+}
+
+pub(super) fn an_error_under_a_visit_is_never_the_end(fixture: &Fixture) {
+    let faults = switch(fixture);
+    let backend = fixture.open();
+    let numbers = keyspace(&*backend, "numbers");
+    load(&*backend, numbers, &numbered_rows(600));
+    let demand = "property 5: an I/O error never looks like the end of a visit";
+    for number in [1, 2, 256, 257, 600] {
+        faults.fail_at_operation("advance", number, How::Error);
+        let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
+        let visit = cursor.visit(&mut |_, _| ControlFlow::Continue(()));
+        if faults.injected().is_some() {
+            refused(visit, ErrorKind::Io, demand);
+            assert!(cursor.advance().is_err(), "property 5: a failed cursor goes on failing");
+        } else {
+            ok(visit, demand);
+        }
+    }
+    faults.disarm();
 }
 
 pub(super) fn a_failed_cursor_goes_on_failing(fixture: &Fixture) {

@@ -35,6 +35,10 @@ macro_rules! __each_conformance_case {
             scanning::keys_only_gives_keys_and_no_values(5);
             scanning::a_scan_of_nothing_ends_at_once(5);
             scanning::large_rows_are_lent_one_after_another(5);
+            visiting::a_visit_hands_over_what_a_cursor_lends(5);
+            visiting::a_visit_that_breaks_off_is_gone_on_with(5);
+            visiting::a_visitor_that_panics_breaks_nothing(11);
+            visiting::a_visit_over_a_dropped_keyspace_is_refused(7);
             seeking::a_seek_stands_before_the_first_row_at_or_after(5);
             seeking::a_seek_in_reverse_stands_before_the_last_row_at_or_before(5);
             seeking::a_seek_stays_within_the_range(5);
@@ -101,6 +105,7 @@ macro_rules! __each_conformance_case {
             operations::what_is_declared_works_and_the_rest_is_unsupported(10);
             operations::errors_say_engine_and_operation_and_no_secret(11);
             faults::an_error_under_a_cursor_is_never_the_end(5, Faults);
+            faults::an_error_under_a_visit_is_never_the_end(5, Faults);
             faults::a_failed_cursor_goes_on_failing(5, Faults);
             faults::a_failed_commit_is_unknown_and_poisons_the_handle(8, Faults);
             faults::a_failed_flush_poisons_the_handle(8, Faults);

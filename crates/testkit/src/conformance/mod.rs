@@ -21,6 +21,7 @@ mod seeking;
 mod snapshots;
 pub(crate) mod support;
 mod tokens;
+mod visiting;
 
 use crate::Fixture;
 
