@@ -85,11 +85,15 @@ pub trait StorageBackend: Send + Sync {
     fn compact(&self) -> Result<()>;
 
     /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is durable when this returns, and opens like any other.
+    /// writers go on. The copy is durable when this returns, and opens like any other. Hints of keyspaces
+    /// are not copied, and a keyspace that is dropped meanwhile is left out.
+    ///
+    /// After an error nothing of it is left. A crash may leave a directory that does not open
+    /// ([`Corruption`](crate::ErrorKind::Corruption)) and has to be removed.
     fn checkpoint(&self, directory: &Path) -> Result<()>;
 
     /// Has the engine check its own files. [`Corruption`](crate::ErrorKind::Corruption) if they are not as
-    /// they were written.
+    /// they were written. The engine may repair them, so a read-only handle refuses.
     fn verify(&self) -> Result<()>;
 }
 

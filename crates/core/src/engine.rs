@@ -27,6 +27,18 @@ pub trait TypedOptions: Clone + Default + Send + Sync + 'static {
 
     /// The common part.
     fn common(&self) -> &Options;
+
+    /// The same options with another common part. What the engine read from options by name stays as it is,
+    /// whatever `common` says about it.
+    #[must_use]
+    fn with_common(self, common: Options) -> Self;
+
+    /// The same options for a copy in another directory: without what belongs to one place alone. Most
+    /// engines have nothing of the kind.
+    #[must_use]
+    fn for_checkpoint(self) -> Self {
+        self
+    }
 }
 
 /// What opening an engine needs beside its options.

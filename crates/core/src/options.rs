@@ -16,7 +16,8 @@ pub struct Options {
     pub create: Create,
     /// Memory for the engine's cache, in bytes. None: the engine's own default.
     pub cache_bytes: Option<u64>,
-    /// Refuse every write through this handle. (The engine itself may still recover its files.)
+    /// Refuse every write through this handle, and create nothing, whatever [`create`](Self::create) says.
+    /// (The engine itself may still recover its files.)
     pub read_only: bool,
     /// What to do about a directory that is marked as a store.
     pub marked: Marked,
@@ -95,7 +96,7 @@ pub enum Create {
 /// [`Store`]: https://docs.rs/strongroom
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Marked {
-    /// Open it read-only.
+    /// Open it read-only. [`InvalidInput`](ErrorKind::InvalidInput) if this engine's files are not there.
     #[default]
     ReadOnly,
     /// Open it for writing. Only a store does this rightly.

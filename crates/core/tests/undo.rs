@@ -10,9 +10,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 use strongroom_core::{
     Backend, Bytes, Cursor, Direction, Durability, EngineBatch, EngineCursor, EngineInfo, ErrorKind,
     KeyRange, KeyspaceHints, KeyspaceId, LiveEngine, MemoryBackend, MemoryEngine, MemoryKeyspace,
@@ -34,6 +35,7 @@ thread_local! {
 enum Moment {
     BeforeRead,
     AfterRead,
+    BeforeApply,
 }
 
 /// Counts a read, or runs what waits for this one.
@@ -93,6 +95,7 @@ impl LiveEngine for FreshEngine {
         Ok(FreshCursor { keyspace: keyspace.clone(), scan: scan.clone(), row: None })
     }
     fn apply(&self, batch: &EngineBatch<'_, MemoryKeyspace>) -> Result<()> {
+        reach(Moment::BeforeApply);
         self.0.apply(batch)
     }
     fn flush(&self) -> Result<()> {
@@ -841,4 +844,55 @@ fn opening_a_snapshot_over_a_million_keys_takes_no_time() {
     times.sort();
     // The median: another process may have had the processor.
     assert!(times[50].as_micros() < 1_000, "{:?}", times[50]);
+}
+
+#[test]
+fn a_snapshot_opens_while_a_batch_is_being_applied_and_lies_behind_it() {
+    let scratch = Scratch::new();
+    let backend = Arc::new(Backend::<Undo<FreshEngine>>::new(&scratch.0).unwrap());
+    let rows = keyspace(&*backend, "rows");
+    put(&*backend, rows, &[("a", "old"), ("b", "old")]);
+    let (opened, snapshots) = mpsc::channel();
+    let (read, values) = mpsc::channel();
+    let other = Arc::clone(&backend);
+    let hook: Hook = Box::new(move || {
+        let reader = Arc::clone(&other);
+        thread::spawn(move || {
+            let snapshot = reader.snapshot().unwrap();
+            opened.send(Arc::clone(&snapshot)).unwrap();
+            // Waits for the batch, which waits for nobody.
+            let value = snapshot.get(rows, b"a").unwrap();
+            drop(snapshot);
+            read.send(value).unwrap();
+        });
+    });
+    HOOK.set(Some((
+        0,
+        Moment::BeforeApply,
+        Box::new(move || {
+            hook();
+            let snapshot = snapshots.recv_timeout(Duration::from_secs(20)).unwrap();
+            SEEN.set(Some(snapshot));
+        }),
+    )));
+    put(&*backend, rows, &[("a", "new"), ("c", "new")]);
+    assert_eq!(values.recv_timeout(Duration::from_secs(20)).unwrap().as_deref(), Some(&b"new"[..]));
+    let snapshot = SEEN.take().unwrap();
+    // Of the state behind that batch, and before the next.
+    put(&*backend, rows, &[("a", "newer"), ("b", "newer")]);
+    delete(&*backend, rows, &["c"]);
+    assert_eq!(
+        text(&scan(&*snapshot, rows, Scan::all())),
+        text(&[
+            (b"a".to_vec(), b"new".to_vec()),
+            (b"b".to_vec(), b"old".to_vec()),
+            (b"c".to_vec(), b"new".to_vec()),
+        ])
+    );
+    drop(snapshot);
+    assert_eq!(undo_bytes(&*backend), 0);
+}
+
+thread_local! {
+    static SEEN: RefCell<Option<Arc<dyn Snapshot>>> = const { RefCell::new(None) };
 }

@@ -54,7 +54,10 @@ impl AsyncStore {
     /// A future that is dropped before `work` has begun cancels it; once begun, `work` runs to its end, as
     /// half a commit would be worse than an unobserved one.
     ///
-    /// [`Closed`](ErrorKind::Closed): `work` panicked or the runtime is shutting down.
+    /// [`Closed`](ErrorKind::Closed): the runtime is shutting down.
+    ///
+    /// # Panics
+    /// If `work` does, with its panic.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -71,7 +74,8 @@ impl AsyncStore {
         });
         match task.await {
             Ok(result) => result,
-            Err(error) if error.is_panic() => Err(closed("the work panicked")),
+            // As if it had panicked here: it is the caller's own, and the store is well.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(closed("the runtime is shutting down")),
         }
     }

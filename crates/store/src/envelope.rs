@@ -97,13 +97,14 @@ pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<
     if format != FORMAT {
         return Err(Damage::Format(format));
     }
-    if flags & !FLAG_EXPIRES != 0 {
-        return Err(Damage::Flags(flags));
-    }
     let version = be_u64(&header[2..CHECKSUM_START]);
     let checksum = be_u64(&header[CHECKSUM_START..]);
     if combine(keyspace, key, flags, version, xxh3_64(body)) != checksum {
         return Err(Damage::Checksum);
+    }
+    // After the checksum: a flipped bit is damage, and no sign of a later version.
+    if flags & !FLAG_EXPIRES != 0 {
+        return Err(Damage::Flags(flags));
     }
     if flags & FLAG_EXPIRES == 0 {
         return Ok((Meta { version, expires_at_ms: None }, HEADER_BYTES));
@@ -196,7 +197,8 @@ mod tests {
         for bit in 0..stored.len() * 8 {
             let mut damaged = stored.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(open(KeyspaceSeed::of("default"), b"key", &damaged).is_err(), "bit {bit}");
+            let seen = open(KeyspaceSeed::of("default"), b"key", &damaged).unwrap_err();
+            assert!(matches!(seen, Damage::Checksum | Damage::Format(_)), "bit {bit}: {seen:?}");
         }
         for len in 0..stored.len() {
             assert!(open(KeyspaceSeed::of("default"), b"key", &stored[..len]).is_err(), "length {len}");

@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] consumes a [`StorageBackend`](strongroom_core::StorageBackend) and gives, on every engine:
 //! keyspaces, batches with conditions, snapshots, scans both ways, a checksum over keyspace, key and value
-//! that is verified on every read, versions, commits that share a sync, and one digest that is the same on
+//! that is verified whenever a value is read (a scan of keys only reads none), versions, commits that share a sync, and one digest that is the same on
 //! every engine. A store on disk is a marked and locked directory.
 //!
 //! It is not a query engine, and one process at a time opens a store.

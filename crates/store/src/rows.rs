@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use strongroom_core::{Cursor, Result};
+use strongroom_core::{Cursor, Error, ErrorKind, Result};
 
 /// Walks over the rows of a scan. There are two ways to use it.
 ///
@@ -35,7 +35,10 @@ pub struct Rows {
     keys_only: bool,
     meta: Meta,
     value_start: usize,
-    failed: bool,
+    /// A damaged row was met. Said again until a seek: an error never looks like the end.
+    damaged: Option<String>,
+    /// The iterator has given an error and has ended.
+    has_ended: bool,
 }
 
 impl Rows {
@@ -45,12 +48,22 @@ impl Rows {
         keyspace: Arc<KeyspaceInfo>,
         keys_only: bool,
     ) -> Self {
-        Self { cursor, store, keyspace, keys_only, meta: Meta::NONE, value_start: 0, failed: false }
+        Self {
+            cursor,
+            store,
+            keyspace,
+            keys_only,
+            meta: Meta::NONE,
+            value_start: 0,
+            damaged: None,
+            has_ended: false,
+        }
     }
 
     /// Moves to the next row; `false` at the end. The row's checksum was verified, unless the scan is of
     /// keys only.
     pub fn advance(&mut self) -> Result<bool> {
+        self.check_damage()?;
         if !self.cursor.advance()? {
             return Ok(false);
         }
@@ -66,9 +79,30 @@ impl Rows {
             }
             Err(damage) => {
                 let error = damage.into_error(&self.keyspace.name, key);
-                self.store.count_damage(Err(error.at(self.store.info().name, "scan")))
+                Err(self.met_damage(error))
             }
         }
+    }
+
+    fn check_damage(&self) -> Result<()> {
+        match &self.damaged {
+            None => Ok(()),
+            Some(story) => Err(Error::new(ErrorKind::Corruption, format!("the scan failed before: {story}"))
+                .at(self.store.info().name, "scan")),
+        }
+    }
+
+    #[cold]
+    fn met_damage(&mut self, error: Error) -> Error {
+        let error = error.at(self.store.info().name, "scan");
+        self.damaged = Some(error.story());
+        self.store.count_damaged(&error);
+        error
+    }
+
+    /// Invariant 3: what was not verified is not lent.
+    fn assert_verified(&self) {
+        assert!(self.damaged.is_none(), "invariant 3: the cursor stands on no row");
     }
 
     /// The key of the row it stands on, valid until it moves.
@@ -76,6 +110,7 @@ impl Rows {
     /// # Panics
     /// Before the first `advance` and after the end there is no row (invariant 3).
     pub fn key(&self) -> &[u8] {
+        self.assert_verified();
         self.cursor.key()
     }
 
@@ -84,8 +119,7 @@ impl Rows {
     /// # Panics
     /// As [`key`](Self::key).
     pub fn value(&self) -> &[u8] {
-        let stored = self.cursor.value();
-        if self.keys_only { stored } else { &stored[self.value_start..] }
+        self.row().1
     }
 
     /// Key and value of the row it stands on, with one call.
@@ -93,6 +127,7 @@ impl Rows {
     /// # Panics
     /// As [`key`](Self::key).
     pub fn row(&self) -> (&[u8], &[u8]) {
+        self.assert_verified();
         let (key, stored) = self.cursor.row();
         (key, if self.keys_only { stored } else { &stored[self.value_start..] })
     }
@@ -134,6 +169,7 @@ impl Rows {
         &mut self,
         mut visitor: impl FnMut(&[u8], &[u8], Meta) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.check_damage()?;
         let (keyspace, keys_only) = (&self.keyspace, self.keys_only);
         let mut damaged = None;
         self.cursor.visit(&mut |key, stored| {
@@ -150,13 +186,14 @@ impl Rows {
         })?;
         match damaged {
             None => Ok(()),
-            Some(error) => self.store.count_damage(Err(error.at(self.store.info().name, "scan"))),
+            Some(error) => Err(self.met_damage(error)),
         }
     }
 
     /// Stands before the first row at or after `key` in the scan's direction, within its range.
     pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.failed = false;
+        self.damaged = None;
+        self.has_ended = false;
         self.cursor.seek(key.as_ref())
     }
 }
@@ -165,14 +202,14 @@ impl Iterator for Rows {
     type Item = Result<(Vec<u8>, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
+        if self.has_ended {
             return None;
         }
         match self.advance() {
             Ok(true) => Some(Ok((self.key().to_vec(), Bytes::copy_from_slice(self.value())))),
             Ok(false) => None,
             Err(error) => {
-                self.failed = true;
+                self.has_ended = true;
                 Some(Err(error))
             }
         }

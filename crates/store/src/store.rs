@@ -159,7 +159,7 @@ impl Store {
         mut directory: Option<StoreDirectory>,
         options: StoreOptions,
     ) -> Result<Self, (Error, Option<StoreDirectory>)> {
-        let mut begin = || {
+        let begin = || {
             options.check()?;
             check_claim(backend.engine(), options.durability)?;
             if directory.as_ref().is_some_and(StoreDirectory::is_finished) {
@@ -168,17 +168,21 @@ impl Store {
             if !backend.is_read_only() {
                 backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
             }
-            let known = Known::of(&*backend)?;
-            if let Some(directory) = &mut directory
-                && !backend.is_read_only()
-            {
-                directory.finish()?;
-            }
-            Ok(known)
+            Known::of(&*backend)
         };
         let known = begin();
         let queue_bytes_max = options.queue_bytes_max;
-        match known.and_then(|known| Ok((known, Pipeline::open(backend, queue_bytes_max)?))) {
+        let assembled = known.and_then(|known| {
+            let pipeline = Pipeline::open(backend, queue_bytes_max)?;
+            if let Some(directory) = &mut directory
+                && !pipeline.backend().is_read_only()
+            {
+                // Last: from here on the engine's files are expected to be complete.
+                directory.finish()?;
+            }
+            Ok((known, pipeline))
+        });
+        match assembled {
             Ok((known, pipeline)) => {
                 let inner = Inner {
                     instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
@@ -300,7 +304,18 @@ impl Store {
     /// One BLAKE3 digest of all keyspaces, keys, values and expiries: the same for the same contents on
     /// every engine. It reads everything, in one snapshot.
     pub fn digest(&self) -> Result<Digest> {
-        digest::of_store(&self.snapshot()?, &self.inner.infos())
+        // A keyspace that is dropped meanwhile is gone from the names too: begin again without it.
+        loop {
+            let (snapshot, keyspaces) = {
+                // Names and snapshot of one moment: creations and drops wait.
+                let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
+                (self.snapshot()?, known.of_applications())
+            };
+            match digest::of_store(&snapshot, &keyspaces) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Figures, cheap to get.
@@ -309,6 +324,7 @@ impl Store {
             backend: self.inner.backend().stats()?,
             groups: self.inner.pipeline.groups(),
             group_commits: self.inner.pipeline.group_commits(),
+            queued_bytes: self.inner.pipeline.queued_bytes() as u64,
             damaged_rows: self.inner.damaged_rows.load(Ordering::Relaxed),
         })
     }
@@ -339,6 +355,8 @@ pub struct StoreStats {
     pub groups: u64,
     /// Commits in those groups: commits per sync are `group_commits / groups`.
     pub group_commits: u64,
+    /// Commits that wait in the queue now, in bytes of their keys and values.
+    pub queued_bytes: u64,
     /// Rows read that were not what was written. Alert on anything above zero.
     pub damaged_rows: u64,
 }
@@ -353,8 +371,7 @@ impl Inner {
     }
 
     pub(crate) fn infos(&self) -> Vec<Arc<KeyspaceInfo>> {
-        let known = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-        known.by_name.values().filter(|info| !is_reserved_keyspace(&info.name)).cloned().collect()
+        self.keyspaces.read().unwrap_or_else(PoisonError::into_inner).of_applications()
     }
 
     pub(crate) fn commit(&self, batch: &Batch) -> Result<Commit> {
@@ -375,12 +392,16 @@ impl Inner {
 
     /// Counts a row that fails its checksum.
     pub(crate) fn count_damage<T>(&self, opened: Result<T>) -> Result<T> {
-        if let Err(error) = &opened
-            && error.kind() == ErrorKind::Corruption
-        {
-            self.damaged_rows.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = &opened {
+            self.count_damaged(error);
         }
         opened
+    }
+
+    pub(crate) fn count_damaged(&self, error: &Error) {
+        if error.kind() == ErrorKind::Corruption {
+            self.damaged_rows.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -396,6 +417,10 @@ impl Known {
             known.add(&name, id);
         }
         Ok(known)
+    }
+
+    fn of_applications(&self) -> Vec<Arc<KeyspaceInfo>> {
+        self.by_name.values().filter(|info| !is_reserved_keyspace(&info.name)).cloned().collect()
     }
 
     fn add(&mut self, name: &str, id: KeyspaceId) -> Arc<KeyspaceInfo> {

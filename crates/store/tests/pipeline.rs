@@ -165,6 +165,7 @@ fn the_queue_pushes_back_when_it_is_full() {
     let first = bench.queue(vec![bench.set("a", "123456789")]);
     // This one does not fit behind the first and has to wait outside.
     let second = bench.queue(vec![bench.set("b", "123456789")]);
+    assert_eq!(bench.store.stats().unwrap().queued_bytes, 10);
     bench.gate.open();
     leader.join().unwrap().unwrap();
     assert!(joined(first).iter().chain(&joined(second)).all(Result::is_ok));

@@ -177,3 +177,30 @@ fn a_snapshot_sees_one_state_of_all_keyspaces() {
     assert_eq!(keys(before.prefix(&b, "").unwrap()), ["k"]);
     assert_eq!(keys(b.prefix("").unwrap()), ["new"]);
 }
+
+#[test]
+fn a_keyspace_that_is_dropped_fails_nobody_elses_commits() {
+    let store = store();
+    let stable = store.create_keyspace("stable").unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let passing = store.create_keyspace("passing").unwrap();
+                // Either outcome is right: the keyspace goes away meanwhile.
+                let _ = passing.set("k", "v");
+                store.drop_keyspace("passing").unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                if let Ok(passing) = store.keyspace("passing") {
+                    let _ = passing.set("other", "v");
+                }
+            }
+        });
+        let failed = (0..3_000).find_map(|number| stable.set("k", format!("{number}")).err());
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
+}

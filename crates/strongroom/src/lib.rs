@@ -2,7 +2,7 @@
 //!
 //! An application is written once against a [`Store`] and chooses its engine at run time, by a URL or a
 //! [`Config`]. Every feature is there on every engine: batches with conditions, snapshots, scans both ways,
-//! checksums verified on every read, commits that survive a power cut, one digest that is the same on all.
+//! checksums verified whenever a value is read, commits that survive a power cut, one digest that is the same on all.
 //!
 //! ```
 //! fn main() -> strongroom::Result<()> {

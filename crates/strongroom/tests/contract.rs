@@ -7,12 +7,13 @@ mod support;
 
 use std::path::Path;
 use strongroom::{
-    Driver, Durability, ErrorKind, KeyRange, Options, Registry, Scan, StorageBackend, Store, StoreOptions,
+    Create, Driver, Durability, ErrorKind, KeyRange, Options, Registry, Scan, StorageBackend, Store,
+    StoreOptions,
 };
 use strongroom_testkit::fault::{Faults, Faulty, How, for_each_fault};
 use strongroom_testkit::{
-    HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, Mirror, assert_golden, capability_table, digest_of,
-    run_history,
+    HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, Mirror, PretendEngine, assert_golden, capability_table,
+    digest_of, run_history,
 };
 
 fn backend(engine: &str, directory: &Path) -> Box<dyn StorageBackend> {
@@ -105,10 +106,32 @@ fn no_failing_call_is_swallowed_or_taken_for_the_end() {
 }
 
 #[test]
+fn a_creation_that_fails_anywhere_leaves_nothing() {
+    let calls = for_each_fault(How::Error, |faults: &Faults| -> strongroom::Result<()> {
+        let parent = tempfile::tempdir()?;
+        let path = parent.path().join("new/store");
+        let engine = <strongroom::core::Undo<PretendEngine> as strongroom::Engine>::INFO.name;
+        let options = StoreOptions::new().durability(Durability::Buffered);
+        let opened = Store::open(&path, engine, Create::IfMissing, options, |path, create| {
+            let options = Options::new().create(create).marked(strongroom::Marked::Writable);
+            let backend =
+                Driver::of::<strongroom::core::Undo<PretendEngine>>().open_backend(path, &options)?;
+            Ok(Box::new(Faulty::new(backend, faults.clone())))
+        });
+        if let Err(error) = opened {
+            assert_eq!(std::fs::read_dir(parent.path())?.count(), 0, "left after {}", error.one_line());
+            return Err(error);
+        }
+        Ok(())
+    });
+    assert!(calls > 3, "only {calls} calls were made to fail");
+}
+
+#[test]
 fn a_driver_of_an_engine_opens_stores() {
     let directory = tempfile::tempdir().unwrap();
     let mut registry = Registry::empty();
-    registry.add(Driver::of::<strongroom::core::Undo<strongroom_testkit::PretendEngine>>()).unwrap();
+    registry.add(Driver::of::<strongroom::core::Undo<PretendEngine>>()).unwrap();
     let name = registry.drivers().next().unwrap().info().name;
     let url = format!("{name}:{}?durability=buffered", directory.path().join("store").display());
     let rows = registry.open(&url).unwrap().default_keyspace().unwrap();

@@ -127,9 +127,21 @@ fn a_value_that_is_not_what_was_written_is_never_served() {
         assert!(error.to_string().contains("\"b\"") && !error.to_string().contains("two"), "{error}");
         let mut walk = rows.scan(Scan::all()).unwrap();
         assert!(walk.advance().unwrap());
-        assert_eq!(walk.advance().unwrap_err().kind(), ErrorKind::Corruption);
+        // An error is said again, and never looks like the end.
+        for _ in 0..2 {
+            assert_eq!(walk.advance().unwrap_err().kind(), ErrorKind::Corruption);
+        }
+        walk.seek("c").unwrap();
+        assert!(walk.advance().unwrap());
+        assert_eq!(walk.row(), (&b"c"[..], &b"six"[..]));
+        let mut seen = 0;
+        let visit = rows.scan(Scan::all().reverse()).unwrap().visit(|_, _| {
+            seen += 1;
+            std::ops::ControlFlow::Continue(())
+        });
+        assert_eq!((visit.unwrap_err().kind(), seen), (ErrorKind::Corruption, 1));
         assert_eq!(store.digest().unwrap_err().kind(), ErrorKind::Corruption);
-        assert_eq!(store.stats().unwrap().damaged_rows, 3);
+        assert_eq!(store.stats().unwrap().damaged_rows, 4);
         // An iterator that ignores errors ends; one that looks sees the error.
         assert_eq!(rows.prefix("").unwrap().filter(Result::is_err).count(), 1);
         // A condition is judged on what is read, so it cannot be judged here.

@@ -16,7 +16,7 @@ const OWN: &[(&str, &str, &str)] = &[
     ("fjall", "compact.rs", "compaction on demand takes several steps"),
     ("fjall", "keyspace.rs", "the files of a dropped keyspace go with its last handle"),
     ("sled", "home.rs", "a sled store is closed only when the last of its handles is gone"),
-    ("sled", "reverse.rs", "sled 0.34 loses rows when it walks backwards"),
+    ("sled", "reverse.rs", "sled 0.34 panics when it walks backwards over some keys"),
     ("sled", "sync.rs", "sled's flush is not power-safe"),
 ];
 

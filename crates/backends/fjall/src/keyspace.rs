@@ -2,7 +2,7 @@
 //!
 //! fjall removes a dropped keyspace's files with its last handle. The layer above keeps handles for as
 //! long as the backend is open, so what they hold has to be taken out of them. The lock costs a get some
-//! 15 ns of some microseconds.
+//! some nanoseconds of some microseconds.
 
 use fjall::Keyspace;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -19,7 +19,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It is not quick to open: fjall replays its journal, some 1.5 s after a million keys. Writers do not share
+//! It is not quick to open: fjall replays its journal, which takes the longer the more was written last. Writers do not share
 //! a sync, there is no integrity check on demand (every block is checked as it is read), and fjall runs
 //! threads in the background, which end when the backend is dropped.
 //!

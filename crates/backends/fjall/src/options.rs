@@ -104,7 +104,7 @@ impl FjallOptions {
         self.by_name(MAX_CACHED_FILES, &files)
     }
 
-    /// Keeps the common options complete, because a checkpoint is opened from them.
+    /// Keeps the common options complete, for those who open another handle from them.
     fn by_name(mut self, name: &str, value: &impl ToString) -> Self {
         self.common = self.common.engine_option(name, value.to_string());
         self
@@ -177,5 +177,10 @@ impl TypedOptions for FjallOptions {
 
     fn common(&self) -> &Options {
         &self.common
+    }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
     }
 }

@@ -61,7 +61,7 @@ fn options_are_read_by_name_and_those_that_fjall_would_panic_on_refused() {
     let refused = FjallBackend::open(home.path(), FjallOptions::new().worker_threads(0));
     assert_eq!(refused.err().unwrap().kind(), ErrorKind::InvalidInput);
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    // A checkpoint is opened from the common options, so they have to be complete.
+    // What was given with types is told by name too.
     let typed = FjallOptions::new().worker_threads(2).max_memtable_size(1 << 20).max_cached_files(50);
     let again = FjallOptions::from_options(typed.common()).unwrap();
     assert_eq!(format!("{typed:?}"), format!("{again:?}"));
@@ -469,4 +469,28 @@ fn a_get_never_sees_half_a_batch() {
             assert!(second >= first, "batch {first} was seen in part");
         }
     });
+}
+
+#[test]
+fn a_checkpoint_has_the_typed_options_of_its_original() {
+    let home = tempfile::tempdir().unwrap();
+    let options = FjallOptions::new().worker_threads(1).max_memtable_size(1 << 20);
+    let backend = FjallBackend::open(home.path().join("original"), options.clone()).unwrap();
+    put(&backend, keyspace(&backend), b"a", b"1", Durability::Buffered);
+    let copy = home.path().join("copy");
+    backend.checkpoint(&copy).unwrap();
+    let copy = FjallBackend::open(copy, options.clone()).unwrap();
+    assert_eq!(copy.get(copy.keyspace("rows").unwrap(), b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    let other = options.clone().with_common(options.common().clone().read_only());
+    assert!(other.common().read_only);
+    assert_eq!(format!("{:?}", other.with_common(options.common().clone())), format!("{options:?}"));
+}
+
+#[test]
+fn a_read_only_handle_finishes_no_creation() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("lock"), b"").unwrap();
+    let refused = FjallBackend::open(home.path(), FjallOptions::new().read_only());
+    assert_eq!(refused.err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
 }

@@ -9,8 +9,8 @@ use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
 
 /// Cursor of redb.
 ///
-/// Key and value are kept in two fields, filled where redb hands them out: one field with a pair cost
-/// 10 to 15 ns a row more, for moving the pair about.
+/// Key and value are kept in two fields, filled where redb hands them out: one field with a pair costs more, for
+/// moving the pair about.
 pub struct RedbCursor {
     key: Option<AccessGuard<'static, Row>>,
     value: Option<AccessGuard<'static, Row>>,

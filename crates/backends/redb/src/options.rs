@@ -104,4 +104,14 @@ impl TypedOptions for RedbOptions {
     fn common(&self) -> &Options {
         &self.common
     }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
+
+    fn for_checkpoint(mut self) -> Self {
+        self.storage = None;
+        self
+    }
 }

@@ -32,7 +32,7 @@ fn options_are_read_by_name_and_unknown_ones_refused() {
     assert!(given("quick_repair", "true").is_ok());
     assert_eq!(given("quick_repair", "maybe").unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(given("quick_repiar", "true").unwrap_err().kind(), ErrorKind::InvalidInput);
-    // A checkpoint is opened from the common options, so they have to be complete.
+    // What was given with types is told by name too.
     let typed = RedbOptions::new().quick_repair(true).cache_bytes(1 << 20).create(Create::Never);
     assert_eq!(typed.common().engine["quick_repair"], "true");
     assert_eq!(typed.common().cache_bytes, Some(1 << 20));
@@ -297,4 +297,35 @@ fn compaction_and_verify_keep_buffered_commits() {
             assert_eq!(backend.get(rows, &[number]).unwrap().unwrap().len(), 1_000 + round);
         }
     }
+}
+
+#[test]
+fn a_checkpoint_has_the_typed_options_of_its_original() {
+    let home = tempfile::tempdir().unwrap();
+    // The storage belongs to the original alone: were it the copy's too, redb would find it locked or full.
+    let storage = std::sync::Arc::new(redb::backends::InMemoryBackend::new());
+    for options in [RedbOptions::new(), RedbOptions::new().over_storage(storage)] {
+        let options = options.quick_repair(true).cache_bytes(1 << 20);
+        let original = tempfile::tempdir().unwrap();
+        let backend = RedbBackend::open(original.path(), options).unwrap();
+        put(&backend, keyspace(&backend), b"a", b"1", Durability::Buffered);
+        let copy = tempfile::tempdir_in(home.path()).unwrap();
+        backend.checkpoint(copy.path()).unwrap();
+        let options = RedbOptions::new().quick_repair(true).cache_bytes(1 << 20);
+        let copy = RedbBackend::open(copy.path(), options).unwrap();
+        assert_eq!(copy.get(copy.keyspace("rows").unwrap(), b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+}
+
+#[test]
+fn a_read_only_handle_repairs_and_creates_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("data.redb.new"), b"").unwrap();
+    let read_only = || RedbBackend::open(home.path(), RedbOptions::new().read_only());
+    assert_eq!(read_only().err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+    drop(RedbBackend::new(home.path()).unwrap());
+    let error = read_only().unwrap().verify().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("read-only"), "{error}");
 }

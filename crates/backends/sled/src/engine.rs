@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::{
-    Bytes, Capabilities, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine, OpenContext,
-    Result, Scan, Stats,
+    Bytes, Capabilities, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
+    OpenContext, Result, Scan, Stats,
 };
 
 /// sled's tree for those who want no other. Shown as a keyspace only if somebody has used it.
@@ -85,6 +85,10 @@ impl LiveEngine for SledEngine {
     fn open(context: OpenContext<'_, SledOptions>) -> Result<Self> {
         let config = context.options.to_config()?.path(context.directory);
         let is_new = !Self::exists(context.directory);
+        if context.options.common.create == Create::Never && is_unfinished(context.directory) {
+            let message = format!("{} holds no files of sled", context.directory.display());
+            return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
+        }
         let files = Files::open_before_sled(context.directory)?;
         let db = config.open().map_err(from_sled)?;
         let home = Arc::new(Home::new(db, files)?);
@@ -96,9 +100,7 @@ impl LiveEngine for SledEngine {
 
     fn exists(directory: &Path) -> bool {
         // `blobs` is made first, and a crash may have come before the rest.
-        let has_settings = std::fs::read(directory.join("conf"))
-            .is_ok_and(|settings| settings.starts_with(b"segment_size: "));
-        has_settings || (directory.join("blobs").is_dir() && has_no_foreign_files(directory))
+        has_settings(directory) || (directory.join("blobs").is_dir() && has_no_foreign_files(directory))
     }
 
     fn keyspace_names(&self) -> Result<Vec<String>> {
@@ -170,6 +172,15 @@ impl LiveEngine for SledEngine {
     fn power_safe(&self) -> bool {
         self.power_safe
     }
+}
+
+fn has_settings(directory: &Path) -> bool {
+    std::fs::read(directory.join("conf")).is_ok_and(|settings| settings.starts_with(b"segment_size: "))
+}
+
+/// Whether nothing can have been stored yet, because a creation was interrupted or never begun.
+fn is_unfinished(directory: &Path) -> bool {
+    !has_settings(directory) && std::fs::metadata(directory.join("db")).map_or(true, |found| found.len() == 0)
 }
 
 /// Whether a directory holds sled's files only, and what the layers put beside them.

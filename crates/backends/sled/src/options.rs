@@ -195,4 +195,9 @@ impl TypedOptions for SledOptions {
     fn common(&self) -> &Options {
         &self.common
     }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
 }

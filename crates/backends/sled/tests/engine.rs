@@ -9,10 +9,11 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use strongroom_core::{
-    Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan, StorageBackend,
-    TypedOptions, WriteBatch,
+    Backend, Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
+    StorageBackend, TypedOptions, Undo, WriteBatch,
 };
-use strongroom_sled::{SledBackend, SledMode, SledOptions};
+use strongroom_sled::{SledBackend, SledEngine, SledMode, SledOptions};
+use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions, How};
 use tempfile::TempDir;
 
 fn open(directory: &Path) -> SledBackend {
@@ -529,4 +530,52 @@ fn the_version_is_the_one_that_is_built() {
     let directory = TempDir::new().unwrap();
     let version = open(directory.path()).engine().version;
     assert!(lock.contains(&format!("name = \"sled\"\nversion = \"{version}\"")), "{version}");
+}
+
+#[test]
+fn a_checkpoint_has_the_typed_options_of_its_original() {
+    let home = tempfile::tempdir().unwrap();
+    let options = SledOptions::new().segment_size(65_536).mode(SledMode::HighThroughput);
+    let backend = SledBackend::open(home.path().join("original"), options.clone()).unwrap();
+    put(&backend, keyspace(&backend, "rows"), b"a", b"1");
+    let copy = home.path().join("copy");
+    backend.checkpoint(&copy).unwrap();
+    let copy = SledBackend::open(copy, options).unwrap();
+    assert_eq!(copy.get(copy.keyspace("rows").unwrap(), b"a").unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn a_checkpoint_that_fails_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let options = FaultyOptions::<SledOptions>::new(faults.clone());
+    let backend =
+        Backend::<Undo<FaultyEngine<SledEngine>>>::open(home.path().join("original"), options).unwrap();
+    let rows = backend.create_keyspace("rows", KeyspaceHints::default()).unwrap();
+    let mut batch = WriteBatch::new();
+    backend.commit(batch.put(rows, b"a", b"1"), Durability::Buffered).unwrap();
+    let copy = home.path().join("copies/copy");
+    for operation in ["open", "keyspace_names", "open_keyspace", "apply", "flush"] {
+        for how in [How::Error, How::ErrorAfterwards, How::Panic] {
+            faults.fail_at_operation(operation, 1, how);
+            assert!(backend.checkpoint(&copy).is_err(), "{operation} {how:?}");
+            assert_eq!(faults.injected(), Some(operation));
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "{operation} {how:?}");
+        }
+    }
+    faults.disarm();
+    backend.checkpoint(&copy).unwrap();
+    let copy = open(&copy);
+    assert!(copy.get(copy.keyspace("rows").unwrap(), b"a").unwrap().is_some());
+}
+
+#[test]
+fn a_read_only_handle_finishes_no_creation() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("blobs")).unwrap();
+    let read_only = SledOptions::new().common(Options::new().read_only());
+    let error = SledBackend::open(directory.path(), read_only).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    open(directory.path());
 }

@@ -1,17 +1,26 @@
 //! A checkpoint for any engine: one snapshot, copied into a new engine of the same kind.
 //!
 //! Slower than a copy of files, but it needs nothing of the engine, leaves garbage behind, and is right by
-//! construction: readers and writers go on, and the copy is one consistent state.
+//! construction: readers and writers go on, and the copy is one consistent state. Hints of keyspaces are not
+//! copied, because no engine tells them back.
+//!
+//! What is half done never looks whole. The directory carries a mark, [`INCOMPLETE_FILE`], from before the
+//! engine's first file until the copy is durable, and a directory with the mark is not opened. So a crash
+//! leaves something that is refused; an error leaves nothing.
 
-use super::{Backend, Shared};
-use crate::backend::StorageBackend;
+use super::open::{self, INCOMPLETE_FILE};
+use super::{Backend, Shared, adjusted};
+use crate::backend::{Snapshot, StorageBackend};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
 use crate::engine::{Engine, TypedOptions};
-use crate::keyspace::KeyspaceHints;
+use crate::keyspace::{KeyspaceHints, KeyspaceId};
+use crate::options::{Create, Marked};
 use crate::range::Scan;
 use crate::{Error, ErrorKind, Result};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows and bytes of one copied batch at most.
@@ -24,40 +33,67 @@ pub(super) fn checkpoint<E: Engine>(
     directory: &Path,
 ) -> Result<()> {
     refuse_occupied(directory)?;
-    // The snapshot first, the names second: a keyspace that is created in between is seen empty, one that is
-    // dropped in between answers NotFound and fails the checkpoint.
     let snapshot = shared.open_snapshot()?;
+    let site = Site::begin(directory)?;
+    // The copy is closed when `fill` returns: nothing writes to the directory any more.
+    fill(shared, &*snapshot, for_copy(options), directory)
+        .and_then(|()| site.finish())
+        .inspect_err(|_| site.abandon())
+}
+
+/// The options of the original, but for what is true of its directory only.
+fn for_copy<O: TypedOptions>(options: &O) -> O {
+    adjusted(options.clone().for_checkpoint(), |common| {
+        common.create = Create::IfMissing;
+        common.read_only = false;
+        common.marked = Marked::Writable;
+    })
+}
+
+fn fill<E: Engine>(
+    shared: &Shared<E>,
+    snapshot: &dyn Snapshot,
+    options: E::Options,
+    directory: &Path,
+) -> Result<()> {
+    // The snapshot first, the names second: a keyspace that is created in between is seen empty.
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
-    let copy = Backend::<E>::open(directory, E::Options::from_options(&for_copy(options.common()))?)?;
-    let mut batch = WriteBatch::new();
+    let copy = Backend::<E>::start(directory, options, false)?;
     for (name, id) in names {
         let target = copy.create_keyspace(&name, KeyspaceHints::default())?;
-        let mut cursor = snapshot.cursor(id, Scan::all())?;
-        while cursor.advance()? {
-            batch.put(target, cursor.key(), cursor.value());
-            if batch.len() >= COPY_ROWS || batch.bytes() >= COPY_BYTES {
-                copy.commit(&batch, Durability::Buffered)?;
-                batch.clear();
+        match copy_rows(snapshot, id, &copy, target) {
+            // Dropped meanwhile. A drop shows in open snapshots too, so the copy does without the keyspace.
+            Err(error) if error.kind() == ErrorKind::NotFound && shared.keyspaces.get(id).is_err() => {
+                copy.drop_keyspace(target)?;
             }
+            outcome => outcome?,
         }
-        copy.commit(&batch, Durability::Buffered)?;
-        batch.clear();
     }
     copy.flush()
 }
 
-fn for_copy(options: &crate::Options) -> crate::Options {
-    let mut options = options.clone();
-    options.create = crate::Create::IfMissing;
-    options.read_only = false;
-    options.marked = crate::Marked::Writable;
-    options
+fn copy_rows<E: Engine>(
+    snapshot: &dyn Snapshot,
+    source: KeyspaceId,
+    copy: &Backend<E>,
+    target: KeyspaceId,
+) -> Result<()> {
+    let mut batch = WriteBatch::new();
+    let mut cursor = snapshot.cursor(source, Scan::all())?;
+    while cursor.advance()? {
+        batch.put(target, cursor.key(), cursor.value());
+        if batch.len() >= COPY_ROWS || batch.bytes() >= COPY_BYTES {
+            copy.commit(&batch, Durability::Buffered)?;
+            batch.clear();
+        }
+    }
+    copy.commit(&batch, Durability::Buffered)
 }
 
 fn refuse_occupied(directory: &Path) -> Result<()> {
     let occupied = match std::fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(Error::from_io(format!("cannot look into {}", directory.display()), error)),
     };
     if occupied {
@@ -65,4 +101,69 @@ fn refuse_occupied(directory: &Path) -> Result<()> {
             .hint("choose a directory that does not exist yet"));
     }
     Ok(())
+}
+
+/// The directory that the copy is made in. It was empty, so all that is in it is ours.
+struct Site {
+    directory: PathBuf,
+    /// Directories that were not there before.
+    made: Vec<PathBuf>,
+}
+
+impl Site {
+    /// Makes the directory and marks it as incomplete.
+    fn begin(directory: &Path) -> Result<Self> {
+        let site = Self { directory: directory.to_owned(), made: open::create_directories(directory)? };
+        // Who did not make the mark is not alone here, and removes no files.
+        let mark = File::create_new(site.mark())
+            .map_err(|error| site.failed("mark", error))
+            .inspect_err(|_| open::remove_directories(&site.made))?;
+        site.write_mark(mark).map_err(|error| site.failed("mark", error)).inspect_err(|_| site.abandon())?;
+        Ok(site)
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.directory.join(INCOMPLETE_FILE)
+    }
+
+    fn write_mark(&self, mut mark: File) -> io::Result<()> {
+        mark.write_all(b"A checkpoint was begun here and is not finished. Remove the directory.\n")?;
+        mark.sync_all()?;
+        open::sync_directory(&self.directory)
+    }
+
+    /// Takes the mark off, durably: the copy is whole.
+    fn finish(&self) -> Result<()> {
+        std::fs::remove_file(self.mark())
+            .and_then(|()| open::sync_directory(&self.directory))
+            .map_err(|error| self.failed("unmark", error))
+    }
+
+    /// Removes everything. What cannot be removed stays, and stays marked.
+    fn abandon(&self) {
+        if self.remove_files().is_ok() {
+            let _ = std::fs::remove_file(self.mark());
+            open::remove_directories(&self.made);
+        }
+    }
+
+    /// Removes all but the mark.
+    fn remove_files(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if entry.file_name() == INCOMPLETE_FILE {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                std::fs::remove_dir_all(entry.path())?;
+            } else {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, what: &str, error: io::Error) -> Error {
+        Error::from_io(format!("cannot {what} {}", self.directory.display()), error)
+    }
 }

@@ -14,9 +14,10 @@ use crate::backend::{Snapshot, StorageBackend};
 use crate::batch::{CommitToken, WriteBatch};
 use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
-use crate::engine::{Engine, OpenContext};
+use crate::engine::{Engine, OpenContext, TypedOptions};
 use crate::keyspace::{KeyspaceHints, KeyspaceId, check_keyspace_name};
 use crate::limits::check_backend_key;
+use crate::options::{Create, Options};
 use crate::range::KeyRange;
 use crate::stats::{Gauge, Stats};
 use crate::sync::lock;
@@ -64,11 +65,19 @@ impl<E: Engine> Backend<E> {
     /// [`NotFound`](ErrorKind::NotFound): it is not there and may not be created.
     /// [`InvalidInput`](ErrorKind::InvalidInput): the path is a file or holds something else.
     /// [`Locked`](ErrorKind::Locked): another handle has it. [`Corruption`](ErrorKind::Corruption): its
-    /// files are not as they were written.
+    /// files are not as they were written, or a checkpoint into it was not finished.
     pub fn open(directory: impl AsRef<Path>, options: E::Options) -> Result<Self> {
         let directory = directory.as_ref();
+        let read_only =
+            open::prepare::<E>(directory, &options).map_err(|error| error.at(E::INFO.name, "open"))?;
+        Self::start(directory, options, read_only)
+    }
+
+    /// Opens the engine in a directory that is known to be its own.
+    fn start(directory: &Path, options: E::Options, read_only: bool) -> Result<Self> {
         let name = E::INFO.name;
-        let read_only = open::prepare::<E>(directory, &options).map_err(|error| error.at(name, "open"))?;
+        // The engine too has to know: it may find files that it would take for a reason to create others.
+        let options = if read_only { adjusted(options, forbid_creation) } else { options };
         let pins = Gauge::default();
         let health = Health::new(name);
         let context = OpenContext { directory, options: &options, pins: pins.clone() };
@@ -178,6 +187,17 @@ impl<E: Engine> Shared<E> {
     }
 }
 
+/// The options with their common part changed.
+fn adjusted<O: TypedOptions>(options: O, change: impl FnOnce(&mut Options)) -> O {
+    let mut common = options.common().clone();
+    change(&mut common);
+    options.with_common(common)
+}
+
+fn forbid_creation(common: &mut Options) {
+    common.create = Create::Never;
+}
+
 /// What an engine does not declare is refused here, so that it cannot half-work.
 fn check_declared(declared: bool, what: &str) -> Result<()> {
     if declared {
@@ -278,6 +298,8 @@ impl<E: Engine> StorageBackend for Backend<E> {
     fn verify(&self) -> Result<()> {
         self.shared.located("verify", || {
             check_declared(self.shared.info.capabilities.integrity_check, "an integrity check")?;
+            // An engine may repair what it finds.
+            self.shared.check_writable()?;
             let _in_turn = lock(&self.shared.commit_turn);
             self.shared.health.call("verify", || self.shared.engine.verify())
         })

@@ -86,6 +86,11 @@ impl TypedOptions for MemoryOptions {
     fn common(&self) -> &Options {
         &self.common
     }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
 }
 
 impl LiveEngine for MemoryEngine {

@@ -14,7 +14,8 @@
 //!
 //! The cost: nothing while no snapshot is open but two uncontended locks for each commit; while one is, a
 //! read of the old value for the first write to each key since the newest snapshot. To open a snapshot is to
-//! take a number, but not while a batch is being applied: it waits for the batch, not for its sync.
+//! take a number, and waits for nothing. One that opens while a batch is being applied is of the state behind that
+//! batch, and its first read waits until the batch is there (not for its sync).
 //!
 //! What is kept is bounded in bytes: beyond the bound the oldest snapshots expire and answer
 //! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), and writers go on. A kept value goes when the last
@@ -147,6 +148,7 @@ impl<L: LiveEngine> EngineSnapshot for UndoSnapshot<L> {
     type Cursor = UndoCursor<L::Cursor>;
 
     fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        self.ticket.wait()?;
         // The engine first, what was kept second: see the module's documentation.
         let newest = self.live.get(&keyspace.handle, key)?;
         let kept = keyspace.kept.value_at(key, self.ticket.sequence());
@@ -155,6 +157,7 @@ impl<L: LiveEngine> EngineSnapshot for UndoSnapshot<L> {
     }
 
     fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor> {
+        self.ticket.wait()?;
         let live = self.live.cursor(&keyspace.handle, scan)?;
         let kept = Arc::clone(&keyspace.kept);
         Ok(UndoCursor::new(live, kept, Arc::clone(&self.ticket), scan.clone()))

@@ -1,13 +1,13 @@
 //! What is kept for open snapshots, and which snapshots are open.
 
 use crate::range::Direction;
-use crate::sync::{lock, read, write};
+use crate::sync::{lock, read, wait, write};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 
 /// What one kept value costs beside its bytes: its places in the map and in the log, and what the allocator
 /// adds. Measured.
@@ -27,11 +27,12 @@ const LOOK_STEP: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Overlay {
     bytes_max: u64,
-    /// Held while a batch becomes visible, and for an instant to open a snapshot: a snapshot lies between
-    /// two batches, never within one.
+    /// Held while a batch becomes visible.
     gate: Mutex<()>,
-    /// How many batches were applied. Written under the gate.
+    /// How many batches were applied. Written under `state`.
     sequence: AtomicU64,
+    /// Signalled when a batch has become visible, or failed.
+    applied: Condvar,
     /// Snapshots of an earlier sequence have expired.
     expired_below: AtomicU64,
     state: Mutex<State>,
@@ -45,6 +46,8 @@ struct State {
     log: BTreeMap<(u64, u64), LogEntry>,
     bytes: u64,
     is_being_pruned: bool,
+    /// The batch that is being applied. A snapshot that opens meanwhile is one of the state behind it.
+    applying: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -93,15 +96,19 @@ impl Overlay {
             bytes_max,
             gate: Mutex::default(),
             sequence: AtomicU64::new(0),
+            applied: Condvar::new(),
             expired_below: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
+    /// Takes a number, and waits for nothing: a snapshot lies between two batches, and one that opens while a
+    /// batch is being applied lies behind it. Its first read waits for that batch.
     pub(super) fn open_snapshot(overlay: &Arc<Self>) -> Arc<Ticket> {
-        let _between_batches = lock(&overlay.gate);
-        let sequence = overlay.sequence.load(Ordering::SeqCst);
-        *lock(&overlay.state).open.entry(sequence).or_default() += 1;
+        let mut state = lock(&overlay.state);
+        let sequence = state.applying.unwrap_or_else(|| overlay.sequence.load(Ordering::SeqCst));
+        *state.open.entry(sequence).or_default() += 1;
+        drop(state);
         Arc::new(Ticket { overlay: Arc::clone(overlay), sequence })
     }
 
@@ -114,6 +121,7 @@ impl Overlay {
             // What expired snapshots left behind: they may be held for long.
             state.prune(PRUNE_STEP);
         }
+        state.applying = Some(sequence);
         drop(state);
         Change { overlay: self, _gate: gate, sequence, watched, kept: 0 }
     }
@@ -213,8 +221,7 @@ impl Change<'_> {
         key: &[u8],
         read_old: impl FnOnce() -> Result<Option<Bytes>>,
     ) -> Result<()> {
-        let newest_open = lock(&self.overlay.state).open.last_key_value().map(|(sequence, _)| *sequence);
-        let Some(newest_open) = newest_open else { return Ok(()) };
+        let Some(newest_open) = self.newest_watching(&lock(&self.overlay.state)) else { return Ok(()) };
         if keyspace.newest_replacement(key).is_some_and(|sequence| sequence > newest_open) {
             return Ok(());
         }
@@ -225,8 +232,8 @@ impl Change<'_> {
         let bytes = payload as u64 + ENTRY_OVERHEAD_BYTES;
 
         let mut state = lock(&self.overlay.state);
-        if state.open.is_empty() {
-            // The last snapshot was dropped meanwhile: nobody would ever drop what is added now.
+        if self.newest_watching(&state).is_none() {
+            // The last such snapshot was dropped meanwhile: nobody would ever drop what is added now.
             return Ok(());
         }
         keyspace.remember(key.clone(), Version { replaced_by: self.sequence, value });
@@ -238,9 +245,22 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// The newest open snapshot of the state before this batch.
+    fn newest_watching(&self, state: &State) -> Option<u64> {
+        state.open.range(..self.sequence).next_back().map(|(sequence, _)| *sequence)
+    }
+
     /// The batch is visible.
     pub(super) fn done(self) {
+        let _state = lock(&self.overlay.state);
         self.overlay.sequence.store(self.sequence, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        lock(&self.overlay.state).applying = None;
+        self.overlay.applied.notify_all();
     }
 }
 
@@ -336,6 +356,23 @@ fn visible(versions: &VecDeque<Version>, sequence: u64) -> Option<&Option<Bytes>
 impl Ticket {
     pub(super) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// To be asked before a read: waits for the batch that was being applied when the snapshot was opened.
+    pub(super) fn wait(&self) -> Result<()> {
+        let is_visible = || self.overlay.sequence.load(Ordering::SeqCst) >= self.sequence;
+        if is_visible() {
+            return Ok(());
+        }
+        let mut state = lock(&self.overlay.state);
+        while state.applying == Some(self.sequence) && !is_visible() {
+            state = wait(&self.overlay.applied, state);
+        }
+        drop(state);
+        if is_visible() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Closed, "the batch that the snapshot was taken behind has failed"))
     }
 
     /// To be asked after a read, not before: expiry is announced before anything is dropped.

@@ -18,6 +18,8 @@ use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
 pub(crate) struct StoreDirectory {
     path: PathBuf,
     marker: Marker,
+    /// We began in an empty directory, so that all that is in it is ours.
+    is_new: bool,
     /// Directories that we made, the outermost first: made durable at the end, or taken away again.
     made: Vec<PathBuf>,
     // Last, so that it is let go of when all else is closed.
@@ -37,7 +39,7 @@ impl StoreDirectory {
         // Who has no lock removes no files: another may have begun a store here meanwhile.
         let lock = DirectoryLock::take(path).inspect_err(|_| remove_empty(&made))?;
         match begin(path, engine) {
-            Ok(marker) => Ok(Self { path: path.to_owned(), marker, made, _lock: lock }),
+            Ok((marker, is_new)) => Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: lock }),
             Err(error) => {
                 if !made.is_empty() {
                     remove_own_files(path);
@@ -62,7 +64,7 @@ impl StoreDirectory {
             None => return Err(unmarked(path)),
         };
         let lock = DirectoryLock::take(path)?;
-        Ok(Self { path: path.to_owned(), marker, made: Vec::new(), _lock: lock })
+        Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -91,8 +93,9 @@ impl StoreDirectory {
         if self.marker.state == State::Ready {
             return Ok(());
         }
-        self.marker.state = State::Ready;
-        self.marker.write(&self.path)?;
+        let ready = Marker { state: State::Ready, ..self.marker.clone() };
+        ready.write(&self.path)?;
+        self.marker = ready;
         // The store's own name has to survive too, and those of the directories above that are new.
         for new in self.made.iter().chain([&self.path]) {
             let parent =
@@ -105,11 +108,11 @@ impl StoreDirectory {
 
     /// Takes back a creation that failed; what was there before stays.
     pub(crate) fn abandon(self) {
-        if self.marker.state != State::Creating {
+        if self.marker.state != State::Creating || !self.is_new {
             return;
         }
-        // Best effort: what is left is marked as unfinished and cleared by the next opening.
-        if clear_unfinished(&self.path).is_ok() {
+        // Best effort: what is left is marked as unfinished, and the next opening goes on with it.
+        if remove_engine_files(&self.path).is_ok() {
             remove_own_files(&self.path);
             remove_empty(&self.made);
         }
@@ -121,20 +124,19 @@ impl StoreDirectory {
     }
 }
 
-/// Begins a store in a directory that is locked, or finds the one that is there.
-fn begin(path: &Path, engine: &str) -> Result<Marker> {
+/// Begins a store in a directory that is locked, or finds the one that is there; says whether it began one.
+fn begin(path: &Path, engine: &str) -> Result<(Marker, bool)> {
     // Looked at again, now that nobody else can change it.
     match look(path, engine)? {
-        Found::Store(marker) if marker.state == State::Ready => Ok(marker),
-        Found::Store(unfinished) => {
-            clear_unfinished(path)?;
-            Ok(unfinished)
-        }
+        Found::Store(marker) if marker.state == State::Ready => Ok((marker, false)),
+        // What its engine left half made, the engine finishes or refuses; a file that somebody has put
+        // beside it meanwhile is not ours to remove.
+        Found::Store(unfinished) => Ok((unfinished, false)),
         Found::Nothing | Found::Empty => {
             let marker =
                 Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating };
             marker.write(path)?;
-            Ok(marker)
+            Ok((marker, true))
         }
     }
 }
@@ -216,7 +218,9 @@ fn unmarked(path: &Path) -> Error {
         ErrorKind::InvalidInput,
         format!("{} is not empty and is no Strongroom store (it has no file {MARKER_FILE})", path.display()),
     )
-    .hint("choose an empty or new directory")
+    .hint(format!(
+        "choose an empty or new directory; if it was a store, restore its file {MARKER_FILE} from a backup"
+    ))
 }
 
 fn entries(path: &Path) -> Result<Vec<String>> {
@@ -231,8 +235,8 @@ fn is_ours(name: &str) -> bool {
     name == LOCK_FILE || name.starts_with(MARKER_FILE) || name == "lost+found"
 }
 
-/// Removes the files of an engine whose creation was never finished: nothing in them was acknowledged.
-fn clear_unfinished(path: &Path) -> Result<()> {
+/// Removes the files of an engine whose creation failed, in a directory that was empty before.
+fn remove_engine_files(path: &Path) -> Result<()> {
     for name in entries(path)?.iter().filter(|name| !is_ours(name)) {
         let entry = path.join(name);
         let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
@@ -246,14 +250,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_creation_that_was_cut_short_starts_again() {
+    fn a_creation_that_was_cut_short_is_gone_on_with_and_removes_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let unfinished = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
-        fs::write(directory.path().join("data.redb"), "half a file").unwrap();
-        drop(unfinished);
+        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap());
+        fs::create_dir(directory.path().join("thesis")).unwrap();
+        fs::write(directory.path().join("thesis/chapter.txt"), "x").unwrap();
         let again = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
         assert_eq!(again.engine_create(), Create::IfMissing);
-        assert!(!directory.path().join("data.redb").exists());
+        again.abandon();
+        assert!(directory.path().join("thesis/chapter.txt").exists());
     }
 
     #[test]

@@ -28,20 +28,47 @@ pub(super) fn check(batch: &Batch, store: &Inner) -> Result<()> {
 }
 
 /// Commits the batches in order and gives each its result.
+///
+/// The engine may refuse the whole because of one (its keyspace was dropped at the last moment). Nothing is
+/// stored then, and each is judged and committed by itself, so that no other notices.
 pub(super) fn commit(
     backend: &dyn StorageBackend,
     batches: &[&Batch],
     sequences: &mut Sequences,
     store: &Inner,
 ) -> Vec<Result<Commit>> {
-    let reserved_before = sequences.reserved_until();
+    match commit_together(backend, batches, sequences, store) {
+        Ok(results) => results,
+        Err(error) if batches.len() == 1 => vec![Err(error)],
+        Err(_) => batches
+            .iter()
+            .flat_map(|batch| match commit_together(backend, &[*batch], sequences, store) {
+                Ok(results) => results,
+                Err(error) => vec![Err(error)],
+            })
+            .collect(),
+    }
+}
+
+fn ends_the_handle(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed)
+}
+
+/// One batch for the engine. `Err`: the engine refused it, and nothing is stored.
+fn commit_together(
+    backend: &dyn StorageBackend,
+    batches: &[&Batch],
+    sequences: &mut Sequences,
+    store: &Inner,
+) -> Result<Vec<Result<Commit>>> {
+    let mut draft = *sequences;
     let mut merged = merged_with_room(batches);
     let mut pending = Pending::new();
     let mut durability = Durability::Buffered;
     let mut results = Vec::with_capacity(batches.len());
     for (place, batch) in batches.iter().enumerate() {
         let result = judge(backend, &batch.conditions, &pending, store)
-            .and_then(|()| seal(batch, &mut merged, sequences, store));
+            .and_then(|()| seal(batch, &mut merged, &mut draft, store));
         if let Ok(commit) = &result {
             durability = durability.max(batch.durability);
             if batches[place + 1..].iter().any(|later| !later.conditions.is_empty()) {
@@ -50,13 +77,14 @@ pub(super) fn commit(
         }
         results.push(result);
     }
-    let anything = results.iter().any(Result::is_ok);
-    let written = if anything { backend.commit(&merged, durability) } else { Ok(()) };
-    if let Err(error) = written {
-        sequences.rewind_reservation(reserved_before);
-        fail_all(&mut results, &error);
+    if results.iter().any(Result::is_ok) {
+        match backend.commit(&merged, durability) {
+            Ok(()) => *sequences = draft,
+            Err(error) if ends_the_handle(&error) => fail_committed(&mut results, &error),
+            Err(error) => return Err(error),
+        }
     }
-    results
+    Ok(results)
 }
 
 fn merged_with_room(batches: &[&Batch]) -> WriteBatch {
@@ -145,7 +173,7 @@ fn remember(batch: &Batch, version: u64, pending: &mut Pending) {
 }
 
 /// Whoever was going to be committed failed with the group; who failed a condition keeps that answer.
-fn fail_all(results: &mut [Result<Commit>], error: &Error) {
+fn fail_committed(results: &mut [Result<Commit>], error: &Error) {
     for result in results.iter_mut().filter(|result| result.is_ok()) {
         *result = Err(copy(error));
     }

@@ -17,8 +17,8 @@ use crate::batch::Batch;
 use crate::store::{Commit, Inner};
 use queue::{Queue, Turn};
 use sequence::Sequences;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result, StorageBackend};
 
 pub(crate) struct Pipeline {
@@ -39,6 +39,10 @@ impl Pipeline {
 
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
         &*self.backend
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.waiting_bytes()
     }
 
     /// Groups committed, and the commits in them.
@@ -75,8 +79,12 @@ impl Pipeline {
     }
 
     fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Commit>> {
-        let mut sequences = self.sequences.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut sequences) = self.sequences.lock() else {
+            // A leader panicked: nobody knows which numbers are in the engine.
+            return batches.iter().map(|_| Err(closed())).collect();
+        };
         let results = group::commit(&*self.backend, batches, &mut sequences, store);
+        assert_eq!(results.len(), batches.len(), "invariant 8: a group has a result for each of its members");
         let committed = results.iter().filter(|result| result.is_ok()).count() as u64;
         if committed > 0 {
             self.groups.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +92,10 @@ impl Pipeline {
         }
         results
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "an earlier commit of this store panicked")
 }
 
 /// Invariant 8: a group has a result for each of its members.

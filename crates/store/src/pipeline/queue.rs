@@ -61,6 +61,11 @@ impl Queue {
         Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
     }
 
+    /// Keys and values of the commits that wait, in bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lock().waiting_bytes
+    }
+
     pub(super) fn enter(&self, batch: &Batch) -> Turn<'_> {
         let mut state = self.lock();
         if !state.led {

@@ -12,7 +12,8 @@ const META_KEYSPACE: &str = "_store";
 const RESERVED_KEY: &[u8] = b"sequences reserved until";
 const BLOCK: u64 = 1 << 20;
 
-#[derive(Debug)]
+/// A copy is a draft: the pipeline keeps it only when the commit that it was used for is stored.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Sequences {
     /// None for a read-only backend without one: nothing will be written.
     meta: Option<KeyspaceId>,
@@ -54,14 +55,5 @@ impl Sequences {
         }
         self.last = next;
         Ok(next)
-    }
-
-    /// Takes back the reservation of a commit that was not made.
-    pub(super) fn rewind_reservation(&mut self, reserved_before: u64) {
-        self.reserved_until = reserved_before;
-    }
-
-    pub(super) fn reserved_until(&self) -> u64 {
-        self.reserved_until
     }
 }

@@ -73,6 +73,11 @@ impl TypedOptions for GatedOptions {
     fn common(&self) -> &Options {
         &self.common
     }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
 }
 
 pub struct GatedEngine {

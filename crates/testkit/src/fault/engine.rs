@@ -58,6 +58,14 @@ impl<O: TypedOptions> TypedOptions for FaultyOptions<O> {
     fn common(&self) -> &Options {
         self.engine.common()
     }
+
+    fn with_common(self, common: Options) -> Self {
+        Self { engine: self.engine.with_common(common), faults: self.faults }
+    }
+
+    fn for_checkpoint(self) -> Self {
+        Self { engine: self.engine.for_checkpoint(), faults: self.faults }
+    }
 }
 
 impl<L: LiveEngine> FaultyEngine<L> {

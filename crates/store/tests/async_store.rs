@@ -1,0 +1,74 @@
+//! The async facade: results, the bound, panics, futures that are dropped.
+
+#![cfg(feature = "async")]
+#![allow(clippy::unwrap_used)] // Tests fail by panicking.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use strongroom_core::{Durability, ErrorKind, MemoryBackend};
+use strongroom_store::{AsyncStore, Store, StoreOptions};
+
+fn store(concurrent_max: usize) -> AsyncStore {
+    let options = StoreOptions::new().durability(Durability::Buffered);
+    AsyncStore::new(Store::new(MemoryBackend::in_memory(), options).unwrap(), concurrent_max)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_and_errors_come_back() {
+    let store = store(4);
+    store.run(|store| store.default_keyspace()?.set("k", "v")).await.unwrap();
+    let found = store.run(|store| store.default_keyspace()?.get("k")).await.unwrap();
+    assert_eq!(found.as_deref(), Some(&b"v"[..]));
+    let error = store.run(|store| store.keyspace("missing").map(drop)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_than_the_bound_run_at_once() {
+    let store = store(3);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (store, now, most) = (store.clone(), Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(async move {
+                let work = move |_: &Store| {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(5));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    Ok(())
+                };
+                store.run(work).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!((2..=3).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_the_callers_and_the_store_goes_on() {
+    let store = store(1);
+    let panicking = store.clone();
+    let task =
+        tokio::spawn(
+            async move { panicking.run(|_| -> strongroom_core::Result<()> { panic!("own") }).await },
+        );
+    assert!(task.await.unwrap_err().is_panic());
+    store.run(|store| store.default_keyspace()?.set("k", "v")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_has_begun_ends_though_nobody_waits() {
+    let store = store(1);
+    let slow = store.run(|store| {
+        std::thread::sleep(Duration::from_millis(50));
+        store.default_keyspace()?.set("k", "v")
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(10), slow).await.is_err());
+    // The only permit is free again when the work is done.
+    let found = store.run(|store| store.default_keyspace()?.has("k")).await.unwrap();
+    assert!(found);
+}
