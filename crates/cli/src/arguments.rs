@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
 /// A store is a directory that is named by a URL: ENGINE:PATH, such as redb:./data, with options behind a
-/// question mark, such as 'sled:./data?durability=buffered'. Commands that read never create anything.
+/// question mark, such as 'sled:./data?durability=buffered'. Commands that read never create a store, but
+/// they lock the one they read, so its directory has to be writable.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Arguments {
@@ -76,8 +77,9 @@ Examples:
   strongroom scan redb:./data --format jsonl | jq .key
 
 Formats:
-  text   KEY, a tab, VALUE. Printable UTF-8 stands as it is; a backslash is \\\\,
+  text   KEY, a tab, VALUE. Visible UTF-8 stands as it is; a backslash is \\\\,
          a tab \\t, a newline \\n, a carriage return \\r, any other byte \\xHH.
+         Text that begins with hex: is printed as \\x68ex:.
   jsonl  One object a row: key and value for UTF-8, key_hex and value_hex for
          other bytes, version, and expires_at_ms if the row expires.
          With --keys-only just the key.";
@@ -87,6 +89,8 @@ Rows:
   Each row becomes one record. Its key is the column named by --key, its value
   the row as a JSON object, column by column; of JSON Lines, the line's object.
   CSV has quotes; TSV has none, so a \" is data. Blank lines are skipped.
+  A number of JSON Lines that is a key is taken as it is written: 1, 1.0 and
+  1e0 are three keys, and 1 and \"1\" are the same one.
   Rows are numbered from 1, the header not counted.
 
 Commits:
@@ -94,7 +98,10 @@ Commits:
   a time, each batch all or nothing, as safe as the URL says (power-safe unless
   it says durability=buffered). Whenever a load ends, the store holds a whole
   number of batches, and the message says which rows. To go on after a load
-  that was stopped, run it again with --on-duplicate first.
+  that was stopped, run it again with --on-duplicate first, or with last if it
+  ran with last.
+  A new store is created when the first row is good, and stays, empty, if a
+  later row is bad before the first commit.
 
 Examples:
   strongroom load redb:./data cities.csv --format csv --key id
@@ -164,13 +171,13 @@ pub(crate) struct Scan {
     #[command(flatten)]
     pub(crate) store: Url,
     /// Only keys that begin with this
-    #[arg(long, short, value_name = "BYTES", allow_negative_numbers = true)]
+    #[arg(long, short, value_name = "BYTES", allow_hyphen_values = true)]
     pub(crate) prefix: Option<OsString>,
     /// Only keys from this one on
-    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) start: Option<OsString>,
     /// Only keys before this one
-    #[arg(long, value_name = "KEY", allow_negative_numbers = true)]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) end: Option<OsString>,
     /// The same rows from the last to the first
     #[arg(long, short)]
@@ -201,7 +208,7 @@ pub(crate) struct Count {
     #[command(flatten)]
     pub(crate) store: Url,
     /// Only keys that begin with this
-    #[arg(long, short, value_name = "BYTES", allow_negative_numbers = true)]
+    #[arg(long, short, value_name = "BYTES", allow_hyphen_values = true)]
     pub(crate) prefix: Option<OsString>,
     #[command(flatten)]
     pub(crate) keyspace: InKeyspace,
@@ -217,7 +224,7 @@ pub(crate) struct Load {
     #[arg(long, value_enum)]
     pub(crate) format: LoadFormat,
     /// The column that holds the key; by its number from 1 with --no-header
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub(crate) key: String,
     /// What to do about a key that is in the file twice, or stored already
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDuplicate::Error)]

@@ -1,6 +1,6 @@
 //! How the command ends: a status for scripts, one line for people.
 
-use crate::panics;
+use crate::{message, panics, text};
 use std::fmt;
 use std::io;
 use strongroom::{Error, ErrorKind};
@@ -98,16 +98,27 @@ impl Failure {
         Self { line: Some(line.to_string()), ..self }
     }
 
+    /// The same failure, and `more` to say about it.
+    pub(crate) fn and_also(self, more: &str) -> Self {
+        Self { line: self.line.map(|line| format!("{line}; {more}")), ..self }
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> Status {
+        self.status
+    }
+
     /// Prints the line, if there is one, and gives the status.
     pub(crate) fn report(self) -> Status {
         if let Some(line) = self.line {
-            let line = line.replace(['\n', '\r'], " ");
-            match panics::location() {
-                Some(place) => eprintln!(
-                    "{PROGRAM}: {line} (panicked at {place}; set RUST_BACKTRACE=1 to see the panic's message)"
-                ),
-                None => eprintln!("{PROGRAM}: {line}"),
+            // A path or an engine's message may hold anything, also what a terminal would obey.
+            let mut line = text::visible(&line.replace(['\n', '\r'], " "));
+            if let Some(place) = panics::location() {
+                line.push_str(" (panicked at ");
+                line.push_str(place);
+                line.push_str("; set RUST_BACKTRACE=1 to see the panic's message)");
             }
+            message::say(&line);
         }
         self.status
     }

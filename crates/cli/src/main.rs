@@ -1,13 +1,14 @@
 //! The `strongroom` command: load, read, scan, count and digest stores of any engine.
 //!
 //! Standard output carries data and nothing else; what is said to people goes to standard error, and a
-//! failure is one line there and an exit status (see `exit`). Commands that read never create anything.
+//! failure is one line there and an exit status (see `exit`). Commands that read never create a store.
 
 mod arguments;
 mod commands;
 mod exit;
 mod interrupt;
 mod load;
+mod message;
 mod panics;
 mod text;
 
@@ -43,10 +44,10 @@ fn usage(error: &clap::Error) -> Status {
         let _ = error.print();
         return Status::Done;
     }
-    let text = error.to_string();
+    let text = text::visible(&error.to_string());
     match text.strip_prefix("error: ") {
-        Some(complaint) => eprint!("{PROGRAM}: {complaint}"),
-        None => eprint!("{text}"),
+        Some(complaint) => message::write(&format!("{PROGRAM}: {complaint}")),
+        None => message::write(&text),
     }
     Status::BadInput
 }

@@ -7,8 +7,21 @@ use std::ffi::OsStr;
 const HEX_PREFIX: &str = "hex:";
 /// Characters of a key that are shown in a message.
 const QUOTED_CHARS_MAX: usize = 60;
+/// Names that are listed in a message.
+const LISTED_MAX: usize = 20;
 
-/// Appends `bytes` as text on one line: printable UTF-8 as it is, a backslash as `\\`, tab, newline and
+/// Appends a key or a value as [`escape`] does, and so that it is never taken for an argument in hexadecimal.
+pub(crate) fn escape_data(bytes: &[u8], out: &mut Vec<u8>) {
+    match bytes.split_first() {
+        Some((first, rest)) if bytes.starts_with(HEX_PREFIX.as_bytes()) => {
+            escape_byte(*first, out);
+            escape(rest, out);
+        }
+        _ => escape(bytes, out),
+    }
+}
+
+/// Appends `bytes` as text on one line: visible UTF-8 as it is, a backslash as `\\`, tab, newline and
 /// carriage return as `\t`, `\n` and `\r`, and every other byte as `\xHH`. Different bytes never become the
 /// same text.
 pub(crate) fn escape(bytes: &[u8], out: &mut Vec<u8>) {
@@ -32,11 +45,41 @@ fn escape_character(character: char, out: &mut Vec<u8>) {
         '\t' => out.extend_from_slice(br"\t"),
         '\n' => out.extend_from_slice(br"\n"),
         '\r' => out.extend_from_slice(br"\r"),
-        // Unicode's own line ends: many readers split lines at them.
-        '\u{2028}' | '\u{2029}' => bytes.iter().for_each(|byte| escape_byte(*byte, out)),
-        _ if character.is_control() => bytes.iter().for_each(|byte| escape_byte(*byte, out)),
-        _ => out.extend_from_slice(bytes),
+        _ if is_visible(character) => out.extend_from_slice(bytes),
+        _ => bytes.iter().for_each(|byte| escape_byte(*byte, out)),
     }
+}
+
+/// Whether `character` shows on a screen, and moves nothing there but the place of the next one. Not so are
+/// control and format characters, what is private or unassigned, and white space but for the plain space. A
+/// mark that combines shows at the character before it.
+fn is_visible(character: char) -> bool {
+    match character {
+        ' '..='~' => true,
+        // Letters, marks and a symbol by their category that are blank.
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
+        | '\u{ffa0}' => false,
+        _ => {
+            // The standard library knows what it would not print. As the second character: at the start of
+            // a text, it would not print a mark either.
+            let mut room = [b'a'; 5];
+            let end = 1 + character.encode_utf8(&mut room[1..]).len();
+            str::from_utf8(&room[..end]).is_ok_and(|text| text.escape_debug().eq(text.chars()))
+        }
+    }
+}
+
+/// `text` with what is not visible escaped, but for its newlines. A backslash stays as it is: this is for
+/// messages, whose parts may be escaped already.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\\' => out.push(character as u8),
+            _ => escape_character(character, &mut out),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn escape_byte(byte: u8, out: &mut Vec<u8>) {
@@ -60,9 +103,25 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// `bytes` in quotes for a message, escaped, and cut if they are long.
+/// A key or a name in quotes for a message, escaped, and cut if it is long.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
-    let escaped = escaped(bytes);
+    let mut out = Vec::with_capacity(bytes.len());
+    escape_data(bytes, &mut out);
+    in_quotes(&String::from_utf8_lossy(&out))
+}
+
+/// The first of `names`, each in quotes, and how many there are besides.
+pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
+    let (shown, others) = names.split_at(names.len().min(LISTED_MAX));
+    let shown: Vec<String> = shown.iter().map(|name| quoted(name.as_ref().as_bytes())).collect();
+    let shown = shown.join(", ");
+    match others.len() {
+        0 => shown,
+        count => format!("{shown} and {count} more"),
+    }
+}
+
+fn in_quotes(escaped: &str) -> String {
     match escaped.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((cut, _)) => format!("\"{}…\"", &escaped[..cut]),
         None => format!("\"{escaped}\""),
@@ -77,7 +136,7 @@ pub(crate) fn argument(name: &str, given: &OsStr) -> Outcome<Vec<u8>> {
     parse_hex(digits).ok_or_else(|| {
         Failure::bad_input(format_args!(
             "{name} {} is not hexadecimal; write two digits (0-9, a-f) for each byte after hex:",
-            quoted(bytes)
+            in_quotes(&escaped(bytes))
         ))
     })
 }
@@ -125,7 +184,8 @@ mod tests {
             any::<u8>().prop_map(|byte| vec![byte]),
             any::<char>().prop_map(|character| character.to_string().into_bytes()),
             prop::sample::select(vec![
-                r"\", r"\x", r"\t", "\t", "\n", "\r", "\u{85}", "\u{2028}", "x41", "ä"
+                r"\", r"\x", r"\t", "\t", "\n", "\r", "\u{85}", "\u{2028}", "\u{202e}", "\u{301}", "x41",
+                "ä", "hex:",
             ])
             .prop_map(|text| text.as_bytes().to_vec()),
         ];
@@ -135,10 +195,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_escaped_can_be_read_back(bytes in tricky_bytes()) {
-            let text = escaped(&bytes);
+            let mut text = Vec::new();
+            escape_data(&bytes, &mut text);
+            let text = String::from_utf8(text).unwrap();
             prop_assert_eq!(unescaped(&text), bytes);
-            let is_one_line = !text.contains(|c: char| c.is_control() || c == '\u{2028}');
-            prop_assert!(is_one_line, "{:?}", text);
+            prop_assert!(!text.starts_with(HEX_PREFIX), "{:?}", text);
+            let is_hidden = |c: char| c.is_control() || (c.is_whitespace() && c != ' ');
+            prop_assert!(!text.contains(is_hidden), "{:?}", text);
+            prop_assert_eq!(visible(&text), text);
         }
 
         #[test]
@@ -155,6 +219,56 @@ mod tests {
         assert_eq!(escaped("Zürich 東京".as_bytes()), "Zürich 東京");
         assert_eq!(escaped(b"a\tb\\c\n\x00\xff\x7f"), r"a\tb\\c\n\x00\xff\x7f");
         assert_eq!(escaped("\u{85}".as_bytes()), r"\xc2\x85");
+    }
+
+    #[test]
+    fn what_can_be_seen_stays_and_what_cannot_is_escaped() {
+        for text in [
+            "'quotes\"",
+            "नमस्ते",
+            "e\u{301}",
+            "\u{301}",
+            "שלום",
+            "العربية",
+            "ภาษาไทย",
+            "한국어",
+            "❤️",
+            "🦀",
+            "€ – …",
+        ] {
+            assert_eq!(escaped(text.as_bytes()), text);
+        }
+        for hidden in [
+            '\u{ad}',
+            '\u{a0}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{feff}',
+            '\u{378}',
+            '\u{e0001}',
+            '\u{10ffff}',
+        ] {
+            let text = escaped(hidden.to_string().as_bytes());
+            assert!(text.is_ascii() && text.starts_with(r"\x"), "{hidden:?}: {text}");
+        }
+        assert_eq!(escaped("a\u{202e}b".as_bytes()), r"a\xe2\x80\xaeb");
+    }
+
+    #[test]
+    fn messages_obey_no_terminal_and_keep_their_lines() {
+        assert_eq!(visible("a\u{1b}[31m\tb\\x00\nÄ\u{202e}"), "a\\x1b[31m\\tb\\x00\nÄ\\xe2\\x80\\xae");
+    }
+
+    #[test]
+    fn data_is_not_taken_for_hexadecimal() {
+        assert_eq!(quoted(b"hex:00"), r#""\x68ex:00""#);
+        assert_eq!(quoted(b"ahex:00"), r#""ahex:00""#);
     }
 
     #[test]

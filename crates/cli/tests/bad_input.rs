@@ -56,6 +56,48 @@ fn an_unknown_engine_or_option() {
 }
 
 #[test]
+fn a_path_that_would_be_another_one() {
+    let sandbox = sandbox();
+    let (engine, query) = engines()[0];
+    refused(&sandbox, &every_command(&format!("{engine}://data{query}")), 2, &["there is no host"]);
+    refused(&sandbox, &every_command(&format!("{engine}:~/data{query}")), 2, &["home directory"]);
+}
+
+#[test]
+fn an_engine_that_forgets_takes_no_data() {
+    let sandbox = sandbox();
+    let commands = [
+        vec!["put", "memory:", "a", "1"],
+        vec!["delete", "memory:", "a"],
+        vec!["load", "memory:", "rows.csv", "--format", "csv", "--key", "id"],
+    ];
+    refused(&sandbox, &commands, 2, &["memory keeps nothing after the command ends", "keeps files"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn messages_that_cannot_be_written_change_no_status() {
+    let sandbox = sandbox();
+    for command in [vec!["get", "rocks:data", "a"], vec!["nonsense"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let ran = sandbox.command(&command).stderr(full).output().unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{command:?}");
+    }
+}
+
+#[test]
+fn a_message_obeys_no_terminal() {
+    let sandbox = sandbox();
+    let engine = engines()[0].0;
+    let told = sandbox.run(["get", &format!("{engine}:\u{1b}[31m\u{202e}data"), "a"]);
+    let line = told.failed(2, &["there is no store in"]);
+    assert!(!line.contains(['\u{1b}', '\u{202e}']), "{line:?}");
+    let told = sandbox.run(["scan", "redb:data", "--\u{1b}[31m"]);
+    assert_eq!(told.status, 2);
+    assert!(!told.errors.contains('\u{1b}'), "{told:?}");
+}
+
+#[test]
 fn a_store_that_is_not_there() {
     let sandbox = sandbox();
     for url in urls("data") {
@@ -285,7 +327,7 @@ fn a_store_that_lost_everything_does_not_look_empty() {
             std::fs::rename(&path, sandbox.path(engine).join(path.file_name().unwrap())).unwrap();
         }
         for command in [vec!["get", &url, "a"], vec!["scan", &url], vec!["count", &url]] {
-            sandbox.run(&command).failed(3, &[engine, "lost its keyspace", "backup"]);
+            sandbox.run(&command).failed(3, &[engine, "restore from a backup"]);
         }
     }
 }

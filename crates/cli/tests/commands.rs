@@ -30,6 +30,11 @@ fn bytes_may_be_given_in_hexadecimal() {
         assert_eq!(sandbox.run(["scan", &url]).text(), "\\x00\\xff\\\\\t\\xca\\xfe\\t\n");
         assert_eq!(sandbox.run(["scan", &url, "--prefix", "hex:00"]).text().lines().count(), 1);
         assert_eq!(sandbox.run(["scan", &url, "--prefix", "hex:01"]).text(), "");
+        let rows = |option: &str, bytes: &str| sandbox.run(["scan", &url, option, bytes]).text();
+        assert_eq!(rows("--prefix", "-x"), "");
+        assert_eq!(rows("--end", "--x"), sandbox.run(["scan", &url, "--end=--x"]).text());
+        assert_eq!(rows("--start", "-x"), sandbox.run(["scan", &url, "--start=-x"]).text());
+        assert_eq!(sandbox.run(["count", &url, "--prefix", "-x"]).text(), "0\n");
         sandbox.run(["put", &url, "-1", "-2.5"]).text();
         assert_eq!(sandbox.run(["get", &url, "-1"]).text(), "-2.5");
     }

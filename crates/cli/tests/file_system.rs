@@ -61,13 +61,16 @@ fn a_full_disk_stops_a_load_and_loses_nothing() {
         let line = sandbox.run(arguments).failed(3, &[engine, "stored"]);
         println!("{line}");
         disk.remount("size=512m");
-        // At least the rows that the message calls stored, and whole batches in the file's order.
+        // At least the rows that the message calls stored, unless it takes that back, and whole batches in the
+        // file's order.
         let kept = line
             .split("rows 1 to ")
             .nth(1)
             .map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
         let rows = sandbox.run(["count", &url]).text().trim().parse::<usize>().unwrap();
-        assert!(rows >= kept && rows % 1_000 == 0, "{rows} rows: {line}");
+        let is_sure = !line.contains("may be lost");
+        assert_eq!(is_sure, !query.contains("buffered"), "{line}");
+        assert!((rows >= kept || !is_sure) && rows % 1_000 == 0, "{rows} rows: {line}");
         let found = sandbox.run(["scan", &url, "--keys-only"]).text();
         let mut wanted: Vec<String> = (1..=rows).map(|row| key(row) + "\n").collect();
         wanted.sort();

@@ -62,6 +62,7 @@ fn the_formats_of_a_scan() {
         ("hex:00", "hex:00"),
         ("hex:ff", "text beside bytes"),
         ("text", "hex:80"),
+        ("hex:6865783a3030", "invisible \u{202e}\u{200b}\u{feff}"),
     ] {
         sandbox.run(["put", &url, key, value]).text();
     }

@@ -84,13 +84,14 @@ impl Config {
     /// From a URL, `ENGINE:PATH?NAME=VALUE&...`.
     ///
     /// The path is what stands between the first `:` and the first `?`, taken as it is; one that contains a
-    /// `?` needs the struct. Names are those of the fields, and `option.NAME` for an option of the engine.
+    /// `?`, or begins with `//` or `~`, needs the struct. Names are those of the fields, and `option.NAME` for an option of the engine.
     /// Values may be percent-encoded.
     pub fn from_url(url: &str) -> Result<Self> {
         let (engine, rest) = url.split_once(':').ok_or_else(|| {
             invalid(format!("{url:?} names no engine")).hint("write ENGINE:PATH, such as redb:./data")
         })?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        check_path(path)?;
         let mut config = Self::new(engine, path);
         let mut seen = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -194,6 +195,18 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
+/// Refuses paths that would become another directory than was meant, and create it.
+fn check_path(path: &str) -> Result<()> {
+    let (start, hint) = if path.starts_with("//") {
+        ("//", "write redb:/absolute or redb:relative: there is no host")
+    } else if path.starts_with('~') {
+        ("~", "the shell does not expand it there; write the home directory out")
+    } else {
+        return Ok(());
+    };
+    Err(invalid(format!("the path {path:?} begins with {start}")).hint(hint))
+}
+
 fn flag(name: &str, value: &str) -> Result<bool> {
     value.parse().map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write true or false"))
 }
@@ -295,6 +308,10 @@ mod tests {
             ("redb:d?durability=maybe", "maybe"),
             ("redb:d?create=perhaps", "perhaps"),
             ("redb:d?option.=1", "option."),
+            ("redb://data", "there is no host"),
+            ("redb:///srv/data", "there is no host"),
+            ("redb:~/data", "write the home directory out"),
+            ("redb:~someone/data?cache=1MiB", "write the home directory out"),
         ] {
             let error = Config::from_url(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");

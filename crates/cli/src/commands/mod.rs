@@ -10,7 +10,7 @@ mod values;
 use crate::arguments::Command;
 use crate::exit::{Failure, Outcome};
 use crate::load;
-pub(crate) use open::{Access, Target, check_name, settle};
+pub(crate) use open::{Access, Limits, Target, check_name, settle};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Runs `command`.

@@ -2,7 +2,8 @@
 
 use crate::exit::{Failure, Outcome, Status};
 use strongroom::core::{check_keyspace_name, is_reserved_keyspace};
-use strongroom::{Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
+use strongroom::limits::{self, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use strongroom::{ByteSize, Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
 
 /// What a command is going to do with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,30 +23,67 @@ pub(crate) struct Target {
     registry: Registry,
 }
 
+/// What a store takes at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) key_bytes_max: usize,
+    pub(crate) value_bytes_max: usize,
+}
+
+impl Limits {
+    /// Refuses a key that is too long.
+    pub(crate) fn check_key(self, key: &[u8]) -> Outcome {
+        Ok(limits::check_key_against(key, self.key_bytes_max)?)
+    }
+
+    /// Refuses a value that is too large.
+    pub(crate) fn check_value(self, value: &[u8]) -> Outcome {
+        Ok(limits::check_value_against(value, self.value_bytes_max)?)
+    }
+}
+
 impl Target {
-    /// Reads a URL.
-    pub(crate) fn of(url: &str) -> Outcome<Self> {
-        let config = Config::from_url(url)?;
+    /// Reads a URL. A command that writes has no use for an engine that forgets: the data would be gone when
+    /// the command ends, and its status would say that all is well.
+    pub(crate) fn of(url: &str, access: Access) -> Outcome<Self> {
+        let mut config = Config::from_url(url)?;
         let registry = Registry::builtin();
-        registry.driver(&config.engine)?;
+        let info = registry.driver(&config.engine)?.info();
+        if access != Access::Read && !info.capabilities.persistent {
+            return Err(Failure::bad_input(format_args!(
+                "{} keeps nothing after the command ends; use an engine that keeps files",
+                info.name
+            )));
+        }
+        if access != Access::Create {
+            config.create = false;
+        }
+        if access == Access::Read {
+            config.read_only = true;
+        }
         Ok(Self { config, registry })
     }
 
+    /// The limits that the URL sets, for a look at keys and values before the store is opened.
+    pub(crate) fn limits(&self) -> Limits {
+        let lower = |given: Option<ByteSize>, most: usize| {
+            given.and_then(|size| usize::try_from(size.0).ok()).map_or(most, |size| size.min(most))
+        };
+        Limits {
+            key_bytes_max: lower(self.config.key_bytes_max, KEY_BYTES_MAX),
+            value_bytes_max: lower(self.config.value_bytes_max, VALUE_BYTES_MAX),
+        }
+    }
+
     /// Opens the store.
-    pub(crate) fn open(mut self, access: Access) -> Outcome<Store> {
-        if access != Access::Create {
-            self.config.create = false;
-        }
-        if access == Access::Read {
-            self.config.read_only = true;
-        }
+    pub(crate) fn open(self) -> Outcome<Store> {
         Ok(self.registry.open_config(&self.config)?)
     }
 }
 
 /// Opens the store at `url`.
 pub(crate) fn open(url: &str, access: Access) -> Outcome<Store> {
-    Target::of(url)?.open(access)
+    Target::of(url, access)?.open()
 }
 
 /// The keyspace called `name`, or "not found".

@@ -43,10 +43,10 @@ fn print_rows(rows: &mut Rows, arguments: &Scan, output: &mut Output) -> Outcome
 }
 
 fn text_row(rows: &Rows, keys_only: bool, line: &mut Vec<u8>) {
-    text::escape(rows.key(), line);
+    text::escape_data(rows.key(), line);
     if !keys_only {
         line.push(b'\t');
-        text::escape(rows.value(), line);
+        text::escape_data(rows.value(), line);
     }
 }
 

@@ -6,25 +6,25 @@ use crate::arguments::{Delete, Get, Put};
 use crate::exit::{Failure, Outcome};
 use crate::text;
 use std::io::{IsTerminal as _, stdout};
-use strongroom::limits::{self, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 pub(super) fn put(arguments: &Put) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
     let value = text::argument("VALUE", &arguments.value)?;
-    let target = Target::of(&arguments.store.url)?;
+    let target = Target::of(&arguments.store.url, Access::Create)?;
     // All before the store is opened: a mistake must not leave a new, empty store behind.
-    limits::check_key_against(&key, KEY_BYTES_MAX)?;
-    limits::check_value_against(&value, VALUE_BYTES_MAX)?;
+    target.limits().check_key(&key)?;
+    target.limits().check_value(&value)?;
     open::check_name(&arguments.keyspace.name)?;
-    let store = target.open(Access::Create)?;
+    let store = target.open()?;
     store.create_keyspace(&arguments.keyspace.name)?.set(key, value)?;
     open::settle(&store)
 }
 
 pub(super) fn get(arguments: &Get) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
-    limits::check_key_against(&key, KEY_BYTES_MAX)?;
-    let store = open::open(&arguments.store.url, Access::Read)?;
+    let target = Target::of(&arguments.store.url, Access::Read)?;
+    target.limits().check_key(&key)?;
+    let store = target.open()?;
     let keyspace = open::keyspace(&store, &arguments.keyspace.name)?;
     let value = keyspace.get(&key)?.ok_or_else(|| {
         let keyspace = keyspace.name();
@@ -40,8 +40,9 @@ pub(super) fn get(arguments: &Get) -> Outcome {
 
 pub(super) fn delete(arguments: &Delete) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
-    limits::check_key_against(&key, KEY_BYTES_MAX)?;
-    let store = open::open(&arguments.store.url, Access::Change)?;
+    let target = Target::of(&arguments.store.url, Access::Change)?;
+    target.limits().check_key(&key)?;
+    let store = target.open()?;
     open::keyspace(&store, &arguments.keyspace.name)?.delete(&key)?;
     open::settle(&store)
 }

@@ -1,5 +1,6 @@
 //! The bytes of a file or of standard input.
 
+use super::quotes::{Fault, Quotes};
 use crate::exit::{Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::text;
@@ -77,6 +78,7 @@ pub(super) struct Meter {
     read: Rc<Cell<u64>>,
     row_start: Rc<Cell<u64>>,
     line_end: Rc<Cell<LineEnd>>,
+    quote_fault: Rc<Cell<Option<Fault>>>,
 }
 
 /// What ends the lines of a file, judged by the first one.
@@ -95,6 +97,11 @@ impl Meter {
         self.row_start.set(at);
     }
 
+    /// What was found to be wrong with quotes, as far as bytes have been read.
+    pub(super) fn quote_fault(&self) -> Option<Fault> {
+        self.quote_fault.get()
+    }
+
     /// What ends a line.
     pub(super) fn line_end(&self) -> LineEnd {
         self.line_end.get()
@@ -106,11 +113,27 @@ pub(super) struct RowReader {
     reader: Box<dyn Read>,
     meter: Meter,
     last_byte: u8,
+    /// Where quotes mean something.
+    quotes: Option<Quotes>,
 }
 
 impl RowReader {
     fn new(reader: Box<dyn Read>) -> Self {
-        Self { reader, meter: Meter::default(), last_byte: 0 }
+        Self { reader, meter: Meter::default(), last_byte: 0, quotes: None }
+    }
+
+    /// From the first byte on, watches out for quotes that are left open.
+    pub(super) fn with_quotes(mut self) -> Self {
+        self.quotes = Some(Quotes::new());
+        self
+    }
+
+    fn look_for_quotes(&mut self, block: &[u8]) {
+        if self.meter.quote_fault().is_none()
+            && let Some(quotes) = &mut self.quotes
+        {
+            self.meter.quote_fault.set(quotes.follow(block));
+        }
     }
 
     fn look_for_line_end(&mut self, block: &[u8]) {
@@ -139,6 +162,7 @@ impl Read for RowReader {
         let more = self.reader.read(buffer)?;
         self.meter.read.set(read + more as u64);
         self.look_for_line_end(&buffer[..more]);
+        self.look_for_quotes(&buffer[..more]);
         Ok(more)
     }
 }

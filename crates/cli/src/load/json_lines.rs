@@ -3,9 +3,11 @@
 use super::input::Input;
 use super::lines::Lines;
 use super::source::{Record, Source};
-use crate::text::quoted;
+use crate::text::{listed, quoted};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Reads a JSON Lines file.
 pub(super) struct JsonLines {
@@ -39,22 +41,21 @@ impl Source for JsonLines {
 
 /// The members stay as they are written, so that no number loses a digit.
 fn read_object(line: &str, key: &str, record: &mut Record) -> Result<(), String> {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(line).map_err(|error| {
-        // The line that serde knows is the first of one.
-        let problem = error.to_string();
-        let (problem, _) = problem.split_once(" at line ").unwrap_or((&problem, ""));
-        format!("is no JSON object: {problem} at column {}", error.column())
-    })?;
+    let Members { members, twice } = serde_json::from_str(line)
+        .map_err(|error| format!("is no JSON object: {} at column {}", problem(&error), error.column()))?;
+    if let Some(name) = twice {
+        return Err(format!("has the member {} twice", quoted(name.as_bytes())));
+    }
     let Some(value) = members.get(key) else {
-        let names: Vec<String> = members.keys().map(|name| quoted(name.as_bytes())).collect();
-        let names = if names.is_empty() { "no members".to_owned() } else { names.join(", ") };
+        let names: Vec<&str> = members.keys().map(String::as_str).collect();
+        let names = if names.is_empty() { "no members".to_owned() } else { listed(&names) };
         return Err(format!("has no member {}; it has {names}", quoted(key.as_bytes())));
     };
     record.key.clear();
     match value.get().as_bytes().first() {
         Some(b'"') => {
             let text: String = serde_json::from_str(value.get())
-                .map_err(|error| format!("the key {} cannot be read: {error}", value.get()))?;
+                .map_err(|error| format!("the key {} cannot be read: {}", value.get(), problem(&error)))?;
             record.key.extend_from_slice(text.as_bytes());
         }
         Some(b'-' | b'0'..=b'9') => record.key.extend_from_slice(value.get().as_bytes()),
@@ -62,6 +63,47 @@ fn read_object(line: &str, key: &str, record: &mut Record) -> Result<(), String>
     }
     compact(line, &mut record.value);
     Ok(())
+}
+
+/// What serde says, without the place: its line is the first of one, and its column that of a part.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned()
+}
+
+/// The members of an object.
+struct Members<'a> {
+    members: BTreeMap<String, &'a RawValue>,
+    /// The first name that is there twice. Readers do not agree which of the values counts.
+    twice: Option<String>,
+}
+
+impl<'a> Deserialize<'a> for Members<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'a> Visitor<'a> for MembersVisitor {
+    type Value = Members<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
+        let mut found = Members { members: BTreeMap::new(), twice: None };
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            if found.twice.is_none() && found.members.contains_key(&name) {
+                found.twice = Some(name);
+            } else {
+                found.members.insert(name, value);
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Drops the white space between the tokens of valid JSON.
@@ -109,6 +151,9 @@ mod tests {
             (r#"{"id":[1]}"#, "neither"),
             (r#"{"b":1,"a":2}"#, r#"it has "a", "b""#),
             ("{}", "no members"),
+            (r#"{"id":1,"id":1}"#, r#"has the member "id" twice"#),
+            (r#"{"id":1,"a":1,"\u0061":2}"#, r#"has the member "a" twice"#),
+            (r#"{"id":"\ud800"}"#, "cannot be read"),
             ("[1]", "no JSON object"),
             (r#"{"id":1"#, "no JSON object"),
             (r#"{"id":1}}"#, "no JSON object"),
@@ -116,6 +161,7 @@ mod tests {
         ] {
             let problem = record(line).unwrap_err();
             assert!(problem.contains(named), "{line}: {problem}");
+            assert!(!problem.contains(" at line "), "{line}: {problem}");
         }
     }
 

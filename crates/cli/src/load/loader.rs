@@ -96,18 +96,17 @@ impl<'s> Loader<'s> {
 
     /// Somebody asked to stop: the batch that is being collected is dropped.
     pub(super) fn stopped(&self) -> Failure {
-        stopped(&self.file, self.row_kept)
+        stopped(&self.file, self.row_kept, self.on_duplicate)
     }
 
     /// A row that cannot be stored. `remedy` is what to do about it.
     pub(super) fn refuse(&self, record: &Record, problem: &str, remedy: &str) -> Failure {
         let again = match self.row_kept {
-            0 => "and load again",
-            // Otherwise the rows that are stored would be refused as duplicates.
-            _ => "and load again with --on-duplicate first",
+            0 => String::new(),
+            _ => format!(" with --on-duplicate {}", to_go_on(self.on_duplicate)),
         };
         let (file, place, kept) = (&self.file, record.place(), kept(self.row_kept));
-        Failure::bad_input(format_args!("{file}: {place}: {problem}; {remedy} {again}; {kept}"))
+        Failure::bad_input(format_args!("{file}: {place}: {problem}; {remedy} and load again{again}; {kept}"))
     }
 
     fn refuse_duplicate(&self, record: &Record, found: Found) -> Failure {
@@ -158,8 +157,48 @@ fn kept(last: u64) -> String {
     }
 }
 
+/// What a load has to be told to go on where one with `mode` ended. The rows that are stored would be refused
+/// as duplicates without it, and where the last row of a key wins, the first must not begin to.
+const fn to_go_on(mode: OnDuplicate) -> &'static str {
+    match mode {
+        OnDuplicate::Error | OnDuplicate::First => "first",
+        OnDuplicate::Last => "last",
+    }
+}
+
 /// The load of `file` was stopped by a signal when row `last` was the last one stored.
-pub(super) fn stopped(file: &str, last: u64) -> Failure {
-    let go_on = if last == 0 { "" } else { "; to go on, load again with --on-duplicate first" };
+pub(super) fn stopped(file: &str, last: u64, mode: OnDuplicate) -> Failure {
+    let go_on = match last {
+        0 => String::new(),
+        _ => format!("; to go on, load again with --on-duplicate {}", to_go_on(mode)),
+    };
     Failure::new(Status::Stopped, format_args!("{file}: stopped; {}{go_on}", kept(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser as _;
+
+    #[test]
+    fn the_summary_counts_what_happened() {
+        for (mode, told) in [
+            ("first", "3 rows read, 2 stored, 1 skipped as duplicates, in "),
+            ("last", "3 rows read, 3 stored (1 of them over an earlier one), in "),
+        ] {
+            let line =
+                ["strongroom", "load", "URL", "-", "--format", "csv", "--key", "id", "--on-duplicate", mode];
+            let Command::Load(arguments) = Arguments::parse_from(line).command else { panic!() };
+            let store = strongroom::open("memory:?durability=buffered").unwrap();
+            let keyspace = store.create_keyspace("default").unwrap();
+            let mut loader = Loader::new(&store, &keyspace, &arguments, "a test".to_owned()).unwrap();
+            for (row, key) in (1..).zip([b"b", b"a", b"b"]) {
+                let record = Record { row, line: row, key: key.to_vec(), value: b"{}".to_vec() };
+                loader.add(&record).unwrap();
+            }
+            loader.commit().unwrap();
+            assert!(loader.summary().starts_with(told), "{}", loader.summary());
+        }
+    }
 }

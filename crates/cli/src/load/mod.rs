@@ -9,25 +9,26 @@ mod json_lines;
 mod lines;
 mod loader;
 mod progress;
+mod quotes;
 mod source;
 mod tables;
 
 use crate::arguments::{Load, LoadFormat};
-use crate::commands::{Access, Target, check_name, settle};
-use crate::exit::{Failure, Outcome, PROGRAM};
+use crate::commands::{Access, Limits, Target, check_name, settle};
+use crate::exit::{Failure, Outcome, Status};
 use crate::interrupt::Interrupt;
+use crate::message;
 use input::Input;
 use loader::Loader;
 use progress::Progress;
 use source::{Record, Source};
-use strongroom::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 pub(crate) fn run(arguments: &Load) -> Outcome {
-    let target = Target::of(&arguments.store.url)?;
+    let target = Target::of(&arguments.store.url, Access::Create)?;
     check_name(&arguments.keyspace.name)?;
     let interrupt = Interrupt::listen()?;
-    let mut rows = Rows::begin(arguments, &interrupt)?;
-    let store = target.open(Access::Create)?;
+    let mut rows = Rows::begin(arguments, target.limits(), &interrupt)?;
+    let store = target.open()?;
     let keyspace = store.create_keyspace(&arguments.keyspace.name)?;
     let progress = Progress::start(rows.bytes_total);
     let mut loader = Loader::new(&store, &keyspace, arguments, rows.file)?;
@@ -36,12 +37,25 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
         None => Ok(()),
     };
     progress.clear();
-    // Also after a failure: what the message calls stored has to be. After a failed commit the handle is
-    // closed, and that failure is the one to tell.
-    let settled = settle(&store);
-    outcome.and(settled)?;
-    eprintln!("{PROGRAM}: {}", loader.summary());
+    // Also after a failure: what the message calls stored has to be.
+    end_of(outcome, settle(&store))?;
+    if message::is_watched() {
+        message::say(&loader.summary());
+    }
     Ok(())
+}
+
+/// The one failure to tell of how the rows were taken and how they were settled. A failed commit closes the
+/// handle, so it is the cause where both are the store's. What a failure says about rows that are stored is not
+/// to be trusted when they could not be settled.
+fn end_of(taken: Outcome, settled: Outcome) -> Outcome {
+    match (taken, settled) {
+        (Err(failure), Err(_)) if failure.status() == Status::StoreFailed => {
+            Err(failure.and_also("but they could not be flushed, so the last of them may be lost"))
+        }
+        (_, Err(failure)) => Err(failure.and_also("rows of this load may be lost, so load again")),
+        (taken, Ok(())) => taken,
+    }
 }
 
 /// A file that was begun.
@@ -55,27 +69,28 @@ struct Rows {
 impl Rows {
     /// Reads the header and the first row. What is wrong with them or with the request is found before the
     /// store is opened, so that a mistake does not leave a new, empty store behind.
-    fn begin(arguments: &Load, interrupt: &Interrupt) -> Outcome<Self> {
+    fn begin(arguments: &Load, limits: Limits, interrupt: &Interrupt) -> Outcome<Self> {
         if arguments.no_header && arguments.format == LoadFormat::Jsonl {
             return Err(Failure::bad_input("JSON Lines have no header; leave --no-header out"));
         }
         let input = Input::open(&arguments.file, interrupt)?;
         let (file, bytes_total) = (input.name.clone(), input.bytes_total);
-        let begun = source::open(input, arguments).and_then(|mut rest| Ok((first(&mut *rest)?, rest)));
+        let begun =
+            source::open(input, arguments).and_then(|mut rest| Ok((first(&mut *rest, limits)?, rest)));
         // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
         if interrupt.is_requested() {
-            return Err(loader::stopped(&file, 0));
+            return Err(loader::stopped(&file, 0, arguments.on_duplicate));
         }
         let (first, rest) = begun.map_err(|problem| Failure::bad_input(format_args!("{file}: {problem}")))?;
         Ok(Self { file, bytes_total, first, rest })
     }
 }
 
-fn first(source: &mut dyn Source) -> Result<Option<Record>, String> {
+fn first(source: &mut dyn Source, limits: Limits) -> Result<Option<Record>, String> {
     let mut record = Record::default();
     let read = source.next(&mut record).and_then(|has_row| {
         if has_row {
-            record.check(KEY_BYTES_MAX, VALUE_BYTES_MAX)?;
+            record.check(limits.key_bytes_max, limits.value_bytes_max)?;
         }
         Ok(has_row)
     });
@@ -108,5 +123,31 @@ fn feed(
             Ok(false) => return loader.commit(),
             Err(problem) => return Err(loader.refuse(&record, &problem, "correct the row")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_were_not_settled_are_not_called_stored() {
+        let bad_row = || Err(Failure::bad_input("row 3 is bad; rows 1 to 2 are stored"));
+        let commit = || Err(Failure::new(Status::StoreFailed, "the commit failed"));
+        let flush = || Err(Failure::new(Status::StoreFailed, "the flush failed"));
+        let status = |taken, settled| end_of(taken, settled).unwrap_err().status();
+        assert_eq!(status(bad_row(), Ok(())), Status::BadInput);
+        for (taken, told) in [
+            (bad_row(), "the flush failed; rows of this load may be lost"),
+            (Ok(()), "the flush failed; rows of this load may be lost"),
+            (commit(), "the commit failed; but they could not be flushed"),
+        ] {
+            let failure = end_of(taken, flush()).unwrap_err();
+            assert_eq!(failure.status(), Status::StoreFailed);
+            let line = format!("{failure:?}");
+            assert!(line.contains(told) && !line.contains("are stored"), "{line}");
+        }
+        assert!(!format!("{:?}", end_of(commit(), Ok(()))).contains("flushed"));
+        assert!(end_of(Ok(()), Ok(())).is_ok());
     }
 }

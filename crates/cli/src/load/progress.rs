@@ -1,14 +1,15 @@
 //! How far a load has come, for somebody who watches. In a pipe it is silent.
 
+use crate::message;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 /// Rows between two looks at the clock.
 const ROWS_PER_UPDATE: u64 = 64;
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
-const WITH_END: &str = "{bar:30} {percent:>3}%  {msg}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+/// Without the bar, half of a terminal of 80 columns.
+const WITH_END: &str = "{wide_bar} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left";
 const WITHOUT_END: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
 
 /// A progress bar, or nothing.
@@ -19,7 +20,7 @@ pub(super) struct Progress {
 impl Progress {
     /// A bar on a terminal. `bytes_total`: what there is to read, if that is known.
     pub(super) fn start(bytes_total: Option<u64>) -> Self {
-        if !stderr().is_terminal() {
+        if !message::is_watched() {
             return Self { bar: None };
         }
         let bar = ProgressBar::with_draw_target(bytes_total, ProgressDrawTarget::stderr_with_hz(10));

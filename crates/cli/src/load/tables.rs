@@ -2,8 +2,9 @@
 
 use super::input::{Input, LineEnd, Meter, RowReader};
 use super::lines::Lines;
+use super::quotes::Fault;
 use super::source::{Record, Source};
-use crate::text::quoted;
+use crate::text::{listed, quoted};
 use csv::{ErrorKind as CsvErrorKind, ReaderBuilder, StringRecord};
 use std::collections::BTreeSet;
 
@@ -23,9 +24,8 @@ impl Columns {
             return Err(format!("two columns are called {}; rename one", quoted(twice.as_bytes())));
         }
         let Some(key) = names.iter().position(|name| name == key) else {
-            let names: Vec<String> = names.iter().map(|name| quoted(name.as_bytes())).collect();
             let key = quoted(key.as_bytes());
-            return Err(format!("there is no column {key}; choose --key from {}", names.join(", ")));
+            return Err(format!("there is no column {key}; choose --key from {}", listed(&names)));
         };
         let openings = names.iter().map(|name| {
             let mut opening = Vec::new();
@@ -85,11 +85,13 @@ impl CsvTable {
         // Flexible: the wrong number of fields is told in our words.
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).buffer_capacity(128 * 1_024);
-        let mut reader = builder.from_reader(input.reader);
+        let mut reader = builder.from_reader(input.reader.with_quotes());
         let mut fields = StringRecord::new();
-        let found = reader.read_record(&mut fields).map_err(|error| {
-            format!("the {}: {}", if has_header { "header" } else { "first row" }, csv_problem(&error, &[]))
-        })?;
+        let read = reader.read_record(&mut fields).map_err(|error| csv_problem(&error, &[]));
+        let what = if has_header { "header" } else { "first row" };
+        let found = read
+            .and_then(|found| check_quotes(&meter, &reader).map(|()| found))
+            .map_err(|problem| format!("the {what}: {problem}"))?;
         let names = match (found, has_header) {
             (true, true) => fields.iter().map(str::to_owned).collect(),
             (true, false) => Columns::numbered(fields.len()),
@@ -122,6 +124,8 @@ impl CsvTable {
     }
 }
 
+const CARRIAGE_RETURN: &str = "the header has a carriage return inside; if the lines of the file end with it \
+                               alone, convert them to end with a newline";
 const NO_HEADER: &str = "it is empty; the first line has to name the columns (or use --no-header)";
 
 impl Source for CsvTable {
@@ -141,12 +145,25 @@ impl Source for CsvTable {
         }
         record.row += 1;
         record.line = self.line(self.fields.position());
+        check_quotes(&self.meter, &self.reader)?;
         self.columns.fill(self.fields.iter(), record)?;
         Ok(true)
     }
 
     fn bytes(&self) -> u64 {
         self.reader.position().byte()
+    }
+}
+
+/// Whether the quotes of the record that was read last are closed. The bytes are read ahead of it, but the
+/// end of the file is only met by the last record.
+fn check_quotes(meter: &Meter, reader: &csv::Reader<RowReader>) -> Result<(), String> {
+    match meter.quote_fault() {
+        Some(Fault::LeftOpen) => Err("a quote is left open".to_owned()),
+        Some(Fault::TextAfter(at)) if at < reader.position().byte() => {
+            Err("a quote is left open, or text follows the quote that closes a field".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -176,6 +193,9 @@ impl TsvTable {
         let mut lines = Lines::of(input.reader);
         let what = if has_header { "header" } else { "first row" };
         let found = lines.advance().map_err(|problem| format!("the {what} {problem}"))?;
+        if has_header && lines.text().contains('\r') {
+            return Err(CARRIAGE_RETURN.to_owned());
+        }
         let fields = lines.text().split('\t');
         let names = match (found, has_header) {
             (true, true) => fields.map(str::to_owned).collect(),
@@ -276,6 +296,8 @@ mod tests {
             (csv(b"id,n\n1,2\n3\n"), (2, 3)),
             (csv(b"id,n\n1,2\n3,4,5\n"), (2, 3)),
             (csv(b"id,n\n1,2\n3,\xff\n"), (2, 3)),
+            (csv(b"id,n\n1,2\n3,\"4\n5,6\n"), (2, 3)),
+            (csv(b"id,n\r\n1,2\r\n3,\"4\r\n5,\"6\"\r\n7,8\r\n"), (2, 3)),
             (tsv(b"id\tn\n1\t2\n3\n"), (2, 3)),
             (tsv(b"id\tn\n1\t2\n3\t\xff\n"), (2, 3)),
         ] {
@@ -290,5 +312,15 @@ mod tests {
         assert!(refused(b"a,b\n1,2\n", "c").contains(r#""a", "b""#));
         assert!(refused(b"a,a\n1,2\n", "a").contains("two columns"));
         assert!(refused(b"", "a").contains("empty"));
+        assert!(refused(b"a,\"b\n1,2\n", "a").contains("the header: a quote is left open"));
+        let refused = TsvTable::open(Input::of(b"a\tb\r1\t2\r"), "a", true).err().unwrap();
+        assert!(refused.contains("carriage return"), "{refused}");
+    }
+
+    #[test]
+    fn only_some_of_many_columns_are_listed() {
+        let names = Columns::numbered(23);
+        let refused = Columns::new(names, "x").err().unwrap();
+        assert!(refused.ends_with("\"19\", \"20\" and 3 more"), "{refused}");
     }
 }
