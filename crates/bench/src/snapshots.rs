@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) {
     println!("|---|--:|--:|--:|--:|---|--:|");
     for engine in engines(&arguments.engine) {
         let directory = tempfile::tempdir().unwrap();
-        let (store, rows) = filled(&engine, directory.path(), arguments.rows);
+        let (store, rows) = filled(&engine, directory.path(), arguments.rows, key);
         let idle = opened(&store, &rows, arguments.snapshots);
         let rest = |_: &Store, _: &Keyspace| {
             std::thread::sleep(std::time::Duration::from_secs(3));
@@ -68,7 +68,12 @@ pub fn engines(wanted: &[String]) -> Vec<String> {
 }
 
 /// A store of `engine` with rows of 16 + 100 bytes.
-pub fn filled(engine: &str, directory: &std::path::Path, rows: u64) -> (Store, Keyspace) {
+pub fn filled(
+    engine: &str,
+    directory: &std::path::Path,
+    rows: u64,
+    key: fn(u64) -> [u8; 16],
+) -> (Store, Keyspace) {
     let place =
         if engine == "memory" { String::new() } else { directory.join("store").display().to_string() };
     let store = strongroom::open(&format!("{engine}:{place}?durability=buffered&cache=64MiB")).unwrap();

@@ -24,15 +24,27 @@ pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
         [keyspace] => {
             let mut gathered = Batch::default();
             ops.for_each(|(_, op)| add(&mut gathered, op));
-            keyspace.tree().apply_batch(gathered).map_err(from_sled)
+            keyspace.tree().apply_batch(gathered).map_err(from_sled)?;
+            let_garbage_go(keyspace.tree(), batch.ops().len())
         }
         keyspaces => {
             let mut gathered = vec![Batch::default(); keyspaces.len()];
             ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
             let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
-            apply_to_several(&trees, &gathered)
+            apply_to_several(&trees, &gathered)?;
+            trees.first().map_or(Ok(()), |tree| let_garbage_go(tree, batch.ops().len()))
         }
     }
+}
+
+/// One read for so many operations.
+const OPS_A_READ: usize = 4;
+
+/// sled frees what a batch replaced bit by bit, whenever a thread begins an operation; a batch is one operation
+/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte: half a
+/// million small rows in batches of 10,000 left 1.3 GiB behind, and 0.2 GiB with these reads.
+fn let_garbage_go(tree: &Tree, ops: usize) -> Result<()> {
+    (0..ops / OPS_A_READ).try_for_each(|_| tree.get(b"").map(drop).map_err(from_sled))
 }
 
 fn apply_one(tree: &Tree, op: Op<'_>) -> Result<()> {
