@@ -3,8 +3,11 @@
 use crate::measure::median;
 use crate::workload::{key, value};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use strongroom::{Keyspace, Registry, Store};
+
+/// Between two snapshots beside the writer, so that they meet it at many moments.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -39,14 +42,14 @@ pub fn run(arguments: &Arguments) {
     for engine in engines(&arguments.engine) {
         let directory = tempfile::tempdir().unwrap();
         let (store, rows) = filled(&engine, directory.path(), arguments.rows, key);
-        let idle = opened(&store, &rows, arguments.snapshots);
+        let idle = opened(&store, &rows, arguments.snapshots, Duration::ZERO);
         let rest = |_: &Store, _: &Keyspace| {
-            std::thread::sleep(std::time::Duration::from_secs(3));
+            std::thread::sleep(Duration::from_secs(3));
             Vec::new()
         };
         let (alone, _) = beside_writer(&store, &rows, arguments.writer_batch, rest);
         let (beside, busy) = beside_writer(&store, &rows, arguments.writer_batch, |store, rows| {
-            opened(store, rows, arguments.beside)
+            opened(store, rows, arguments.beside, PAUSE)
         });
         let longest = |samples: &[f64]| samples.iter().copied().fold(0.0, f64::max);
         let holds = median(&idle) < 1_000.0 && median(&busy) < 1_000.0;
@@ -74,9 +77,11 @@ pub fn filled(
     rows: u64,
     key: fn(u64) -> [u8; 16],
 ) -> (Store, Keyspace) {
-    let place =
-        if engine == "memory" { String::new() } else { directory.join("store").display().to_string() };
-    let store = strongroom::open(&format!("{engine}:{place}?durability=buffered&cache=64MiB")).unwrap();
+    let url = match engine {
+        "memory" => "memory:?durability=buffered".to_owned(),
+        _ => format!("{engine}:{}?durability=buffered&cache=64MiB", directory.join("store").display()),
+    };
+    let store = strongroom::open(&url).unwrap();
     let keyspace = store.create_keyspace("bench").unwrap();
     let mut batch = store.batch();
     for number in 0..rows {
@@ -91,8 +96,9 @@ pub fn filled(
 }
 
 /// Microseconds that each opening took.
-fn opened(store: &Store, keyspace: &Keyspace, count: usize) -> Vec<f64> {
+fn opened(store: &Store, keyspace: &Keyspace, count: usize, pause: Duration) -> Vec<f64> {
     let open = |number: usize| {
+        std::thread::sleep(pause);
         let start = Instant::now();
         let snapshot = store.snapshot().unwrap();
         let micros = start.elapsed().as_nanos() as f64 / 1_000.0;
