@@ -143,8 +143,8 @@ impl Rows {
         self.meta.expires_at_ms
     }
 
-    /// Walks on and hands each row to `visitor`, until it breaks or the rows end: the faster way over many
-    /// rows, on engines that have to move handles about to lend one. Checksums are verified. Afterwards there
+    /// Walks on and hands each row to `visitor`, until it breaks or the rows end. An engine that has to
+    /// move handles about to lend a row may walk in a loop of its own. Checksums are verified. Afterwards there
     /// may be no row to lend; `advance` goes on behind the last one that was handed over.
     ///
     /// ```

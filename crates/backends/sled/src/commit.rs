@@ -41,8 +41,8 @@ pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
 const OPS_A_READ: usize = 4;
 
 /// sled frees what a batch replaced bit by bit, whenever a thread begins an operation; a batch is one operation
-/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte: half a
-/// million small rows in batches of 10,000 left 1.3 GiB behind, and 0.2 GiB with these reads.
+/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte. These
+/// reads are what gives it the occasions.
 fn let_garbage_go(tree: &Tree, ops: usize) -> Result<()> {
     (0..ops / OPS_A_READ).try_for_each(|_| tree.get(b"").map(drop).map_err(from_sled))
 }
