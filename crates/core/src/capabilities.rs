@@ -3,6 +3,9 @@
 //! Everything else in the contract holds on every engine. What a backend declares here is tested; what
 //! it does not declare must answer [`Unsupported`](crate::ErrorKind::Unsupported).
 
+use crate::options::{Compression, Options};
+use crate::{Error, ErrorKind, Result};
+
 /// The declared capabilities of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(clippy::struct_excessive_bools)] // A list of yes and no is what it is.
@@ -17,17 +20,20 @@ pub struct Capabilities {
     pub compaction: bool,
     /// [`verify`](crate::StorageBackend::verify) has the engine check its own files.
     pub integrity_check: bool,
+    /// Other processes may open it read-only while one writes, and see what that one commits.
+    pub shared_reads: bool,
 }
 
 impl Capabilities {
     /// Name and value of each, in the order of the tables in docs and output.
-    pub fn rows(&self) -> [(&'static str, bool); 5] {
+    pub fn rows(&self) -> [(&'static str, bool); 6] {
         [
             ("persistent", self.persistent),
             ("power_safe", self.power_safe),
             ("checkpoint", self.checkpoint),
             ("compaction", self.compaction),
             ("integrity_check", self.integrity_check),
+            ("shared_reads", self.shared_reads),
         ]
     }
 }
@@ -43,4 +49,50 @@ pub struct EngineInfo {
     pub snapshots: &'static str,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// Which of the common options it honours.
+    pub tuning: Tuning,
+}
+
+/// Which of the common [`Options`] an engine honours. What it cannot honour is refused when it is opened,
+/// never ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tuning {
+    /// [`cache_bytes`](Options::cache_bytes): it has a cache of its own, with a bound.
+    pub cache: bool,
+    /// [`compression`](Options::compression): what it can do with the rows in its files.
+    pub compression: &'static [Compression],
+    /// [`background_threads`](Options::background_threads): it has such threads, and their number can be set.
+    pub background_threads: bool,
+}
+
+impl Tuning {
+    /// Of an engine that has nothing to tune.
+    pub const NONE: Self =
+        Self { cache: false, compression: &[Compression::None], background_threads: false };
+
+    /// Refuses what cannot be honoured.
+    pub(crate) fn check(&self, engine: &str, options: &Options) -> Result<()> {
+        if options.cache_bytes.is_some() && !self.cache {
+            return Err(unsupported(format!("{engine} has no cache whose size could be set"))
+                .hint("leave the cache's size out"));
+        }
+        if let Some(asked) = options.compression.filter(|asked| !self.compression.contains(asked)) {
+            let can: Vec<_> = self.compression.iter().map(|can| can.as_str()).collect();
+            return Err(unsupported(format!("{engine} does not compress with {asked}"))
+                .hint(format!("use {}", can.join(" or "))));
+        }
+        match options.background_threads {
+            Some(0) => Err(Error::new(ErrorKind::InvalidInput, "background_threads is zero")
+                .hint("use 1 or more, or leave it out")),
+            Some(_) if !self.background_threads => {
+                Err(unsupported(format!("{engine} has no background threads whose number could be set"))
+                    .hint("leave background_threads out"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unsupported(message: String) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
 }

@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] translates. It is never called with an empty or too long key, with a keyspace that was
 //! dropped, with a durability that it does not claim, or after it failed a commit; conditions have been
-//! judged, and only one `apply` runs at a time. [`Backend`](crate::Backend) sees to all of that, once for
+//! judged, and only one `apply` runs at a time (but see [`Engine::CONCURRENT_COMMITS`]). [`Backend`](crate::Backend) sees to all of that, once for
 //! every engine, and catches panics.
 //!
 //! An engine that has no snapshots of its own implements [`LiveEngine`] instead and becomes an `Engine`
@@ -140,6 +140,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// A snapshot.
     type Snapshot: EngineSnapshot<Keyspace = Self::Keyspace>;
 
+    /// Whether threads may be in [`apply`](Self::apply) side by side, for batches without conditions. For
+    /// engines that gain by it: those that let concurrent commits share a sync.
+    const CONCURRENT_COMMITS: bool = false;
+
     /// Opens the engine, creating its files unless the options forbid it.
     fn open(context: OpenContext<'_, Self::Options>) -> Result<Self>;
 
@@ -174,6 +178,14 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// touched; any other error poisons the handle.
     fn compact(&self) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "the engine does not compact on demand"))
+    }
+
+    /// Copies everything, as one consistent state and durably, into `directory`, which is empty but for our
+    /// mark, in the engine's own way; writers go on. `false`: it has no such way, and rows are copied one by
+    /// one instead. Called only if declared.
+    fn checkpoint(&self, directory: &Path) -> Result<bool> {
+        let _ = directory;
+        Ok(false)
     }
 
     /// Checks the engine's files. Called only if declared.

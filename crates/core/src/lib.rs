@@ -48,7 +48,7 @@ pub use adapter::Backend;
 pub use backend::{Cursor, Snapshot, StorageBackend, Visitor};
 pub use batch::{CommitToken, Condition, Expect, Op, WriteBatch};
 pub use bytes::Bytes;
-pub use capabilities::{Capabilities, EngineInfo};
+pub use capabilities::{Capabilities, EngineInfo, Tuning};
 pub use durability::Durability;
 pub use engine::{Engine, EngineBatch, EngineCursor, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
 pub use error::{Error, ErrorKind, Result};
@@ -56,7 +56,9 @@ pub use keyspace::{
     KEYSPACE_NAME_BYTES_MAX, KeyspaceHints, KeyspaceId, check_keyspace_name, is_reserved_keyspace,
 };
 pub use memory::{MemoryBackend, MemoryEngine, MemoryKeyspace, MemoryOptions};
-pub use options::{Create, EngineOptions, MARKER_FILE, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes};
+pub use options::{
+    Compression, Create, EngineOptions, MARKER_FILE, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes,
+};
 pub use range::{Direction, KeyRange, Scan, after_prefix, just_after};
 pub use stats::{Gauge, GaugeGuard, Pinned, Stats};
 pub use undo::{Undo, UndoKeyspace, UndoSnapshot};

@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 /// Name of the file that marks a directory as a Strongroom store.
@@ -16,6 +17,11 @@ pub struct Options {
     pub create: Create,
     /// Memory for the engine's cache, in bytes. None: the engine's own default.
     pub cache_bytes: Option<u64>,
+    /// How the engine compresses rows in its files, from now on; what is there stays readable. None: the
+    /// engine's own default.
+    pub compression: Option<Compression>,
+    /// Threads with which the engine flushes and compacts, at least 1. None: the engine's own default.
+    pub background_threads: Option<usize>,
     /// Refuse every write through this handle, and create nothing, whatever [`create`](Self::create) says.
     /// (The engine itself may still recover its files.)
     pub read_only: bool,
@@ -41,6 +47,20 @@ impl Options {
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how the engine compresses.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Sets how many threads the engine flushes and compacts with.
+    #[must_use]
+    pub fn background_threads(mut self, threads: usize) -> Self {
+        self.background_threads = Some(threads);
         self
     }
 
@@ -88,6 +108,47 @@ pub enum Create {
     IfMissing,
     /// Answer [`NotFound`](ErrorKind::NotFound) if it is not there, and touch nothing.
     Never,
+}
+
+/// How an engine compresses rows in its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4: fast.
+    Lz4,
+    /// Zstandard: small.
+    Zstd,
+}
+
+impl Compression {
+    /// `none`, `lz4` or `zstd`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::None, Self::Lz4, Self::Zstd].into_iter().find(|known| known.as_str() == text).ok_or_else(
+            || {
+                Error::new(ErrorKind::InvalidInput, format!("compression cannot be {text:?}"))
+                    .hint("use none, lz4 or zstd")
+            },
+        )
+    }
 }
 
 /// What a raw backend does in a directory that is marked as a store: writing beneath a [`Store`] would

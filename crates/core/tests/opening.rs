@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use strongroom_core::{
     Backend, Bytes, Capabilities, Create, Durability, EngineBatch, EngineInfo, Error, ErrorKind,
     KeyspaceHints, KeyspaceId, LiveEngine, MARKER_FILE, Marked, MemoryEngine, MemoryKeyspace, MemoryOptions,
-    OpenContext, Options, Result, Scan, Stats, StorageBackend, TypedOptions, Undo, WriteBatch,
+    OpenContext, Options, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, WriteBatch,
 };
 
 /// A memory engine that leaves a file, and a directory for each keyspace, and forgets what was in them.
@@ -64,7 +64,9 @@ impl LiveEngine for TinyEngine {
             checkpoint: true,
             compaction: false,
             integrity_check: false,
+            shared_reads: false,
         },
+        tuning: Tuning::NONE,
     };
     type Options = MemoryOptions;
     type Keyspace = MemoryKeyspace;

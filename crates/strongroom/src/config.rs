@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use strongroom_core::{Create, Durability, Error, ErrorKind, Marked, Options, Result, parse_bytes};
+use strongroom_core::{
+    Compression, Create, Durability, Error, ErrorKind, Marked, Options, Result, parse_bytes,
+};
 use strongroom_store::StoreOptions;
 
 /// How to open a store. Reads from TOML (or anything serde reads) and from a URL.
@@ -42,6 +44,12 @@ pub struct Config {
     /// Memory for the engine's cache. Default: the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<ByteSize>,
+    /// How the engine compresses its files: none, lz4 or zstd. Default: the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_text")]
+    pub compression: Option<Compression>,
+    /// Threads with which the engine flushes and compacts. Default: the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background_threads: Option<usize>,
     /// Longest key accepted. Default: 1,024 bytes, which is also the most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_bytes_max: Option<ByteSize>,
@@ -73,6 +81,8 @@ impl Config {
             read_only: false,
             durability: Durability::PowerSafe,
             cache: None,
+            compression: None,
+            background_threads: None,
             key_bytes_max: None,
             value_bytes_max: None,
             queue_bytes_max: None,
@@ -117,6 +127,8 @@ impl Config {
             "read_only" => self.read_only = flag(name, value)?,
             "durability" => self.durability = value.parse()?,
             "cache" => self.cache = Some(size()?),
+            "compression" => self.compression = Some(value.parse()?),
+            "background_threads" => self.background_threads = Some(count(name, value)?),
             "key_bytes_max" => self.key_bytes_max = Some(size()?),
             "value_bytes_max" => self.value_bytes_max = Some(size()?),
             "queue_bytes_max" => self.queue_bytes_max = Some(size()?),
@@ -127,8 +139,8 @@ impl Config {
                 }
                 _ => {
                     return Err(invalid(format!("there is no parameter {name:?}")).hint(
-                        "use create, read_only, durability, cache, key_bytes_max, value_bytes_max, \
-                         queue_bytes_max, undo_bytes_max or option.NAME",
+                        "use create, read_only, durability, cache, compression, background_threads, \
+                         key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max or option.NAME",
                     ));
                 }
             },
@@ -158,6 +170,8 @@ impl Config {
     pub(crate) fn backend_options(&self, create: Create) -> Options {
         let mut options = Options::new().create(create).marked(Marked::Writable);
         options.cache_bytes = self.cache.map(|size| size.0);
+        options.compression = self.compression;
+        options.background_threads = self.background_threads;
         options.read_only = self.read_only;
         options.undo_bytes_max = self.undo_bytes_max.map(|size| size.0);
         options.engine.clone_from(&self.options);
@@ -211,6 +225,12 @@ fn flag(name: &str, value: &str) -> Result<bool> {
     value.parse().map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write true or false"))
 }
 
+fn count(name: &str, value: &str) -> Result<usize> {
+    value
+        .parse()
+        .map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write a whole number, such as 2"))
+}
+
 fn yes() -> bool {
     true
 }
@@ -254,6 +274,29 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
+/// As [`as_text`], for a compression that need not be given.
+mod as_optional_text {
+    use super::{Compression, Deserialize, Deserializer, Serializer, de};
+
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Compression>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.serialize_str(value.as_str()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Compression>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
+    }
+}
+
 /// Core knows nothing of serde; its durability is text in files.
 mod as_text {
     use super::{Deserialize, Deserializer, Durability, Serializer, de};
@@ -274,19 +317,21 @@ mod tests {
 
     #[test]
     fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&option.worker_threads=2";
+        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&option.max_cached_files=50";
         let file = r#"
             engine = "fjall"
             path = "/srv/data"
             create = false
             durability = "buffered"
             cache = 67108864
+            compression = "lz4"
+            background_threads = 2
             [options]
-            worker_threads = "2"
+            max_cached_files = "50"
         "#;
         let from_url = Config::from_url(url).unwrap();
         assert_eq!(from_url, toml::from_str(file).unwrap());
-        assert_eq!(from_url.options["worker_threads"], "2");
+        assert_eq!(from_url.options["max_cached_files"], "50");
         assert_eq!(from_url.may_create(), Create::Never);
     }
 
@@ -308,6 +353,8 @@ mod tests {
             ("redb:d?durability=maybe", "maybe"),
             ("redb:d?create=perhaps", "perhaps"),
             ("redb:d?option.=1", "option."),
+            ("redb:d?compression=gzip", "gzip"),
+            ("redb:d?background_threads=-1", "-1"),
             ("redb://data", "there is no host"),
             ("redb:///srv/data", "there is no host"),
             ("redb:~/data", "write the home directory out"),

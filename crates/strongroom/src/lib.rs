@@ -50,9 +50,9 @@ mod registry;
 pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
 pub use strongroom_core::{
-    Bytes, Capabilities, Create, Cursor, Direction, Durability, Engine, EngineInfo, Error, ErrorKind,
-    KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Result, Scan, Stats,
-    StorageBackend, TypedOptions, Undo, after_prefix, just_after, limits, parse_bytes,
+    Bytes, Capabilities, Compression, Create, Cursor, Direction, Durability, Engine, EngineInfo, Error,
+    ErrorKind, KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Result,
+    Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after, limits, parse_bytes,
 };
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Capabilities, CommitToken, Durability, EngineInfo, Error, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId,
-    Result, Snapshot, Stats, StorageBackend, WriteBatch,
+    Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
 };
 
 /// A [`StorageBackend`] that is two, and panics where they differ.
@@ -118,7 +118,9 @@ fn both_declare(left: &EngineInfo, right: &EngineInfo) -> EngineInfo {
             checkpoint: false,
             compaction: a.compaction && b.compaction,
             integrity_check: a.integrity_check && b.integrity_check,
+            shared_reads: a.shared_reads && b.shared_reads,
         },
+        tuning: Tuning::NONE,
     }
 }
 

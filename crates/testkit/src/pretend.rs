@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Backend, Capabilities, Direction, EngineBatch, EngineCursor, EngineInfo, Error, ErrorKind, KeyspaceHints,
-    LiveEngine, MemoryOptions, Op, OpenContext, Result, Scan, Stats, Undo,
+    LiveEngine, MemoryOptions, Op, OpenContext, Result, Scan, Stats, Tuning, Undo,
 };
 
 /// A [`StorageBackend`](strongroom_core::StorageBackend) over [`PretendEngine`].
@@ -107,7 +107,9 @@ impl LiveEngine for PretendEngine {
             checkpoint: true,
             compaction: false,
             integrity_check: false,
+            shared_reads: false,
         },
+        tuning: Tuning::NONE,
     };
     type Options = MemoryOptions;
     type Keyspace = u64;

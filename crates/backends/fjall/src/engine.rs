@@ -9,8 +9,8 @@ use crate::{commit, compact};
 use fjall::{Database, PersistMode};
 use std::path::{Path, PathBuf};
 use strongroom_core::{
-    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Gauge, KeyspaceHints, OpenContext,
-    Result, Stats, TypedOptions,
+    Bytes, Capabilities, Compression, Durability, Engine, EngineBatch, EngineInfo, Gauge, KeyspaceHints,
+    OpenContext, Result, Stats, Tuning, TypedOptions,
 };
 
 /// fjall, opened. Applications use it as [`FjallBackend`](crate::FjallBackend).
@@ -32,6 +32,12 @@ impl Engine for FjallEngine {
             checkpoint: true,
             compaction: true,
             integrity_check: false,
+            shared_reads: false,
+        },
+        tuning: Tuning {
+            cache: true,
+            compression: &[Compression::None, Compression::Lz4],
+            background_threads: true,
         },
     };
     type Options = FjallOptions;

@@ -1,9 +1,10 @@
 //! Options of fjall, with types.
 
-use fjall::{Database, DatabaseBuilder, KeyspaceCreateOptions, KvSeparationOptions};
+use fjall::config::CompressionPolicy;
+use fjall::{CompressionType, Database, DatabaseBuilder, KeyspaceCreateOptions, KvSeparationOptions};
 use std::path::Path;
 use strongroom_core::{
-    Create, EngineOptions, Error, ErrorKind, KeyspaceHints, Options, Result, TypedOptions,
+    Compression, Create, EngineOptions, Error, ErrorKind, KeyspaceHints, Options, Result, TypedOptions,
 };
 
 const MAX_CACHED_FILES: &str = "max_cached_files";
@@ -23,7 +24,8 @@ const MAX_MEMTABLE_SIZE_MIN: u64 = 64 * 1_024;
 /// | Typed | By name | Default |
 /// |---|---|---|
 /// | [`cache_bytes`](Self::cache_bytes) | (common) | 32 MiB, fjall's own |
-/// | [`worker_threads`](Self::worker_threads) | `worker_threads` | the number of cores, 4 at most |
+/// | [`compression`](Self::compression) | (common) | LZ4 but for the two newest levels |
+/// | [`worker_threads`](Self::worker_threads) | `worker_threads`, or the common `background_threads` | the number of cores, 4 at most |
 /// | [`max_journaling_size`](Self::max_journaling_size) | `max_journaling_size` | 512 MiB |
 /// | [`max_memtable_size`](Self::max_memtable_size) | `max_memtable_size` | 64 MiB |
 /// | [`max_cached_files`](Self::max_cached_files) | `max_cached_files` | 900 on Linux, 150 on macOS, 400 on Windows |
@@ -73,6 +75,14 @@ impl FjallOptions {
         self
     }
 
+    /// How tables and blobs are compressed: not at all, or all of them with LZ4. It counts for keyspaces
+    /// created through this handle and is stored with them.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.common.compression = Some(compression);
+        self
+    }
+
     /// Threads that flush and compact, at least 1.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
@@ -112,6 +122,13 @@ impl FjallOptions {
 
     /// fjall panics on some of these, so they are checked first.
     fn check(&self) -> Result<()> {
+        if self.worker_threads.is_some() && self.common.background_threads.is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "worker_threads and background_threads are the same option of fjall",
+            )
+            .hint("leave one of them out"));
+        }
         at_least(WORKER_THREADS, self.worker_threads, &1)?;
         at_least(MAX_CACHED_FILES, self.max_cached_files, &MAX_CACHED_FILES_MIN)?;
         at_least(MAX_JOURNALING_SIZE, self.max_journaling_size, &MAX_JOURNALING_SIZE_MIN)?;
@@ -124,7 +141,7 @@ impl FjallOptions {
         if let Some(bytes) = self.common.cache_bytes {
             builder = builder.cache_size(bytes);
         }
-        if let Some(threads) = self.worker_threads {
+        if let Some(threads) = self.worker_threads.or(self.common.background_threads) {
             builder = builder.worker_threads(threads);
         }
         if let Some(bytes) = self.max_journaling_size {
@@ -136,15 +153,31 @@ impl FjallOptions {
         Ok(builder)
     }
 
+    fn compression_type(&self) -> Option<CompressionType> {
+        match self.common.compression? {
+            Compression::Lz4 => Some(CompressionType::Lz4),
+            // fjall has no Zstandard, which is refused before anybody comes here.
+            Compression::None | Compression::Zstd => Some(CompressionType::None),
+        }
+    }
+
     /// How a new keyspace is made.
     pub(crate) fn keyspace(&self, hints: KeyspaceHints) -> KeyspaceCreateOptions {
         let mut options = KeyspaceCreateOptions::default();
         if let Some(bytes) = self.max_memtable_size {
             options = options.max_memtable_size(bytes);
         }
+        let compression = self.compression_type();
+        if let Some(compression) = compression {
+            options = options.data_block_compression_policy(CompressionPolicy::all(compression));
+        }
         if hints.large_values {
             // Values of 1 KiB and more go to files of their own, and compactions do not move them.
-            options = options.with_kv_separation(Some(KvSeparationOptions::default()));
+            let apart = KvSeparationOptions::default();
+            options = options.with_kv_separation(Some(match compression {
+                Some(compression) => apart.compression(compression),
+                None => apart,
+            }));
         }
         options
     }

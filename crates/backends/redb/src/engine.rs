@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats,
+    OpenContext, Result, Stats, Tuning,
 };
 
 /// Keys and values are bytes.
@@ -75,7 +75,9 @@ impl Engine for RedbEngine {
             checkpoint: true,
             compaction: true,
             integrity_check: true,
+            shared_reads: false,
         },
+        tuning: Tuning { cache: true, ..Tuning::NONE },
     };
     type Options = RedbOptions;
     type Keyspace = RedbKeyspace;

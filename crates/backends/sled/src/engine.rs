@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::{
     Bytes, Capabilities, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
-    OpenContext, Result, Scan, Stats,
+    OpenContext, Result, Scan, Stats, Tuning,
 };
 
 /// sled's tree for those who want no other. Shown as a keyspace only if somebody has used it.
@@ -76,7 +76,9 @@ impl LiveEngine for SledEngine {
             checkpoint: true,
             compaction: false,
             integrity_check: false,
+            shared_reads: false,
         },
+        tuning: Tuning { cache: true, ..Tuning::NONE },
     };
     type Options = SledOptions;
     type Keyspace = SledKeyspace;

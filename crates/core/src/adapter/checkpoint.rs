@@ -1,6 +1,7 @@
-//! A checkpoint for any engine: one snapshot, copied into a new engine of the same kind.
+//! A checkpoint for any engine: in its own way if it has one, or else one snapshot, copied into a new engine of
+//! the same kind.
 //!
-//! Slower than a copy of files, but it needs nothing of the engine, leaves garbage behind, and is right by
+//! The latter is slower than a copy of files, but it needs nothing of the engine, leaves garbage behind, and is right by
 //! construction: readers and writers go on, and the copy is one consistent state. Hints of keyspaces are not
 //! copied, because no engine tells them back.
 //!
@@ -33,12 +34,18 @@ pub(super) fn checkpoint<E: Engine>(
     directory: &Path,
 ) -> Result<()> {
     refuse_occupied(directory)?;
-    let snapshot = shared.open_snapshot()?;
     let site = Site::begin(directory)?;
     // The copy is closed when `fill` returns: nothing writes to the directory any more.
+    copy(shared, options, directory).and_then(|()| site.finish()).inspect_err(|_| site.abandon())
+}
+
+/// In the engine's own way if it has one, or else row by row.
+fn copy<E: Engine>(shared: &Arc<Shared<E>>, options: &E::Options, directory: &Path) -> Result<()> {
+    if shared.health.call("checkpoint", || shared.engine.checkpoint(directory))? {
+        return Ok(());
+    }
+    let snapshot = shared.open_snapshot()?;
     fill(shared, &*snapshot, for_copy(options), directory)
-        .and_then(|()| site.finish())
-        .inspect_err(|_| site.abandon())
 }
 
 /// The options of the original, but for what is true of its directory only.

@@ -20,15 +20,16 @@ use crate::limits::check_backend_key;
 use crate::options::{Create, Options};
 use crate::range::KeyRange;
 use crate::stats::{Gauge, Stats};
-use crate::sync::lock;
+use crate::sync::write;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use health::Health;
 use keyspaces::Keyspaces;
 use snapshot::GuardedSnapshot;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, RwLock};
 
 /// An engine as a [`StorageBackend`]. `RedbBackend`, `SledBackend` and the others are names for it.
 ///
@@ -44,7 +45,9 @@ struct Shared<E: Engine> {
     info: EngineInfo,
     keyspaces: Keyspaces<E::Keyspace>,
     health: Health,
-    commit_turn: Mutex<()>,
+    /// Held alone by whatever conditions, creations and housekeeping must not be disturbed in; shared by
+    /// commits without conditions, where the engine lets them run side by side.
+    commit_turn: RwLock<()>,
     read_only: bool,
     pins: Gauge,
     snapshots: Gauge,
@@ -109,7 +112,7 @@ impl<E: Engine> Shared<E> {
             info,
             keyspaces: Keyspaces::new(),
             health,
-            commit_turn: Mutex::default(),
+            commit_turn: RwLock::default(),
             read_only,
             pins,
             snapshots: Gauge::default(),
@@ -124,6 +127,29 @@ impl<E: Engine> Shared<E> {
             let handle =
                 self.health.call("open", || self.engine.open_keyspace(&name, KeyspaceHints::default()))?;
             self.keyspaces.add_existing(&mut names, &name, handle)?;
+        }
+        Ok(())
+    }
+
+    /// Takes up what the process that writes has created and dropped since, where others may read beside it. A snapshot that was opened before sees them empty.
+    fn learn_keyspaces(&self, names: &mut BTreeMap<String, KeyspaceId>) -> Result<()> {
+        if !(self.read_only && self.info.capabilities.shared_reads) {
+            return Ok(());
+        }
+        let found = self.health.call("list keyspaces", || self.engine.keyspace_names())?;
+        names.retain(|name, id| {
+            let is_there = found.contains(name);
+            if !is_there && let Ok(slot) = self.keyspaces.get(*id) {
+                slot.mark_dropped();
+            }
+            is_there
+        });
+        for name in found {
+            if !names.contains_key(&name) {
+                let open = || self.engine.open_keyspace(&name, KeyspaceHints::default());
+                let handle = self.health.call("open keyspace", open)?;
+                self.keyspaces.add_created(names, &name, handle)?;
+            }
         }
         Ok(())
     }
@@ -151,7 +177,7 @@ impl<E: Engine> Shared<E> {
             return Ok(*id);
         }
         self.check_writable()?;
-        let _in_turn = lock(&self.commit_turn);
+        let _in_turn = write(&self.commit_turn);
         let mut handle = None;
         self.health.change("create keyspace", || {
             handle = Some(self.engine.open_keyspace(name, hints)?);
@@ -168,7 +194,7 @@ impl<E: Engine> Shared<E> {
         self.check_writable()?;
         let mut names = self.keyspaces.names();
         let slot = self.keyspaces.get(keyspace)?;
-        let _in_turn = lock(&self.commit_turn);
+        let _in_turn = write(&self.commit_turn);
         slot.mark_dropped();
         names.remove(&slot.name);
         self.health.change("drop keyspace", || self.engine.drop_keyspace(&slot.name, &slot.handle))
@@ -220,15 +246,22 @@ impl<E: Engine> StorageBackend for Backend<E> {
     }
 
     fn keyspaces(&self) -> Result<Vec<String>> {
-        self.shared.health.check("list keyspaces")?;
-        Ok(self.shared.keyspaces.names().keys().cloned().collect())
+        self.shared.located("list keyspaces", || {
+            self.shared.health.check("list keyspaces")?;
+            self.shared.learn_keyspaces(&mut self.shared.keyspaces.names())?;
+            Ok(self.shared.keyspaces.names().keys().cloned().collect())
+        })
     }
 
     fn keyspace(&self, name: &str) -> Result<KeyspaceId> {
         self.shared.located("open keyspace", || {
             check_keyspace_name(name)?;
             self.shared.health.check("open keyspace")?;
-            self.shared.keyspaces.names().get(name).copied().ok_or_else(|| keyspaces::not_found(name))
+            let mut names = self.shared.keyspaces.names();
+            if !names.contains_key(name) {
+                self.shared.learn_keyspaces(&mut names)?;
+            }
+            names.get(name).copied().ok_or_else(|| keyspaces::not_found(name))
         })
     }
 
@@ -280,7 +313,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
         self.shared.located("compact", || {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
-            let _in_turn = lock(&self.shared.commit_turn);
+            let _in_turn = write(&self.shared.commit_turn);
             self.shared.health.housekeep("compact", || self.shared.engine.compact())
         })
     }
@@ -300,7 +333,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.integrity_check, "an integrity check")?;
             // An engine may repair what it finds.
             self.shared.check_writable()?;
-            let _in_turn = lock(&self.shared.commit_turn);
+            let _in_turn = write(&self.shared.commit_turn);
             self.shared.health.call("verify", || self.shared.engine.verify())
         })
     }

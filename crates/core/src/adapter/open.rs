@@ -19,6 +19,7 @@ fn is_not_foreign(name: &str) -> bool {
 /// engine's files are there.
 pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Result<bool> {
     let options: &Options = options.common();
+    E::INFO.tuning.check(E::INFO.name, options)?;
     // A handle that may write nothing creates nothing either.
     let may_create = options.create == Create::IfMissing && !options.read_only;
     if !is_there(directory)? {

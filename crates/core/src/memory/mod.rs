@@ -14,9 +14,10 @@
 
 mod cursor;
 
+use crate::Result;
 use crate::adapter::Backend;
 use crate::batch::Op;
-use crate::capabilities::{Capabilities, EngineInfo};
+use crate::capabilities::{Capabilities, EngineInfo, Tuning};
 use crate::engine::{EngineBatch, LiveEngine, OpenContext, TypedOptions};
 use crate::keyspace::KeyspaceHints;
 use crate::options::{EngineOptions, Options, UNDO_BYTES_MAX_DEFAULT};
@@ -24,7 +25,6 @@ use crate::range::Scan;
 use crate::stats::Stats;
 use crate::sync::{lock, read, write};
 use crate::undo::Undo;
-use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use cursor::MemoryCursor;
 use std::collections::BTreeMap;
@@ -75,11 +75,7 @@ pub struct MemoryOptions {
 impl TypedOptions for MemoryOptions {
     fn from_options(options: &Options) -> Result<Self> {
         EngineOptions::new("memory", options).finish()?;
-        if options.cache_bytes.is_some() {
-            return Err(
-                Error::new(ErrorKind::Unsupported, "the memory engine has no cache").at("memory", "open")
-            );
-        }
+        Tuning::NONE.check("memory", options).map_err(|error| error.at("memory", "open"))?;
         Ok(Self { common: options.clone() })
     }
 
@@ -104,7 +100,9 @@ impl LiveEngine for MemoryEngine {
             checkpoint: false,
             compaction: false,
             integrity_check: false,
+            shared_reads: false,
         },
+        tuning: Tuning::NONE,
     };
     type Options = MemoryOptions;
     type Keyspace = MemoryKeyspace;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use strongroom_core::{
     Backend, Bytes, Capabilities, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
-    MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats, TypedOptions, Undo,
+    MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats, Tuning, TypedOptions, Undo,
 };
 
 /// Where commits wait, and how many have come.
@@ -103,7 +103,9 @@ impl LiveEngine for GatedEngine {
             checkpoint: false,
             compaction: false,
             integrity_check: false,
+            shared_reads: false,
         },
+        tuning: Tuning::NONE,
     };
     type Options = GatedOptions;
     type Keyspace = MemoryKeyspace;
