@@ -5,14 +5,14 @@
 //! Rounds alternate the order, and the figure is the median over rounds; noise then meets all alike.
 
 use crate::measure::{geometric_mean, median, nanos_each, read};
-use crate::raw::{CACHE_BYTES, Raw, fjall::Fjall, redb::Redb, sled::Sled};
+use crate::raw::{self, CACHE_BYTES, Raw};
 use crate::workload::{Op, key, mixed_batches, scatter, value};
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::Path;
 use strongroom::core::{KeyspaceId, WriteBatch};
 use strongroom::{
-    Config, Durability, Keyspace, KeyspaceHints, Options, Registry, Scan, StorageBackend, Store,
+    ByteSize, Config, Durability, Keyspace, KeyspaceHints, Options, Registry, Scan, StorageBackend, Store,
 };
 
 #[derive(clap::Args)]
@@ -82,8 +82,10 @@ struct BackendLayer {
 impl BackendLayer {
     fn open(engine: &str, directory: &Path) -> Self {
         let registry = Registry::builtin();
-        let options = Options::new().cache_bytes(CACHE_BYTES);
-        let backend = registry.driver(engine).unwrap().open_backend(directory, &options).unwrap();
+        let driver = registry.driver(engine).unwrap();
+        let mut options = Options::new();
+        options.cache_bytes = driver.info().tuning.cache.then_some(CACHE_BYTES);
+        let backend = driver.open_backend(directory, &options).unwrap();
         let keyspace = backend.create_keyspace("bench", KeyspaceHints::default()).unwrap();
         Self { backend, keyspace }
     }
@@ -140,8 +142,10 @@ struct StoreLayer {
 
 impl StoreLayer {
     fn open(engine: &str, directory: &Path) -> Self {
-        let url = format!("{engine}:{}?durability=buffered&cache={CACHE_BYTES}", directory.display());
-        let store = Registry::builtin().open_config(&Config::from_url(&url).unwrap()).unwrap();
+        let registry = Registry::builtin();
+        let mut config = Config::new(engine, directory).durability(Durability::Buffered);
+        config.cache = registry.driver(engine).unwrap().info().tuning.cache.then_some(ByteSize(CACHE_BYTES));
+        let store = registry.open_config(&config).unwrap();
         let keyspace = store.create_keyspace("bench").unwrap();
         Self { store, keyspace }
     }
@@ -221,11 +225,7 @@ pub fn run(arguments: &Arguments) {
     );
     println!("|---|---|--:|--:|--:|--:|---|--:|--:|--:|---|");
     let mut ratios = [Vec::new(), Vec::new()];
-    for (name, measure) in [
-        ("redb", measure::<Redb> as fn(&str, &Arguments) -> [Samples; 4]),
-        ("sled", measure::<Sled>),
-        ("fjall", measure::<Fjall>),
-    ] {
+    for (name, measure) in engines() {
         if wanted(name) {
             let samples = measure(name, arguments);
             report(name, &samples, &mut ratios);
@@ -236,6 +236,26 @@ pub fn run(arguments: &Arguments) {
         let least = GEOMETRIC_MEAN_MIN[place];
         println!("\ngeometric mean, {layer}: {mean:.3} (at least {least}: {})", verdict(mean >= least));
     }
+}
+
+type Measure = fn(&str, &Arguments) -> [Samples; 4];
+
+/// Those of this build, each with its raw counterpart.
+fn engines() -> Vec<(&'static str, Measure)> {
+    vec![
+        #[cfg(feature = "storage-redb")]
+        ("redb", measure::<raw::redb::Redb> as Measure),
+        #[cfg(feature = "storage-sled")]
+        ("sled", measure::<raw::sled::Sled>),
+        #[cfg(feature = "storage-fjall")]
+        ("fjall", measure::<raw::fjall::Fjall>),
+        #[cfg(feature = "storage-rocksdb")]
+        ("rocksdb", measure::<raw::rocksdb::RocksDb>),
+        #[cfg(feature = "storage-sqlite")]
+        ("sqlite", measure::<raw::sqlite::Sqlite>),
+        #[cfg(feature = "storage-lmdb")]
+        ("lmdb", measure::<raw::lmdb::Lmdb>),
+    ]
 }
 
 fn report(engine: &str, samples: &[Samples; 4], ratios: &mut [Vec<f64>; 2]) {

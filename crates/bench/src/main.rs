@@ -1,7 +1,9 @@
 //! The command line of the benchmarks; see the library.
 
 use clap::{Parser, Subcommand};
-use strongroom_bench::{cost, shapes, snapshots};
+#[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
+use strongroom_bench::shapes;
+use strongroom_bench::{builds, cost, footprint, snapshots};
 
 #[derive(Parser)]
 #[command(about = "What the layer costs over the raw engines, side by side in one run")]
@@ -16,14 +18,22 @@ enum Command {
     Cost(cost::Arguments),
     /// How long a snapshot takes to open, with and without a writer at work
     Snapshots(snapshots::Arguments),
+    /// Anonymous memory of a load, engine by engine
+    Footprint(footprint::Arguments),
+    #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
     /// Shapes of a read and of a cursor, as weighed in ADR 0002
     Shapes(shapes::Arguments),
+    /// What an engine costs to build: seconds, crates, native code, size, licences, advisories
+    Builds(builds::Arguments),
 }
 
 fn main() {
     match Arguments::parse().command {
         Command::Cost(arguments) => cost::run(&arguments),
         Command::Snapshots(arguments) => snapshots::run(&arguments),
+        Command::Footprint(arguments) => footprint::run(&arguments),
+        #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
         Command::Shapes(arguments) => shapes::run(&arguments),
+        Command::Builds(arguments) => builds::run(&arguments),
     }
 }

@@ -4,7 +4,7 @@ use crate::measure::median;
 use crate::workload::{key, value};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use strongroom::{Keyspace, Registry, Store};
+use strongroom::{ByteSize, Config, Durability, Keyspace, Registry, Store};
 
 /// Between two snapshots beside the writer, so that they meet it at many moments.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -70,6 +70,16 @@ pub fn engines(wanted: &[String]) -> Vec<String> {
     all.filter(|name| wanted.is_empty() || wanted.contains(name)).collect()
 }
 
+/// Opens or creates a store with a cache of 64 MiB, if the engine has one.
+pub fn open(engine: &str, path: &std::path::Path) -> Store {
+    let registry = Registry::builtin();
+    let driver = registry.driver(engine).unwrap();
+    let path = if driver.is_on_disk() { path } else { std::path::Path::new("") };
+    let mut config = Config::new(engine, path).durability(Durability::Buffered);
+    config.cache = driver.info().tuning.cache.then_some(ByteSize(64 << 20));
+    registry.open_config(&config).unwrap()
+}
+
 /// A store of `engine` with rows of 16 + 100 bytes.
 pub fn filled(
     engine: &str,
@@ -77,11 +87,7 @@ pub fn filled(
     rows: u64,
     key: fn(u64) -> [u8; 16],
 ) -> (Store, Keyspace) {
-    let url = match engine {
-        "memory" => "memory:?durability=buffered".to_owned(),
-        _ => format!("{engine}:{}?durability=buffered&cache=64MiB", directory.join("store").display()),
-    };
-    let store = strongroom::open(&url).unwrap();
+    let store = open(engine, &directory.join("store"));
     let keyspace = store.create_keyspace("bench").unwrap();
     let mut batch = store.batch();
     for number in 0..rows {

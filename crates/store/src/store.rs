@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
 use strongroom_core::{
-    Create, Durability, EngineInfo, Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, Stats,
-    StorageBackend, check_keyspace_name, is_reserved_keyspace,
+    Create, Durability, EngineInfo, Error, ErrorKind, KeyspaceHints, KeyspaceId, Marked, Options, Result,
+    Stats, StorageBackend, check_keyspace_name, is_reserved_keyspace,
 };
 
 const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
@@ -108,28 +108,39 @@ impl Store {
         let directory = match backend.directory() {
             Some(path) => {
                 let is_empty = backend.keyspaces()?.is_empty();
-                Some(StoreDirectory::adopt(path, backend.engine().name, is_empty)?)
+                let shared_read = backend.is_read_only() && backend.engine().capabilities.shared_reads;
+                Some(StoreDirectory::adopt(path, backend.engine().name, is_empty, shared_read)?)
             }
             None => None,
         };
         Self::assemble(backend, directory, options).map_err(|(error, _)| error)
     }
 
-    /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there and is told
-    /// whether it may create its files.
+    /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there, with
+    /// `engine_options` and what the store has to say about them.
     ///
-    /// What fails on the way changes nothing that was there before: a creation that fails is taken back.
+    /// What fails on the way changes nothing that was there before: a creation that fails is taken back. A
+    /// store that is opened to be read takes no lock and writes nothing where the engine has
+    /// [`shared_reads`](strongroom_core::Capabilities::shared_reads): another process may have it open.
     pub fn open(
         path: &Path,
-        engine: &'static str,
-        create: Create,
+        engine: &EngineInfo,
         options: StoreOptions,
-        open_backend: impl FnOnce(&Path, Create) -> Result<Box<dyn StorageBackend>>,
+        engine_options: &Options,
+        open_backend: impl FnOnce(&Path, &Options) -> Result<Box<dyn StorageBackend>>,
     ) -> Result<Self> {
-        let located = |error: Error| error.at(engine, "open");
+        let located = |error: Error| error.at(engine.name, "open");
         options.check().map_err(located)?;
-        let directory = StoreDirectory::prepare(path, engine, create).map_err(located)?;
-        match open_backend(directory.path(), directory.engine_create()) {
+        let directory = if engine_options.read_only && engine.capabilities.shared_reads {
+            StoreDirectory::look_in(path, engine.name)
+        } else {
+            let may_create = if engine_options.read_only { Create::Never } else { engine_options.create };
+            StoreDirectory::prepare(path, engine.name, may_create)
+        }
+        .map_err(located)?;
+        let engine_options =
+            engine_options.clone().marked(Marked::Writable).create(directory.engine_create());
+        match open_backend(directory.path(), &engine_options) {
             Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|(error, directory)| {
                 if let Some(directory) = directory {
                     directory.abandon();
@@ -220,6 +231,8 @@ impl Store {
 
     /// The names of all keyspaces, sorted.
     pub fn keyspaces(&self) -> Vec<String> {
+        // Without a look at what another process has created meanwhile, these are the ones that were known.
+        let _ = self.inner.look_again();
         self.inner.infos().into_iter().map(|info| info.name.clone()).collect()
     }
 
@@ -232,6 +245,7 @@ impl Store {
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
         self.inner.located("open keyspace", || {
             check_application_name(name)?;
+            self.inner.look_again()?;
             let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
             let info = known.by_name.get(name).ok_or_else(|| {
                 Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))
@@ -306,6 +320,7 @@ impl Store {
     pub fn digest(&self) -> Result<Digest> {
         // A keyspace that is dropped meanwhile is gone from the names too: begin again without it.
         loop {
+            self.inner.look_again()?;
             let (snapshot, keyspaces) = {
                 // Names and snapshot of one moment: creations and drops wait.
                 let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
@@ -368,6 +383,15 @@ impl Inner {
 
     pub(crate) fn info(&self) -> &EngineInfo {
         self.backend().engine()
+    }
+
+    /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
+    fn look_again(&self) -> Result<()> {
+        if self.backend().is_read_only() && self.info().capabilities.shared_reads {
+            let found = Known::of(self.backend())?;
+            *self.keyspaces.write().unwrap_or_else(PoisonError::into_inner) = found;
+        }
+        Ok(())
     }
 
     pub(crate) fn infos(&self) -> Vec<Arc<KeyspaceInfo>> {

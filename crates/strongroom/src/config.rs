@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use strongroom_core::{
-    Compression, Create, Durability, Error, ErrorKind, Marked, Options, Result, parse_bytes,
-};
+use strongroom_core::{Compression, Create, Durability, Error, ErrorKind, Options, Result, parse_bytes};
 use strongroom_store::StoreOptions;
 
 /// How to open a store. Reads from TOML (or anything serde reads) and from a URL.
@@ -162,13 +160,10 @@ impl Config {
         self
     }
 
-    pub(crate) fn may_create(&self) -> Create {
-        if self.create && !self.read_only { Create::IfMissing } else { Create::Never }
-    }
-
     /// The options of the backend under a store.
-    pub(crate) fn backend_options(&self, create: Create) -> Options {
-        let mut options = Options::new().create(create).marked(Marked::Writable);
+    pub(crate) fn backend_options(&self) -> Options {
+        let create = if self.create && !self.read_only { Create::IfMissing } else { Create::Never };
+        let mut options = Options::new().create(create);
         options.cache_bytes = self.cache.map(|size| size.0);
         options.compression = self.compression;
         options.background_threads = self.background_threads;
@@ -332,7 +327,7 @@ mod tests {
         let from_url = Config::from_url(url).unwrap();
         assert_eq!(from_url, toml::from_str(file).unwrap());
         assert_eq!(from_url.options["max_cached_files"], "50");
-        assert_eq!(from_url.may_create(), Create::Never);
+        assert_eq!(from_url.backend_options().create, Create::Never);
     }
 
     #[test]

@@ -35,6 +35,9 @@
 //! | `redb:` | `storage-redb` (default) | yes |
 //! | `fjall:` | `storage-fjall` | yes |
 //! | `sled:` | `storage-sled` | not claimed: open with `?durability=buffered` |
+//! | `rocksdb:` | `storage-rocksdb` (C++) | yes |
+//! | `sqlite:` | `storage-sqlite` (C) | yes |
+//! | `lmdb:` | `storage-lmdb` (C) | yes |
 //! | `memory:` | always | no: open with `?durability=buffered` |
 //!
 //! An application adds its own to a [`Registry`].
@@ -65,10 +68,16 @@ pub use strongroom_store::{
 pub use strongroom_core as core;
 #[cfg(feature = "storage-fjall")]
 pub use strongroom_fjall::FjallBackend;
+#[cfg(feature = "storage-lmdb")]
+pub use strongroom_lmdb::LmdbBackend;
 #[cfg(feature = "storage-redb")]
 pub use strongroom_redb::RedbBackend;
+#[cfg(feature = "storage-rocksdb")]
+pub use strongroom_rocksdb::RocksDbBackend;
 #[cfg(feature = "storage-sled")]
 pub use strongroom_sled::SledBackend;
+#[cfg(feature = "storage-sqlite")]
+pub use strongroom_sqlite::SqliteBackend;
 
 /// The default engine, whatever features are on.
 #[cfg(feature = "storage-redb")]

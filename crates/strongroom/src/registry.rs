@@ -11,7 +11,7 @@ use strongroom_core::{
 use strongroom_store::Store;
 
 /// Engines of ours that a build may leave out, for a better answer than "unknown".
-const KNOWN: [&str; 3] = ["redb", "sled", "fjall"];
+const KNOWN: [&str; 6] = ["redb", "sled", "fjall", "rocksdb", "sqlite", "lmdb"];
 
 type OpenBackend = dyn Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync;
 
@@ -103,6 +103,12 @@ impl Registry {
             Driver::of::<strongroom_core::Undo<strongroom_sled::SledEngine>>(),
             #[cfg(feature = "storage-fjall")]
             Driver::of::<strongroom_fjall::FjallEngine>(),
+            #[cfg(feature = "storage-rocksdb")]
+            Driver::of::<strongroom_rocksdb::RocksDbEngine>(),
+            #[cfg(feature = "storage-sqlite")]
+            Driver::of::<strongroom_sqlite::SqliteEngine>(),
+            #[cfg(feature = "storage-lmdb")]
+            Driver::of::<strongroom_lmdb::LmdbEngine>(),
         ];
         Self { drivers: drivers.into_iter().map(|driver| (driver.info.name, driver)).collect() }
     }
@@ -154,15 +160,18 @@ impl Registry {
                 return Err(Error::new(ErrorKind::InvalidInput, format!("{} keeps no files", config.engine))
                     .hint(format!("write {}: without a path", config.engine)));
             }
-            let options = config.backend_options(config.may_create());
-            return Store::over(driver.open_backend(Path::new(""), &options)?, store_options);
+            return Store::over(
+                driver.open_backend(Path::new(""), &config.backend_options())?,
+                store_options,
+            );
         }
         if !has_path {
             return Err(Error::new(ErrorKind::InvalidInput, format!("{} needs a directory", config.engine))
                 .hint(format!("write {}:PATH", config.engine)));
         }
-        Store::open(&config.path, driver.info.name, config.may_create(), store_options, |path, create| {
-            driver.open_backend(path, &config.backend_options(create))
+        let options = config.backend_options();
+        Store::open(&config.path, &driver.info, store_options, &options, |path, options| {
+            driver.open_backend(path, options)
         })
     }
 }

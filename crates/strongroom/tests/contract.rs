@@ -7,8 +7,7 @@ mod support;
 
 use std::path::Path;
 use strongroom::{
-    Create, Driver, Durability, ErrorKind, KeyRange, Options, Registry, Scan, StorageBackend, Store,
-    StoreOptions,
+    Driver, Durability, ErrorKind, KeyRange, Options, Registry, Scan, StorageBackend, Store, StoreOptions,
 };
 use strongroom_testkit::fault::{Faults, Faulty, How, for_each_fault};
 use strongroom_testkit::{
@@ -28,19 +27,14 @@ fn mirrored(left: &str, right: &str) {
     assert_eq!(digest_of(&mirror).unwrap(), HISTORY_DIGEST);
 }
 
+/// Each engine beside the next, so that all stand beside the reference in the end.
 #[test]
-fn redb_and_memory_are_the_same_side_by_side() {
-    mirrored("redb", "memory");
-}
-
-#[test]
-fn sled_and_redb_are_the_same_side_by_side() {
-    mirrored("sled", "redb");
-}
-
-#[test]
-fn fjall_and_sled_are_the_same_side_by_side() {
-    mirrored("fjall", "sled");
+fn neighbours_are_the_same_side_by_side() {
+    let engines: Vec<_> = Registry::builtin().drivers().map(|driver| driver.info().name).collect();
+    for (left, right) in engines.iter().zip(&engines[1..]) {
+        println!("{left} and {right}");
+        mirrored(left, right);
+    }
 }
 
 /// What changes here changes for users: it belongs into the changelog, and into the README's table.
@@ -51,10 +45,10 @@ fn the_capabilities_are_what_they_were() {
     let names: Vec<_> = registry.drivers().map(|driver| driver.info().name).collect();
     let backends: Vec<_> = names.iter().map(|name| backend(name, directory.path())).collect();
     let borrowed: Vec<&dyn StorageBackend> = backends.iter().map(|backend| &**backend).collect();
-    assert_golden(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/capabilities.txt"),
-        &capability_table(&borrowed),
-    );
+    let table = capability_table(&borrowed);
+    if cfg!(feature = "storage-all") {
+        assert_golden(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/capabilities.txt"), &table);
+    }
     // What a driver says before it opens is what its backend says afterwards.
     for (driver, backend) in registry.drivers().zip(&backends) {
         assert_eq!(driver.info(), backend.engine());
@@ -110,12 +104,11 @@ fn a_creation_that_fails_anywhere_leaves_nothing() {
     let calls = for_each_fault(How::Error, |faults: &Faults| -> strongroom::Result<()> {
         let parent = tempfile::tempdir()?;
         let path = parent.path().join("new/store");
-        let engine = <strongroom::core::Undo<PretendEngine> as strongroom::Engine>::INFO.name;
+        let engine = <strongroom::core::Undo<PretendEngine> as strongroom::Engine>::INFO;
         let options = StoreOptions::new().durability(Durability::Buffered);
-        let opened = Store::open(&path, engine, Create::IfMissing, options, |path, create| {
-            let options = Options::new().create(create).marked(strongroom::Marked::Writable);
+        let opened = Store::open(&path, &engine, options, &Options::new(), |path, options| {
             let backend =
-                Driver::of::<strongroom::core::Undo<PretendEngine>>().open_backend(path, &options)?;
+                Driver::of::<strongroom::core::Undo<PretendEngine>>().open_backend(path, options)?;
             Ok(Box::new(Faulty::new(backend, faults.clone())))
         });
         if let Err(error) = opened {

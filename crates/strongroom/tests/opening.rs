@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use strongroom::{Config, Driver, ErrorKind, MARKER_FILE, Registry, Store};
-use support::{ON_DISK, config, files, open};
+use support::{config, files, on_disk, open};
 
 fn refused(config: &Config) -> strongroom::Error {
     match Registry::builtin().open_config(config) {
@@ -24,7 +24,7 @@ fn filled(engine: &str, path: &Path) -> Store {
 
 #[test]
 fn what_was_stored_is_there_when_it_is_opened_again() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let store = filled(engine, directory.path());
         let (id, digest) = (store.id(), store.digest().unwrap());
@@ -41,7 +41,7 @@ fn what_was_stored_is_there_when_it_is_opened_again() {
 #[test]
 fn a_store_that_is_not_there_is_not_created_to_be_read() {
     let directory = tempfile::tempdir().unwrap();
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let missing = directory.path().join("missing");
         let error = refused(&config(engine, &missing).create(false));
         assert_eq!(error.kind(), ErrorKind::NotFound, "{engine}: {error}");
@@ -54,7 +54,7 @@ fn a_store_that_is_not_there_is_not_created_to_be_read() {
 
 #[test]
 fn a_second_handle_is_told_who_has_the_store() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let held = filled(engine, directory.path());
         let error = refused(&config(engine, directory.path()));
@@ -67,11 +67,11 @@ fn a_second_handle_is_told_who_has_the_store() {
 
 #[test]
 fn another_engines_store_is_refused_untouched() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
         let before = files(directory.path());
-        for other in ON_DISK.iter().filter(|other| **other != engine) {
+        for other in on_disk().iter().filter(|other| **other != engine) {
             let error = refused(&config(other, directory.path()));
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{other} on {engine}: {error}");
             assert!(error.to_string().contains(&format!("{engine}:")), "says how to open it: {error}");
@@ -82,7 +82,7 @@ fn another_engines_store_is_refused_untouched() {
 
 #[test]
 fn files_and_foreign_directories_are_refused_untouched() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("thesis.txt");
         fs::write(&file, "not a store").unwrap();
@@ -100,7 +100,7 @@ fn files_and_foreign_directories_are_refused_untouched() {
 
 #[test]
 fn a_damaged_marker_is_refused_untouched() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
         let marker = directory.path().join(MARKER_FILE);
@@ -138,7 +138,7 @@ fn lose_engine_files(path: &Path) {
 
 #[test]
 fn an_engines_lost_files_are_a_loss_and_not_a_beginning() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
         lose_engine_files(directory.path());
@@ -158,6 +158,7 @@ fn an_engines_lost_files_are_a_loss_and_not_a_beginning() {
 }
 
 #[test]
+#[cfg(feature = "storage-sled")]
 fn less_than_power_safe_has_to_be_asked_for_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
@@ -169,7 +170,7 @@ fn less_than_power_safe_has_to_be_asked_for_and_leaves_nothing() {
 
 #[test]
 fn options_that_an_engine_does_not_know_are_refused_and_leave_nothing() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
         let mut config = config(engine, &path);
@@ -183,7 +184,7 @@ fn options_that_an_engine_does_not_know_are_refused_and_leave_nothing() {
 
 #[test]
 fn a_read_only_store_reads_and_refuses_to_write() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
         let mut read_only = config(engine, directory.path());
@@ -199,7 +200,7 @@ fn a_read_only_store_reads_and_refuses_to_write() {
 
 #[test]
 fn a_raw_backend_opens_a_store_read_only() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         drop(filled(engine, directory.path()));
         let registry = Registry::builtin();
@@ -243,7 +244,7 @@ fn an_application_adds_an_engine_of_its_own() {
 
 #[test]
 fn a_checkpoint_is_a_store_with_the_same_contents() {
-    for engine in ON_DISK {
+    for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
         let store = filled(engine, &original);

@@ -15,9 +15,18 @@ const SOMETIMES: &[&str] = &[
 const OWN: &[(&str, &str, &str)] = &[
     ("fjall", "compact.rs", "compaction on demand takes several steps"),
     ("fjall", "keyspace.rs", "the files of a dropped keyspace go with its last handle"),
+    ("rocksdb", "keyspace.rs", "the files of a dropped column family go with its last handle"),
+    ("rocksdb", "pass_through.rs", "RocksDB parses options of its own, some of which would break a promise"),
+    ("rocksdb", "verify.rs", "the integrity check opens the files a second time"),
+    ("lmdb", "environment.rs", "the map grows while nobody reads, so everybody is counted"),
+    ("lmdb", "keyspace.rs", "a handle borrows from the environment that it keeps open"),
+    ("lmdb", "meta.rs", "a truncated file must be known before LMDB maps it"),
     ("sled", "home.rs", "a sled store is closed only when the last of its handles is gone"),
     ("sled", "reverse.rs", "sled 0.34 panics when it walks backwards over some keys"),
     ("sled", "sync.rs", "sled's flush is not power-safe"),
+    ("sqlite", "housekeep.rs", "copies, compaction and the integrity check are SQLite's own"),
+    ("sqlite", "pool.rs", "a connection is used by one thread at a time, and readers need many"),
+    ("sqlite", "schema.rs", "the file stays readable with the sqlite3 shell"),
 ];
 
 /// What is missing from, or too much in, a backend's `src` with these files (`/` in those further down).

@@ -8,6 +8,7 @@
 
 pub mod backends;
 pub mod imports;
+pub mod lints;
 pub mod native;
 pub mod source;
 pub mod workspace;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use strongroom_tidy::{backends, imports, native, source, workspace};
+use strongroom_tidy::{backends, imports, lints, native, source, workspace};
 
 /// The platforms whose default build is looked at: every one that Strongroom is meant for.
 const PLATFORMS: &[&str] =
@@ -95,6 +95,18 @@ fn every_invariant_in_code_has_an_entry() {
     for path in rust_files("crates") {
         let (name, text) = read(&path);
         problems.extend(source::check_invariants(&name, &text, &listed));
+    }
+    none(&problems);
+}
+
+#[test]
+fn every_crate_has_the_lints_of_the_workspace() {
+    let metadata = workspace::metadata(&workspace::root(), None).unwrap();
+    let (_, shared) = read(&workspace::root().join("Cargo.toml"));
+    let mut problems = Vec::new();
+    for package in workspace::packages(&metadata) {
+        let (_, manifest) = read(&workspace::root().join(&package.dir).join("Cargo.toml"));
+        problems.extend(lints::check(&package.dir, &manifest, &shared));
     }
     none(&problems);
 }

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use strongroom::Scan;
 use strongroom_bench::measure::anonymous_bytes;
-use strongroom_bench::snapshots::{engines, filled};
+use strongroom_bench::snapshots::{engines, filled, open};
 
 #[derive(Parser)]
 #[command(about = "Memory and allocations of a scan over many rows")]
@@ -30,9 +30,7 @@ fn main() {
         let directory = tempfile::tempdir().unwrap();
         // Opened anew, so that what loading left behind is not counted.
         drop(filled(&engine, directory.path(), arguments.rows, rising_key));
-        let place = directory.path().join("store");
-        let url = format!("{engine}:{}?durability=buffered&cache=64MiB", place.display());
-        let store = strongroom::open(&url).unwrap();
+        let store = open(&engine, &directory.path().join("store"));
         let keyspace = store.keyspace("bench").unwrap();
 
         let before = anonymous_bytes();

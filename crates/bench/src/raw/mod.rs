@@ -1,13 +1,22 @@
 //! The engines as an application without the layer would use them, with the same settings.
 
+#[cfg(feature = "storage-fjall")]
 pub mod fjall;
+#[cfg(feature = "storage-lmdb")]
+pub mod lmdb;
+#[cfg(feature = "storage-redb")]
 pub mod redb;
+#[cfg(feature = "storage-rocksdb")]
+pub mod rocksdb;
+#[cfg(feature = "storage-sled")]
 pub mod sled;
+#[cfg(feature = "storage-sqlite")]
+pub mod sqlite;
 
 use crate::workload::Op;
 use std::path::Path;
 
-/// Cache of every engine, raw or under the layer.
+/// Cache of every engine that has one, raw or under the layer.
 pub const CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 
 /// What is measured of a raw engine. Static dispatch: a raw user has no trait object.

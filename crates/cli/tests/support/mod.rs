@@ -17,6 +17,9 @@ pub fn engines() -> Vec<(&'static str, &'static str)> {
         (cfg!(feature = "storage-redb"), ("redb", "")),
         (cfg!(feature = "storage-fjall"), ("fjall", "")),
         (cfg!(feature = "storage-sled"), ("sled", "?durability=buffered")),
+        (cfg!(feature = "storage-rocksdb"), ("rocksdb", "")),
+        (cfg!(feature = "storage-sqlite"), ("sqlite", "")),
+        (cfg!(feature = "storage-lmdb"), ("lmdb", "")),
     ];
     all.into_iter().filter(|(is_compiled, _)| *is_compiled).map(|(_, engine)| engine).collect()
 }

@@ -22,8 +22,9 @@ pub(crate) struct StoreDirectory {
     is_new: bool,
     /// Directories that we made, the outermost first: made durable at the end, or taken away again.
     made: Vec<PathBuf>,
-    // Last, so that it is let go of when all else is closed.
-    _lock: DirectoryLock,
+    /// None: the store is only read, beside whoever has it open. Last, so that it is let go of when all else
+    /// is closed.
+    _lock: Option<DirectoryLock>,
 }
 
 impl StoreDirectory {
@@ -32,14 +33,15 @@ impl StoreDirectory {
         let found = look(path, engine)?;
         let is_finished = matches!(&found, Found::Store(marker) if marker.state == State::Ready);
         if create == Create::Never && !is_finished {
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no store in {}", path.display()))
-                .hint("check the path; writing to it would create a store"));
+            return Err(no_store(path));
         }
         let made = make_directories(path)?;
         // Who has no lock removes no files: another may have begun a store here meanwhile.
         let lock = DirectoryLock::take(path).inspect_err(|_| remove_empty(&made))?;
         match begin(path, engine) {
-            Ok((marker, is_new)) => Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: lock }),
+            Ok((marker, is_new)) => {
+                Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: Some(lock) })
+            }
             Err(error) => {
                 if !made.is_empty() {
                     remove_own_files(path);
@@ -50,9 +52,26 @@ impl StoreDirectory {
         }
     }
 
+    /// Finds the store of `engine` in `path` to read it, maybe beside a process that writes: nothing is locked
+    /// and nothing written.
+    pub(crate) fn look_in(path: &Path, engine: &str) -> Result<Self> {
+        match look(path, engine)? {
+            Found::Store(marker) if marker.state == State::Ready => {
+                Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: None })
+            }
+            _ => Err(no_store(path)),
+        }
+    }
+
     /// Takes over the directory of a backend that is open already: one that is marked for its engine, or
-    /// one that holds nothing but the engine's empty files.
-    pub(crate) fn adopt(path: &Path, engine: &str, backend_is_empty: bool) -> Result<Self> {
+    /// one that holds nothing but the engine's empty files. `shared_read`: it is only read, as by
+    /// [`look_in`](Self::look_in).
+    pub(crate) fn adopt(
+        path: &Path,
+        engine: &str,
+        backend_is_empty: bool,
+        shared_read: bool,
+    ) -> Result<Self> {
         let marker = match Marker::read(path)? {
             Some(marker) => {
                 check_engine(&marker, path, engine)?;
@@ -63,7 +82,7 @@ impl StoreDirectory {
             }
             None => return Err(unmarked(path)),
         };
-        let lock = DirectoryLock::take(path)?;
+        let lock = if shared_read { None } else { Some(DirectoryLock::take(path)?) };
         Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: lock })
     }
 
@@ -211,6 +230,11 @@ fn check_engine(marker: &Marker, path: &Path, engine: &str) -> Result<()> {
         format!("the store in {shown} was made with {theirs}, not {engine}"),
     )
     .hint(format!("open it as {theirs}:{shown}")))
+}
+
+fn no_store(path: &Path) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no store in {}", path.display()))
+        .hint("check the path; writing to it would create a store")
 }
 
 fn unmarked(path: &Path) -> Error {

@@ -7,7 +7,14 @@ use std::path::Path;
 use strongroom::{Config, Durability, Registry, Store};
 
 /// The engines that keep files.
-pub const ON_DISK: [&str; 3] = ["redb", "sled", "fjall"];
+pub fn on_disk() -> Vec<&'static str> {
+    let registry = Registry::builtin();
+    let engines: Vec<_> =
+        registry.drivers().filter(|driver| driver.is_on_disk()).map(|driver| driver.info().name).collect();
+    let expected = if cfg!(feature = "storage-all") { 6 } else { 1 };
+    assert!(engines.len() >= expected, "only {engines:?} are in this build");
+    engines
+}
 
 /// A configuration that every engine accepts: power-safe where it is claimed.
 pub fn config(engine: &str, path: &Path) -> Config {
