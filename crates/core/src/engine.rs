@@ -153,10 +153,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Names of all keyspaces, in any order.
     fn keyspace_names(&self) -> Result<Vec<String>>;
 
-    /// Opens a keyspace; creates it if it is not there, as durably as the engine can.
+    /// Opens a keyspace; creates it if it is not there, as durably as the engine can. `Unavailable` says that
+    /// nothing was touched; any other error of a creation poisons the handle.
     fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace>;
 
-    /// Removes a keyspace.
+    /// Removes a keyspace. `Unavailable` says that nothing was touched; any other error poisons the handle.
     fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()>;
 
     /// The value of `key`, newest state.
@@ -165,7 +166,8 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// A consistent view.
     fn snapshot(&self) -> Result<Self::Snapshot>;
 
-    /// Applies a batch atomically and makes it as durable as asked. Any error makes the outcome unknown.
+    /// Applies a batch atomically and makes it as durable as asked. `Unavailable` says that nothing was touched
+    /// and that the batch may be tried again later; any other error makes the outcome unknown.
     fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>, durability: Durability) -> Result<()>;
 
     /// Makes all that was applied so far as durable as the engine can.
@@ -226,7 +228,7 @@ pub trait LiveEngine: Sized + Send + Sync + 'static {
     fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>>;
     /// A cursor over the newest state.
     fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor>;
-    /// Applies a batch atomically, without waiting for the disk.
+    /// Applies a batch atomically, without waiting for the disk. Any error makes the outcome unknown.
     fn apply(&self, batch: &EngineBatch<'_, Self::Keyspace>) -> Result<()>;
     /// Makes all that was applied so far as durable as the engine can.
     fn flush(&self) -> Result<()>;

@@ -4,16 +4,22 @@ use super::Raw;
 use crate::measure::read;
 use crate::workload::Op;
 use heed::types::Bytes;
-use heed::{Database, Env, EnvOpenOptions, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
+use self_cell::self_cell;
 use std::path::Path;
 
 /// Address space, not memory.
 const MAP_BYTES: usize = 64 << 30;
 
-pub struct Lmdb {
-    environment: Env<WithoutTls>,
-    rows: Database<Bytes, Bytes>,
-}
+type Rows<'e> = Database<'e, Bytes, Bytes>;
+
+self_cell!(
+    pub struct Lmdb {
+        owner: Env<WithoutTls>,
+        #[covariant]
+        dependent: Rows,
+    }
+);
 
 impl Raw for Lmdb {
     fn open(directory: &Path) -> Self {
@@ -22,21 +28,24 @@ impl Raw for Lmdb {
         // SAFETY: nobody else opens or changes the files of this benchmark.
         #[allow(unsafe_code)]
         let environment = unsafe { options.open(directory) }.unwrap();
-        let mut transaction = environment.write_txn().unwrap();
-        let rows = environment.create_database(&mut transaction, Some("bench")).unwrap();
-        transaction.commit().unwrap();
-        Self { environment, rows }
+        Self::new(environment, |environment| {
+            let transaction = environment.write_txn().unwrap();
+            let create = environment.create_databases_and_commit(transaction, |opener, transaction| {
+                opener.create_database(transaction, Some("bench")).map(CommitOrAbort::<_, ()>::Commit)
+            });
+            create.unwrap().unwrap_commit()
+        })
     }
 
     fn get(&self, key: &[u8]) -> usize {
-        let transaction = self.environment.read_txn().unwrap();
-        self.rows.get(&transaction, key).unwrap().map_or(0, read)
+        let transaction = self.borrow_owner().read_txn().unwrap();
+        self.borrow_dependent().get(&transaction, key).unwrap().map_or(0, read)
     }
 
     fn scan(&self) -> (u64, u64) {
-        let transaction = self.environment.read_txn().unwrap();
+        let transaction = self.borrow_owner().read_txn().unwrap();
         let (mut rows, mut bytes) = (0, 0);
-        for row in self.rows.iter(&transaction).unwrap() {
+        for row in self.borrow_dependent().iter(&transaction).unwrap() {
             let (key, value) = row.unwrap();
             rows += 1;
             bytes += (key.len() + value.len()) as u64;
@@ -45,17 +54,17 @@ impl Raw for Lmdb {
     }
 
     fn apply(&self, batch: &[Op]) {
-        let mut transaction = self.environment.write_txn().unwrap();
+        let mut transaction = self.borrow_owner().write_txn().unwrap();
         for op in batch {
             match op {
-                Op::Put(key, value) => self.rows.put(&mut transaction, key, value).unwrap(),
-                Op::Delete(key) => drop(self.rows.delete(&mut transaction, key).unwrap()),
+                Op::Put(key, value) => self.borrow_dependent().put(&mut transaction, key, value).unwrap(),
+                Op::Delete(key) => drop(self.borrow_dependent().delete(&mut transaction, key).unwrap()),
             }
         }
         transaction.commit().unwrap();
     }
 
     fn flush(&self) {
-        self.environment.force_sync().unwrap();
+        self.borrow_owner().force_sync().unwrap();
     }
 }

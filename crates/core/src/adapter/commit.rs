@@ -97,7 +97,7 @@ impl<E: Engine> Shared<E> {
             }
         } else {
             let engine_batch = EngineBatch::new(batch, &handles);
-            self.health.change("commit", || self.engine.apply(&engine_batch, durability))?;
+            self.health.try_change("commit", || self.engine.apply(&engine_batch, durability))?;
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
         if durability == Durability::PowerSafe {

@@ -65,12 +65,26 @@ impl Health {
         })
     }
 
-    /// As [`change`](Self::change), for housekeeping that an engine may turn down before it has touched
-    /// anything: `Unavailable` and `Unsupported` are handed on and leave the handle as it is.
+    /// As [`change`](Self::change), for what an engine may turn down before it has touched anything:
+    /// `Unavailable` is handed on and leaves the handle as it is.
+    pub(super) fn try_change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.change_unless(operation, &[ErrorKind::Unavailable], f)
+    }
+
+    /// As [`try_change`](Self::try_change), for housekeeping: `Unsupported` is handed on too.
     pub(super) fn housekeep(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.change_unless(operation, &[ErrorKind::Unavailable, ErrorKind::Unsupported], f)
+    }
+
+    fn change_unless(
+        &self,
+        operation: &'static str,
+        turned_down_by: &[ErrorKind],
+        f: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let mut turned_down = None;
         self.change(operation, || match f() {
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unsupported) => {
+            Err(error) if turned_down_by.contains(&error.kind()) => {
                 turned_down = Some(error);
                 Ok(())
             }

@@ -43,6 +43,11 @@ impl<K> Slot<K> {
         self.dropped.store(true, Ordering::Release);
     }
 
+    /// The engine turned the drop down.
+    pub(super) fn unmark_dropped(&self) {
+        self.dropped.store(false, Ordering::Release);
+    }
+
     /// Whether the keyspace was there at `epoch`.
     pub(super) fn existed_at(&self, epoch: u64) -> bool {
         self.born <= epoch

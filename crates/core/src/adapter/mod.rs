@@ -80,7 +80,7 @@ impl<E: Engine> Backend<E> {
     fn start(directory: &Path, options: E::Options, read_only: bool) -> Result<Self> {
         let name = E::INFO.name;
         // The engine too has to know: it may find files that it would take for a reason to create others.
-        let options = if read_only { adjusted(options, forbid_creation) } else { options };
+        let options = if read_only { adjusted(options, only_read) } else { options };
         let pins = Gauge::default();
         let health = Health::new(name);
         let context = OpenContext { directory, options: &options, pins: pins.clone() };
@@ -179,7 +179,7 @@ impl<E: Engine> Shared<E> {
         self.check_writable()?;
         let _in_turn = write(&self.commit_turn);
         let mut handle = None;
-        self.health.change("create keyspace", || {
+        self.health.try_change("create keyspace", || {
             handle = Some(self.engine.open_keyspace(name, hints)?);
             Ok(())
         })?;
@@ -196,8 +196,14 @@ impl<E: Engine> Shared<E> {
         let slot = self.keyspaces.get(keyspace)?;
         let _in_turn = write(&self.commit_turn);
         slot.mark_dropped();
-        names.remove(&slot.name);
-        self.health.change("drop keyspace", || self.engine.drop_keyspace(&slot.name, &slot.handle))
+        let dropped =
+            self.health.try_change("drop keyspace", || self.engine.drop_keyspace(&slot.name, &slot.handle));
+        match &dropped {
+            // Nothing was touched.
+            Err(error) if error.kind() == ErrorKind::Unavailable => slot.unmark_dropped(),
+            _ => drop(names.remove(&slot.name)),
+        }
+        dropped
     }
 
     fn stats(&self) -> Result<Stats> {
@@ -220,8 +226,9 @@ fn adjusted<O: TypedOptions>(options: O, change: impl FnOnce(&mut Options)) -> O
     options.with_common(common)
 }
 
-fn forbid_creation(common: &mut Options) {
+fn only_read(common: &mut Options) {
     common.create = Create::Never;
+    common.read_only = true;
 }
 
 /// What an engine does not declare is refused here, so that it cannot half-work.

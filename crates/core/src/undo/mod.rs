@@ -25,7 +25,6 @@
 mod cursor;
 mod overlay;
 
-use crate::Result;
 use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
 use crate::engine::{Engine, EngineBatch, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
@@ -33,6 +32,7 @@ use crate::keyspace::KeyspaceHints;
 use crate::options::UNDO_BYTES_MAX_DEFAULT;
 use crate::range::Scan;
 use crate::stats::Stats;
+use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use cursor::UndoCursor;
 use overlay::{KeyspaceUndo, Overlay, Ticket};
@@ -120,12 +120,12 @@ impl<L: LiveEngine> Engine for Undo<L> {
                     change.keep(&batch.keyspaces()[slot].kept, op.key(), read_old)?;
                 }
             }
-            self.live.apply(&batch.with_keyspaces(&handles))?;
+            self.live.apply(&batch.with_keyspaces(&handles)).map_err(outcome_unknown)?;
             change.done();
         }
         match durability {
             Durability::Buffered => Ok(()),
-            Durability::PowerSafe => self.live.flush(),
+            Durability::PowerSafe => self.live.flush().map_err(outcome_unknown),
         }
     }
 
@@ -140,6 +140,16 @@ impl<L: LiveEngine> Engine for Undo<L> {
 
     fn power_safe(&self) -> bool {
         self.live.power_safe()
+    }
+}
+
+/// Old values were kept for this batch already: it cannot be turned down any more.
+fn outcome_unknown(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unavailable => {
+            error.into_kind(ErrorKind::Io, "the engine failed in the middle of a batch")
+        }
+        _ => error,
     }
 }
 

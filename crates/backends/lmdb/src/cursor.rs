@@ -1,0 +1,224 @@
+//! Walks over a keyspace, fetching the places of many rows in one turn.
+
+use crate::error::translate;
+use crate::keyspace::{LmdbKeyspace, Map};
+use crate::snapshot::Reading;
+use heed::types::Bytes;
+use heed::{MdbError, RoRange, RoRevRange, RoTxn};
+use self_cell::self_cell;
+use std::ops::Bound;
+use std::sync::Arc;
+use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
+
+/// Rows that are fetched at first, and in one turn at most: few for whoever wants one row, many for a scan.
+const FIRST_ROWS: usize = 2;
+const ROWS_MAX: usize = 64;
+
+/// Cursor of LMDB. Its rows lie in the map, and are lent from there.
+pub struct LmdbCursor(Option<Walking>);
+
+// SAFETY: a cursor of LMDB belongs to its transaction, not to a thread. It is opened and moved in the transaction's
+// turn only, by `LmdbCursor::new` and `Rows::fetch`. Closing it frees memory of its own: of a read transaction
+// `mdb_cursor_close` looks at nothing. The rest is places in the map, which any thread may read.
+#[allow(unsafe_code)]
+unsafe impl Send for LmdbCursor {}
+
+self_cell!(
+    struct Walking {
+        owner: Arc<Reading>,
+        #[covariant]
+        dependent: Rows,
+    }
+);
+
+/// Key and value.
+type Row<'t> = (&'t [u8], &'t [u8]);
+
+/// What was fetched, and the way to more.
+struct Rows<'t> {
+    /// None at the end.
+    walk: Option<Walk<'t>>,
+    fetched: Vec<Row<'t>>,
+    /// The first that was not lent yet.
+    next: usize,
+    lent: Row<'t>,
+    /// Told when the rows before it have been lent.
+    failure: Option<heed::Error>,
+    want: usize,
+}
+
+/// LMDB's cursor, and the key where the range ends. LMDB's binding would compare byte by byte.
+enum Walk<'t> {
+    Forward(RoRange<'t, Bytes, Bytes>, Option<Vec<u8>>),
+    Reverse(RoRevRange<'t, Bytes, Bytes>, Option<Vec<u8>>),
+}
+
+impl LmdbCursor {
+    pub(crate) fn new(reading: &Arc<Reading>, keyspace: &LmdbKeyspace, scan: &Scan) -> Result<Self> {
+        let _names = reading.environment().steady_names();
+        let Some(map) = keyspace.map() else { return Ok(Self(None)) };
+        let walking = Walking::try_new(Arc::clone(reading), |reading| {
+            let (_turn, transaction) = reading.in_turn();
+            let walk = Walk::new(map, transaction, scan)?;
+            let mut rows = Rows::before(walk);
+            // Found now: what comes later only walks on, and needs neither the keyspace's name nor its root.
+            rows.fetch();
+            match rows.failure.take() {
+                Some(error) => Err(error),
+                None => Ok(rows),
+            }
+        });
+        match walking {
+            Ok(walking) => Ok(Self(Some(walking))),
+            // The keyspace was not there yet, or is no longer.
+            Err(heed::Error::Mdb(MdbError::BadDbi)) => Ok(Self(None)),
+            Err(error) => Err(translate(error)),
+        }
+    }
+}
+
+impl<'t> Walk<'t> {
+    fn new(map: &Map<'_>, transaction: &'t RoTxn<'_>, scan: &Scan) -> heed::Result<Self> {
+        type Bounds<'k> = (Bound<&'k [u8]>, Bound<&'k [u8]>);
+        let (start, end) = (scan.range.start(), scan.range.end());
+        match scan.direction {
+            Direction::Forward => {
+                // LMDB refuses an empty key even as a bound.
+                let from = if start.is_empty() { Bound::Unbounded } else { Bound::Included(start) };
+                let bounds: Bounds<'_> = (from, Bound::Unbounded);
+                Ok(Self::Forward(map.range(transaction, &bounds)?, end.map(<[u8]>::to_vec)))
+            }
+            Direction::Reverse => {
+                let bounds: Bounds<'_> = (Bound::Unbounded, end.map_or(Bound::Unbounded, Bound::Excluded));
+                let stop = (!start.is_empty()).then(|| start.to_vec());
+                Ok(Self::Reverse(map.rev_range(transaction, &bounds)?, stop))
+            }
+        }
+    }
+
+    /// Adds rows until there are `want`; `false` if there are no more.
+    fn fetch(&mut self, want: usize, rows: &mut Vec<Row<'t>>) -> heed::Result<bool> {
+        match self {
+            Self::Forward(range, None) => fetch(range, want, rows, |_| false),
+            Self::Forward(range, Some(end)) => fetch(range, want, rows, |key| key >= end.as_slice()),
+            Self::Reverse(range, None) => fetch(range, want, rows, |_| false),
+            Self::Reverse(range, Some(start)) => fetch(range, want, rows, |key| key < start.as_slice()),
+        }
+    }
+}
+
+/// See [`Walk::fetch`].
+#[inline]
+fn fetch<'t>(
+    range: &mut impl Iterator<Item = heed::Result<Row<'t>>>,
+    want: usize,
+    rows: &mut Vec<Row<'t>>,
+    is_beyond: impl Fn(&[u8]) -> bool,
+) -> heed::Result<bool> {
+    while rows.len() < want {
+        match range.next().transpose()? {
+            Some(row) if !is_beyond(row.0) => rows.push(row),
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+impl<'t> Rows<'t> {
+    fn before(walk: Walk<'t>) -> Self {
+        Self {
+            walk: Some(walk),
+            fetched: Vec::new(),
+            next: 0,
+            lent: (&[], &[]),
+            failure: None,
+            want: FIRST_ROWS,
+        }
+    }
+
+    /// Fetches the next rows. The caller has the turn.
+    fn fetch(&mut self) {
+        self.fetched.clear();
+        self.next = 0;
+        let Some(walk) = &mut self.walk else { return };
+        match walk.fetch(self.want, &mut self.fetched) {
+            Ok(true) => self.want = (self.want * 4).min(ROWS_MAX),
+            Ok(false) => self.walk = None,
+            Err(error) => {
+                self.failure = Some(error);
+                self.walk = None;
+            }
+        }
+    }
+
+    #[inline]
+    fn lend(&mut self) -> bool {
+        let Some(row) = self.fetched.get(self.next) else { return false };
+        self.lent = *row;
+        self.next += 1;
+        true
+    }
+}
+
+impl Walking {
+    /// Fetches the next rows in its turn; `false` at the end.
+    fn fetch(&mut self) -> Result<bool> {
+        self.with_dependent_mut(|reading, rows| {
+            if rows.walk.is_some() {
+                let (_turn, _) = reading.in_turn();
+                rows.fetch();
+            } else {
+                rows.fetched.clear();
+                rows.next = 0;
+            }
+            match rows.failure.take() {
+                Some(error) if rows.fetched.is_empty() => Err(translate(error)),
+                failure => {
+                    rows.failure = failure;
+                    Ok(!rows.fetched.is_empty())
+                }
+            }
+        })
+    }
+}
+
+impl EngineCursor for LmdbCursor {
+    #[inline]
+    fn advance(&mut self) -> Result<bool> {
+        let Some(walking) = &mut self.0 else { return Ok(false) };
+        Ok(walking.with_dependent_mut(|_, rows| rows.lend())
+            || walking.fetch()? && walking.with_dependent_mut(|_, rows| rows.lend()))
+    }
+
+    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
+        let Some(walking) = &mut self.0 else { return Ok(false) };
+        loop {
+            let is_broken_off = walking.with_dependent_mut(|_, rows| {
+                // One by one: a visitor that panics leaves off where it was.
+                while let Some((key, value)) = rows.fetched.get(rows.next) {
+                    rows.next += 1;
+                    if visitor(key, value).is_break() {
+                        return true;
+                    }
+                }
+                false
+            });
+            if is_broken_off {
+                return Ok(true);
+            }
+            if !walking.fetch()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |walking| walking.borrow_dependent().lent.0)
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |walking| walking.borrow_dependent().lent.1)
+    }
+}

@@ -1,0 +1,372 @@
+//! The environment: one map of the file, which grows by itself, and everybody who may be in it.
+//!
+//! LMDB cannot write beyond its map, and can make the map larger only while no transaction of the process is
+//! open. So everybody comes through here. A transaction begins behind a gate, and those that outlive the call
+//! that began them (snapshots, cursors, shared values) are counted. A commit that finds the map full is undone,
+//! waits until the count is zero, and is run again in a larger map.
+//!
+//! While it waits, new readers do too, or there would always be one. But a thread that holds a snapshot may have
+//! to begin another read before it can let go. So the gate is shut for a moment, opened for a moment, and shut
+//! for twice as long, until nobody is in or the time is up. The commit is then turned down, and nothing was
+//! touched. A thread that commits while it holds a snapshot waits for itself, and is turned down as well.
+//!
+//! The gate guards one thing more: LMDB's table of the names of keyspaces is changed by whoever creates or drops
+//! one, and read by whoever touches a keyspace for the first time in a transaction, without a lock of LMDB's.
+
+use crate::error::{held_up, map_lost, translate};
+use crate::files::{Opened, round_up};
+use crate::snapshot::Reading;
+use heed::{CommitOrAbort, DatabaseOpener, Env, EnvInfo, MdbError, OnCommit, RoTxn, RwTxn, WithoutTls};
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+use strongroom_core::Result;
+
+/// How long the gate is shut at first, and how often somebody before it looks whether it is open.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Whether transactions may begin.
+struct Gate {
+    /// A commit waits for readers to go.
+    growing: bool,
+    /// The map was let go and the larger one could not be had: LMDB must not be called again.
+    lost: bool,
+}
+
+/// LMDB's environment, shared by all that keeps it open.
+pub(crate) struct Environment {
+    gate: RwLock<Gate>,
+    /// Transactions that are open beyond a call.
+    held: Mutex<usize>,
+    /// Somebody let one go.
+    let_go: Condvar,
+    /// One writer at a time; nobody resizes the map beneath it.
+    writer: Mutex<()>,
+    env: Env<WithoutTls>,
+    read_only: bool,
+    grow_timeout: Duration,
+    growths: AtomicU64,
+    stale_readers: AtomicU64,
+    // Declared last: others may write only when LMDB has closed its files.
+    _writer_lock: Option<File>,
+}
+
+impl Environment {
+    pub(crate) fn new(opened: Opened, read_only: bool, grow_timeout: Duration) -> Result<Self> {
+        let environment = Self {
+            gate: RwLock::new(Gate { growing: false, lost: false }),
+            held: Mutex::default(),
+            let_go: Condvar::new(),
+            writer: Mutex::default(),
+            env: opened.env,
+            read_only,
+            grow_timeout,
+            growths: AtomicU64::new(0),
+            stale_readers: AtomicU64::new(0),
+            _writer_lock: opened.writer_lock,
+        };
+        environment.clear_stale_readers()?;
+        Ok(environment)
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Reads the newest state for the length of a call.
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&RoTxn<'_>) -> Result<T>) -> Result<T> {
+        let (_gate, transaction) = self.begin(Env::read_txn)?;
+        f(&transaction)
+    }
+
+    /// Begins a transaction that stays open until it is dropped.
+    pub(crate) fn hold(self: &Arc<Self>) -> Result<Reading> {
+        let (_gate, transaction) = self.begin(|env| env.clone().static_read_txn())?;
+        Ok(Reading::new(transaction, Hold::new(self)))
+    }
+
+    /// Keeps the map where it is for a call that begins transactions out of sight.
+    pub(crate) fn with_map<T>(self: &Arc<Self>, f: impl FnOnce(&Env<WithoutTls>) -> T) -> Result<T> {
+        let _hold = {
+            let _gate = self.enter()?;
+            Hold::new(self)
+        };
+        Ok(f(&self.env))
+    }
+
+    /// Keeps the names of keyspaces as they are. For transactions that are open already.
+    pub(crate) fn steady_names(&self) -> SteadyNames<'_> {
+        SteadyNames { _gate: read(&self.gate) }
+    }
+
+    /// Goes through the gate when it is open.
+    fn enter(&self) -> Result<RwLockReadGuard<'_, Gate>> {
+        loop {
+            let gate = read(&self.gate);
+            if gate.lost {
+                return Err(map_lost());
+            }
+            if !gate.growing {
+                return Ok(gate);
+            }
+            drop(gate);
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Begins a read transaction behind the gate. The guard comes first, so that it is dropped last.
+    fn begin<'e, T>(
+        &'e self,
+        begin: impl Fn(&'e Env<WithoutTls>) -> heed::Result<T>,
+    ) -> Result<(RwLockReadGuard<'e, Gate>, T)> {
+        let mut has_cleared = false;
+        loop {
+            let gate = self.enter()?;
+            match begin(&self.env) {
+                Ok(transaction) => return Ok((gate, transaction)),
+                // Another process has made the file larger than our map.
+                Err(heed::Error::Mdb(MdbError::MapResized)) => {
+                    drop(gate);
+                    let _writer = lock(&self.writer);
+                    self.adopt()?;
+                }
+                // Processes that died leave their slots taken.
+                Err(heed::Error::Mdb(MdbError::ReadersFull)) if !has_cleared => {
+                    self.clear_stale_readers()?;
+                    has_cleared = true;
+                }
+                Err(error) => return Err(translate(error)),
+            }
+        }
+    }
+
+    fn clear_stale_readers(&self) -> Result<()> {
+        let cleared = self.env.clear_stale_readers().map_err(translate)?;
+        self.stale_readers.fetch_add(cleared as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Commits `change`, which is called again if the map was too small for it. `bytes`: about how much it writes.
+    pub(crate) fn write(
+        &self,
+        bytes: usize,
+        change: impl Fn(&mut RwTxn<'_>) -> heed::Result<()>,
+    ) -> Result<()> {
+        let attempt = || {
+            let mut transaction = self.env.write_txn()?;
+            change(&mut transaction)?;
+            transaction.commit()
+        };
+        // Readers come and go meanwhile; the gate is passed once, to see that there is a map.
+        self.until_it_fits(bytes, || self.enter().map(|_| attempt()))
+    }
+
+    /// As [`write`](Self::write), for a change of the keyspaces' names.
+    pub(crate) fn change_names<'e, D: OnCommit>(
+        &'e self,
+        change: impl Fn(&DatabaseOpener<'e, WithoutTls>, &mut RwTxn<'e>) -> heed::Result<D>,
+    ) -> Result<D::Committed> {
+        let attempt = || {
+            let transaction = self.env.write_txn()?;
+            let commit = |opener: &DatabaseOpener<'e, _>, transaction: &mut RwTxn<'e>| {
+                change(opener, transaction).map(CommitOrAbort::<D, std::convert::Infallible>::Commit)
+            };
+            match self.env.create_databases_and_commit(transaction, commit)? {
+                CommitOrAbort::Commit(done) => Ok(done),
+                CommitOrAbort::Abort(never) => match never {},
+            }
+        };
+        self.until_it_fits(0, || self.alone().map(|_gate| attempt()))
+    }
+
+    /// Reads the keyspaces' names, and opens those that `f` opens.
+    pub(crate) fn read_names<'e, D: OnCommit>(
+        &'e self,
+        f: impl Fn(&DatabaseOpener<'e, WithoutTls>, &RoTxn<'e, WithoutTls>) -> heed::Result<D>,
+    ) -> Result<D::Committed> {
+        let attempt = || {
+            let transaction = self.env.read_txn()?;
+            let commit = |opener: &DatabaseOpener<'e, _>, transaction: &RoTxn<'e, _>| {
+                f(opener, transaction).map(CommitOrAbort::<D, std::convert::Infallible>::Commit)
+            };
+            match self.env.open_databases_and_commit(transaction, commit)? {
+                CommitOrAbort::Commit(done) => Ok(done),
+                CommitOrAbort::Abort(never) => match never {},
+            }
+        };
+        // Not a write, but it too needs a map that is large enough and that nobody changes.
+        self.until_it_fits(0, || self.alone().map(|_gate| attempt()))
+    }
+
+    /// Through the gate, with nobody else in a call. Transactions that are held stay open.
+    fn alone(&self) -> Result<RwLockWriteGuard<'_, Gate>> {
+        let gate = write(&self.gate);
+        if gate.lost { Err(map_lost()) } else { Ok(gate) }
+    }
+
+    fn until_it_fits<T>(&self, bytes: usize, attempt: impl Fn() -> Result<heed::Result<T>>) -> Result<T> {
+        let _writer = lock(&self.writer);
+        let mut has_cleared = false;
+        loop {
+            match attempt()? {
+                Ok(done) => return Ok(done),
+                Err(heed::Error::Mdb(MdbError::ReadersFull)) if !has_cleared => {
+                    self.clear_stale_readers()?;
+                    has_cleared = true;
+                }
+                // LMDB allocates pages before it writes the first, so a full map has left the file as it was.
+                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow(bytes)?,
+                Err(heed::Error::Mdb(MdbError::MapResized)) => self.adopt()?,
+                Err(error) => return Err(translate(error)),
+            }
+        }
+    }
+
+    /// Doubles the map, or more if `bytes` ask for it.
+    fn grow(&self, bytes: usize) -> Result<()> {
+        self.remap(|now| round_up(now.saturating_mul(2).max(now.saturating_add(bytes.saturating_mul(2)))))
+    }
+
+    /// Takes the size that another process has given the map.
+    fn adopt(&self) -> Result<()> {
+        self.remap(|_| 0)
+    }
+
+    /// Waits until nobody is in, and maps the file anew. The caller is the writer and has no transaction open.
+    fn remap(&self, size: impl Fn(usize) -> usize) -> Result<()> {
+        let deadline = Instant::now() + self.grow_timeout;
+        let gate = Shut::begin(self);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            {
+                let mut alone = self.alone()?;
+                if *lock(&self.held) == 0 {
+                    return self.remap_now(&mut alone, size(self.env.info().map_size));
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(held_up());
+            }
+            if !self.wait_until_let_go(pause.min(deadline.saturating_duration_since(Instant::now()))) {
+                gate.open();
+                self.wait_until_let_go(FIRST_PAUSE);
+                gate.shut_again();
+                pause *= 2;
+            }
+        }
+    }
+
+    fn remap_now(&self, alone: &mut RwLockWriteGuard<'_, Gate>, bytes: usize) -> Result<()> {
+        // SAFETY: LMDB asks that no transaction of this process is open. Each one begins behind the gate, which is
+        // ours alone; those of a call are over with the call, which was behind the gate, those that outlive it
+        // are counted, and the count is zero; and the one writer is the caller, who has none open.
+        #[allow(unsafe_code)]
+        let outcome = unsafe { self.env.resize(bytes) };
+        if outcome.is_err() {
+            alone.lost = true;
+            return Err(map_lost());
+        }
+        self.growths.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits until no transaction is held; `false` if the time is up before.
+    fn wait_until_let_go(&self, timeout: Duration) -> bool {
+        let held = lock(&self.held);
+        let waited = self.let_go.wait_timeout_while(held, timeout, |held| *held > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+    }
+
+    /// Figures of LMDB and of the gate.
+    pub(crate) fn figures(&self) -> Result<Figures> {
+        let _gate = self.enter()?;
+        Ok(Figures {
+            info: self.env.info(),
+            page_bytes: u64::from(self.env.unnamed_database_stat().page_size),
+            held: *lock(&self.held) as u64,
+            growths: self.growths.load(Ordering::Relaxed),
+            stale_readers: self.stale_readers.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// See [`Environment::figures`].
+pub(crate) struct Figures {
+    pub(crate) info: EnvInfo,
+    pub(crate) page_bytes: u64,
+    pub(crate) held: u64,
+    pub(crate) growths: u64,
+    pub(crate) stale_readers: u64,
+}
+
+/// Counts a transaction that is open beyond a call, and keeps the environment.
+pub(crate) struct Hold(Arc<Environment>);
+
+impl Hold {
+    /// Behind the gate only: a count of zero has to stay zero while the map is changed.
+    fn new(environment: &Arc<Environment>) -> Self {
+        *lock(&environment.held) += 1;
+        Self(Arc::clone(environment))
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = lock(&self.0.held);
+        *held -= 1;
+        if *held == 0 {
+            self.0.let_go.notify_all();
+        }
+    }
+}
+
+/// The gate, shut to new readers until it is dropped.
+struct Shut<'e>(&'e Environment);
+
+impl<'e> Shut<'e> {
+    fn begin(environment: &'e Environment) -> Self {
+        let shut = Self(environment);
+        shut.shut_again();
+        shut
+    }
+
+    fn shut_again(&self) {
+        write(&self.0.gate).growing = true;
+    }
+
+    fn open(&self) {
+        write(&self.0.gate).growing = false;
+    }
+}
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+/// See [`Environment::steady_names`].
+#[must_use]
+pub(crate) struct SteadyNames<'e> {
+    _gate: RwLockReadGuard<'e, Gate>,
+}
+
+// A panic poisons the whole handle above us, so nothing behind these locks is used after one.
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! What LMDB reports, as a kind that a caller can act on.
+
+use heed::MdbError;
+use std::io;
+use strongroom_core::{Error, ErrorKind};
+
+/// Translates any of heed's errors; the original stays as the cause. LMDB's texts hold no keys or values.
+#[cold]
+pub(crate) fn translate(error: heed::Error) -> Error {
+    match error {
+        heed::Error::Io(cause) => translate_io(cause),
+        heed::Error::Mdb(cause) => verdict(cause).caused_by(cause),
+        heed::Error::EnvAlreadyOpened => already_open(),
+        // Bytes are neither encoded nor decoded.
+        heed::Error::Encoding(_) | heed::Error::Decoding(_) => {
+            Error::new(ErrorKind::Io, "LMDB's binding cannot read what LMDB gave it")
+        }
+    }
+}
+
+#[cold]
+pub(crate) fn translate_io(cause: io::Error) -> Error {
+    // LMDB takes a write that ends early for an I/O error, whatever ended it.
+    #[cfg(unix)]
+    if cause.raw_os_error() == Some(5) {
+        return Error::from_io("the disk failed, or is full", cause)
+            .hint("free some space or look at the disk, then open the store again");
+    }
+    Error::from_io("reading or writing the database file failed", cause)
+}
+
+#[cold]
+pub(crate) fn already_open() -> Error {
+    Error::new(ErrorKind::Locked, "another handle of this process has the store open")
+        .hint("share that handle: LMDB cannot open a directory twice in one process, not even for reading")
+}
+
+#[cold]
+pub(crate) fn locked() -> Error {
+    Error::new(ErrorKind::Locked, "another handle has the store open for writing")
+        .hint("close it first, or open this one read-only in a process of its own")
+}
+
+/// The map is full and cannot grow now. Nothing was touched.
+#[cold]
+pub(crate) fn held_up() -> Error {
+    Error::new(ErrorKind::Unavailable, "the map is full, and open readers keep it from growing")
+        .hint("drop snapshots, cursors and shared values and try again, or open with a larger map_bytes")
+}
+
+/// The map was taken away and the larger one could not be had.
+#[cold]
+pub(crate) fn map_lost() -> Error {
+    Error::new(ErrorKind::Closed, "the map could not grow: there is no address space left")
+        .hint("reopen the store with a map_bytes that this process can have")
+}
+
+fn verdict(error: MdbError) -> Error {
+    let (kind, message, hint) = match error {
+        MdbError::Corrupted | MdbError::PageNotFound | MdbError::CursorFull => {
+            (ErrorKind::Corruption, "the database is damaged", None)
+        }
+        MdbError::Invalid => (ErrorKind::Corruption, "the file is not a whole LMDB database", None),
+        MdbError::VersionMismatch => (
+            ErrorKind::InvalidInput,
+            "the file or its lock file belongs to another version of LMDB",
+            Some("close other programs that have it open, or open it with the program that wrote it"),
+        ),
+        MdbError::Incompatible => (
+            ErrorKind::InvalidInput,
+            "something that is not a map of bytes by bytes has this name",
+            Some("open the file with the program that wrote it"),
+        ),
+        MdbError::Panic | MdbError::BadTxn | MdbError::BadRslot | MdbError::BadDbi | MdbError::Problem => {
+            (ErrorKind::Closed, "the database cannot be used after an earlier failure", None)
+        }
+        MdbError::MapFull | MdbError::MapResized => return held_up(),
+        MdbError::ReadersFull | MdbError::TlsFull => (
+            ErrorKind::Unavailable,
+            "all slots for readers are taken",
+            Some("drop snapshots, cursors and shared values, or open with a larger max_readers"),
+        ),
+        MdbError::DbsFull => (
+            ErrorKind::Unavailable,
+            "there is no room for another keyspace",
+            Some("drop one, or open with a larger max_keyspaces"),
+        ),
+        MdbError::TxnFull => (
+            ErrorKind::InvalidInput,
+            "the batch changes more pages than LMDB can keep",
+            Some("cut the batch into smaller ones"),
+        ),
+        MdbError::BadValSize => (ErrorKind::InvalidInput, "LMDB cannot hold a key of this length", None),
+        _ => (ErrorKind::Io, "LMDB reported an error", None),
+    };
+    let translated = Error::new(kind, message);
+    match hint {
+        Some(hint) => translated.hint(hint),
+        None => translated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_say_what_to_do() {
+        let kind = |error: MdbError| translate(heed::Error::Mdb(error)).kind();
+        assert_eq!(kind(MdbError::Corrupted), ErrorKind::Corruption);
+        assert_eq!(kind(MdbError::PageNotFound), ErrorKind::Corruption);
+        assert_eq!(kind(MdbError::Invalid), ErrorKind::Corruption);
+        assert_eq!(kind(MdbError::VersionMismatch), ErrorKind::InvalidInput);
+        assert_eq!(kind(MdbError::MapFull), ErrorKind::Unavailable);
+        assert_eq!(kind(MdbError::ReadersFull), ErrorKind::Unavailable);
+        assert_eq!(kind(MdbError::DbsFull), ErrorKind::Unavailable);
+        assert_eq!(kind(MdbError::Panic), ErrorKind::Closed);
+        assert_eq!(kind(MdbError::KeyExist), ErrorKind::Io);
+        assert_eq!(translate(heed::Error::EnvAlreadyOpened).kind(), ErrorKind::Locked);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_full_disk_has_a_way_out() {
+        for raw in [5, 28, 122] {
+            let error = translate(heed::Error::Io(io::Error::from_raw_os_error(raw)));
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert!(error.way_out().contains("free some space"), "{error}");
+        }
+    }
+}

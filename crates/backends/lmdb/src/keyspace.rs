@@ -1,0 +1,148 @@
+//! A keyspace: a named database, which keeps the environment open that it is in.
+
+use crate::environment::Environment;
+use heed::types::Bytes;
+use heed::{Database, DatabaseOpener, MdbError, RoTxn, RwTxn, WithoutTls};
+use self_cell::self_cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
+
+/// A map of bytes by bytes.
+pub(crate) type Map<'e> = Database<'e, Bytes, Bytes>;
+
+self_cell!(
+    struct Opened {
+        owner: Arc<Environment>,
+        #[covariant]
+        dependent: Map,
+    }
+);
+
+/// A keyspace of LMDB: a named database.
+#[derive(Clone)]
+pub struct LmdbKeyspace(Arc<Inner>);
+
+struct Inner {
+    opened: Opened,
+    /// LMDB has given its number away, maybe to another one.
+    dropped: AtomicBool,
+}
+
+impl LmdbKeyspace {
+    /// Opens it; creates it unless the environment is read-only.
+    pub(crate) fn open(environment: &Arc<Environment>, name: &str) -> Result<Self> {
+        let opened = Opened::try_new(Arc::clone(environment), |environment| {
+            let found =
+                environment.read_names(|opener, transaction| open_existing(opener, transaction, name))?;
+            match found {
+                Some(map) => Ok(map),
+                None if environment.is_read_only() => {
+                    Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}")))
+                }
+                None => environment
+                    .change_names(|opener, transaction| opener.create_database(transaction, Some(name))),
+            }
+        })?;
+        Ok(Self(Arc::new(Inner { opened, dropped: AtomicBool::new(false) })))
+    }
+
+    /// Removes it, with its rows.
+    pub(crate) fn drop_named(&self, name: &str) -> Result<()> {
+        let environment = self.0.opened.borrow_owner();
+        environment.change_names(|opener, transaction| remove(opener, transaction, name, &self.0.dropped))
+    }
+
+    /// The map; none if it was dropped. While this is used the names have to stay as they are.
+    #[inline]
+    pub(crate) fn map(&self) -> Option<&Map<'_>> {
+        let is_there = !self.0.dropped.load(Ordering::Acquire);
+        is_there.then(|| self.0.opened.borrow_dependent())
+    }
+}
+
+impl fmt::Debug for LmdbKeyspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LmdbKeyspace").field("dropped", &self.0.dropped).finish_non_exhaustive()
+    }
+}
+
+fn open_existing<'e>(
+    opener: &DatabaseOpener<'e, WithoutTls>,
+    transaction: &RoTxn<'e, WithoutTls>,
+    name: &str,
+) -> heed::Result<Option<Map<'e>>> {
+    let Some(names) = opener.open_database::<Bytes, Bytes>(transaction, None)? else { return Ok(None) };
+    match names.get(transaction, name.as_bytes())? {
+        Some(record) if Record::read(record).is_some_and(|record| record.flags == 0) => {
+            opener.open_database(transaction, Some(name))
+        }
+        Some(_) => Err(MdbError::Incompatible.into()),
+        None => Ok(None),
+    }
+}
+
+fn remove<'e>(
+    opener: &DatabaseOpener<'e, WithoutTls>,
+    transaction: &mut RwTxn<'e>,
+    name: &str,
+    dropped: &AtomicBool,
+) -> heed::Result<()> {
+    // Opened anew: an attempt that found the map full has closed it already.
+    let Some(map) = opener.open_database::<Bytes, Bytes>(transaction, Some(name))? else { return Ok(()) };
+    // LMDB frees the name now, whatever becomes of the transaction.
+    dropped.store(true, Ordering::Release);
+    // SAFETY: LMDB gives the handle's number and name away. Nobody uses either any more: names change only while
+    // nobody is in a call that may look at them, and whoever comes later finds the mark that was just set. An open
+    // cursor has found its first row, and never looks at the name again; the pages that it walks over stay.
+    // A copy of the handle is in the `LmdbKeyspace` alone, behind the mark.
+    #[allow(unsafe_code)]
+    unsafe {
+        map.remove(transaction)
+    }
+}
+
+/// Names of the keyspaces, and how many pages they take together.
+pub(crate) fn list(environment: &Environment) -> Result<(Vec<String>, u64)> {
+    let mut listed = (Vec::new(), 0);
+    let found = std::cell::RefCell::new(&mut listed);
+    environment.read_names(|opener, transaction| {
+        let mut found = found.borrow_mut();
+        **found = (Vec::new(), 0);
+        let Some(names) = opener.open_database::<Bytes, Bytes>(transaction, None)? else { return Ok(()) };
+        let own = names.stat(transaction)?;
+        found.1 = (own.branch_pages + own.leaf_pages + own.overflow_pages) as u64;
+        for row in names.iter(transaction)? {
+            let (name, record) = row?;
+            // Other rows are somebody else's: LMDB's own tools pass over them too.
+            let name = std::str::from_utf8(name).ok().filter(|name| check_keyspace_name(name).is_ok());
+            if let (Some(name), Some(record)) = (name, Record::read(record)) {
+                found.0.push(name.to_owned());
+                found.1 = found.1.saturating_add(record.pages);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(listed)
+}
+
+/// What LMDB keeps about a named database (`MDB_db` of its `mdb.c`): 4 bytes that are of use elsewhere, flags and
+/// depth with two bytes each, and the numbers of branches, leaves, overflow pages, rows, and of the root.
+struct Record {
+    flags: u16,
+    pages: u64,
+}
+
+impl Record {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        const WORD: usize = size_of::<usize>();
+        if bytes.len() != 8 + 5 * WORD {
+            return None;
+        }
+        let flags = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
+        let words = bytes[8..].chunks_exact(WORD).take(3);
+        let counts = words.filter_map(|word| word.try_into().ok().map(usize::from_ne_bytes));
+        Some(Self { flags, pages: counts.fold(0, |sum, count| sum.saturating_add(count as u64)) })
+    }
+}

@@ -1,0 +1,153 @@
+//! Options of LMDB, with types.
+
+use std::time::Duration;
+use strongroom_core::{Create, EngineOptions, Error, ErrorKind, Options, Result, TypedOptions};
+
+const MAP_BYTES: &str = "map_bytes";
+const MAX_READERS: &str = "max_readers";
+const MAX_KEYSPACES: &str = "max_keyspaces";
+const GROW_TIMEOUT_MS: &str = "grow_timeout_ms";
+
+/// Most that each may be: a reader's slot takes 64 bytes of `lock.mdb`, and every transaction carries some 50
+/// bytes for each keyspace.
+const READERS_MAX: u32 = 65_536;
+pub(crate) const KEYSPACES_MAX: u32 = 16_384;
+
+/// How to open LMDB.
+///
+/// | Typed | By name | Default |
+/// |---|---|---|
+/// | [`map_bytes`](Self::map_bytes) | `map_bytes` | 1 TiB on 64-bit machines, 1 GiB on others |
+/// | [`max_readers`](Self::max_readers) | `max_readers` | 1,024 |
+/// | [`max_keyspaces`](Self::max_keyspaces) | `max_keyspaces` | 128 |
+/// | [`grow_timeout`](Self::grow_timeout) | `grow_timeout_ms` | 10,000 |
+///
+/// ```
+/// use strongroom_lmdb::LmdbOptions;
+///
+/// let options = LmdbOptions::new().max_readers(4_096).max_keyspaces(16);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+pub struct LmdbOptions {
+    common: Options,
+    pub(crate) map_bytes: Option<u64>,
+    pub(crate) max_readers: u32,
+    pub(crate) max_keyspaces: u32,
+    pub(crate) grow_timeout: Duration,
+}
+
+impl Default for LmdbOptions {
+    fn default() -> Self {
+        Self {
+            common: Options::default(),
+            map_bytes: None,
+            max_readers: 1_024,
+            max_keyspaces: 128,
+            grow_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl LmdbOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Address space that is reserved for the map, in bytes, rounded up to 64 KiB. It is neither memory nor disk:
+    /// the file grows as pages are written. If it cannot be had it is halved until it can. The map grows by
+    /// itself when it is full; but that has to wait until nobody in this process reads, so what is reserved
+    /// should be more than what will ever be stored.
+    #[must_use]
+    pub fn map_bytes(mut self, bytes: u64) -> Self {
+        self.common = self.common.engine_option(MAP_BYTES, bytes.to_string());
+        self.map_bytes = Some(bytes);
+        self
+    }
+
+    /// Read transactions that may be open at once, in all processes together: each get, snapshot and shared
+    /// value is one. Whoever opens the store while nobody else has it open decides.
+    #[must_use]
+    pub fn max_readers(mut self, readers: u32) -> Self {
+        self.common = self.common.engine_option(MAX_READERS, readers.to_string());
+        self.max_readers = readers;
+        self
+    }
+
+    /// Keyspaces that may be open. Every read pays for each of them: a transaction carries some 50 bytes for
+    /// it. A store that holds more opens all the same, with room for 16 new ones.
+    #[must_use]
+    pub fn max_keyspaces(mut self, keyspaces: u32) -> Self {
+        self.common = self.common.engine_option(MAX_KEYSPACES, keyspaces.to_string());
+        self.max_keyspaces = keyspaces;
+        self
+    }
+
+    /// How long a commit that finds the map full waits for open readers of this process, by whole milliseconds.
+    #[must_use]
+    pub fn grow_timeout(mut self, timeout: Duration) -> Self {
+        self.common = self.common.engine_option(GROW_TIMEOUT_MS, timeout.as_millis().to_string());
+        self.grow_timeout = timeout;
+        self
+    }
+
+    /// Sets whether to create what is not there.
+    #[must_use]
+    pub fn create(mut self, create: Create) -> Self {
+        self.common.create = create;
+        self
+    }
+
+    /// Refuses writes through this handle. Other processes may write, and this one sees their commits.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.common.read_only = true;
+        self
+    }
+
+    /// Refuses what LMDB could not work with.
+    pub(crate) fn check(&self) -> Result<()> {
+        in_bounds(MAX_READERS, self.max_readers, READERS_MAX)?;
+        in_bounds(MAX_KEYSPACES, self.max_keyspaces, KEYSPACES_MAX)?;
+        if self.map_bytes == Some(0) {
+            return Err(Error::new(ErrorKind::InvalidInput, "option map_bytes cannot be 0")
+                .hint("use 1MiB or more, or leave it out"));
+        }
+        Ok(())
+    }
+}
+
+fn in_bounds(name: &str, value: u32, max: u32) -> Result<()> {
+    if (1..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, format!("option {name} cannot be {value}"))
+        .hint(format!("use 1 to {max}")))
+}
+
+impl TypedOptions for LmdbOptions {
+    fn from_options(options: &Options) -> Result<Self> {
+        let defaults = Self::default();
+        let mut by_name = EngineOptions::new("lmdb", options);
+        let read = Self {
+            common: options.clone(),
+            map_bytes: by_name.take_bytes(MAP_BYTES)?,
+            max_readers: by_name.take(MAX_READERS)?.unwrap_or(defaults.max_readers),
+            max_keyspaces: by_name.take(MAX_KEYSPACES)?.unwrap_or(defaults.max_keyspaces),
+            grow_timeout: by_name.take(GROW_TIMEOUT_MS)?.map_or(defaults.grow_timeout, Duration::from_millis),
+        };
+        by_name.finish()?;
+        read.check()?;
+        Ok(read)
+    }
+
+    fn common(&self) -> &Options {
+        &self.common
+    }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
+}

@@ -1,0 +1,248 @@
+//! RocksDB as an [`Engine`].
+
+use crate::commit::Commits;
+use crate::error::{is_outdated_list, is_read_only_place, translate};
+use crate::keyspace::{Database, RocksDbKeyspace, UNUSED_FAMILY, family_name, keyspace_name};
+use crate::options::RocksDbOptions;
+use crate::snapshot::{RocksDbSnapshot, get};
+use crate::{files, verify};
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::properties::{ACTUAL_DELAYED_WRITE_RATE, CUR_SIZE_ALL_MEM_TABLES, IS_WRITE_STOPPED, PropName};
+use rocksdb::statistics::Ticker;
+use rocksdb::{
+    BottommostLevelCompaction, Cache, ColumnFamilyDescriptor, CompactOptions, Options, ReadOptions,
+    WaitForCompactOptions,
+};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strongroom_core::{
+    Bytes, Capabilities, Compression, Create, Durability, Engine, EngineBatch, EngineInfo, Gauge,
+    KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
+};
+
+/// RocksDB, opened. Applications use it as [`RocksDbBackend`](crate::RocksDbBackend).
+pub struct RocksDbEngine {
+    database: Arc<Database>,
+    is_locked: bool,
+    directory: PathBuf,
+    options: RocksDbOptions,
+    /// As RocksDB took them: for new column families, and where it counts.
+    families: Options,
+    cache: Cache,
+    /// Of keyspaces.
+    names: Mutex<BTreeSet<String>>,
+    reads: ReadOptions,
+    commits: Commits,
+    pins: Gauge,
+}
+
+impl RocksDbEngine {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A figure of the whole database.
+    fn figure(&self, property: &PropName) -> Result<u64> {
+        Ok(self.database.property_int_value(property).map_err(translate)?.unwrap_or(0))
+    }
+
+    /// A figure of all keyspaces together.
+    fn sum(&self, property: &PropName) -> Result<u64> {
+        let mut sum = 0;
+        for name in self.keyspace_names()? {
+            let Some(family) = self.database.cf_handle(family_name(&name)) else { continue };
+            sum += self.database.property_int_value_cf(&family, property).map_err(translate)?.unwrap_or(0);
+        }
+        Ok(sum)
+    }
+}
+
+/// A database that was just opened.
+struct Opened {
+    database: Database,
+    families: Vec<String>,
+    /// Where nothing can be written, nothing is locked either.
+    is_locked: bool,
+}
+
+/// Opens the database at `home` with all its column families.
+fn open(home: &Path, options: &Options, is_read_only: bool) -> Result<Opened> {
+    let try_once = || {
+        // One that cannot be listed cannot be opened either, and opening tells better why: it may be locked.
+        let families = Database::list_cf(&Options::default(), home);
+        let families = families.unwrap_or_else(|_| vec![UNUSED_FAMILY.to_owned()]);
+        let describe = || families.iter().map(|name| ColumnFamilyDescriptor::new(name, options.clone()));
+        match Database::open_cf_descriptors(options, home, describe()) {
+            Err(error) if is_read_only && is_read_only_place(error.as_ref()) => {
+                let database = Database::open_cf_descriptors_read_only(options, home, describe(), false)?;
+                Ok(Opened { database, families, is_locked: false })
+            }
+            outcome => outcome.map(|database| Opened { database, families, is_locked: true }),
+        }
+    };
+    match try_once() {
+        // Somebody has made or dropped one since, and has gone.
+        Err(error) if is_outdated_list(&error) => try_once(),
+        outcome => outcome,
+    }
+    .map_err(translate)
+}
+
+impl Engine for RocksDbEngine {
+    const INFO: EngineInfo = EngineInfo {
+        name: "rocksdb",
+        version: "11.8",
+        snapshots: "engine",
+        capabilities: Capabilities {
+            persistent: true,
+            power_safe: true,
+            checkpoint: true,
+            compaction: true,
+            integrity_check: true,
+            shared_reads: false,
+        },
+        tuning: Tuning {
+            cache: true,
+            compression: &[Compression::None, Compression::Lz4, Compression::Zstd],
+            background_threads: true,
+        },
+    };
+    /// Commits that come at once share a sync.
+    const CONCURRENT_COMMITS: bool = true;
+    type Options = RocksDbOptions;
+    type Keyspace = RocksDbKeyspace;
+    type Snapshot = RocksDbSnapshot;
+
+    fn open(context: OpenContext<'_, RocksDbOptions>) -> Result<Self> {
+        let OpenContext { directory, options, pins } = context;
+        let cache = options.cache()?;
+        let mut families = options.rocksdb(&cache)?;
+        let common = options.common();
+        let creates = files::prepare(directory, common.create)?;
+        families.create_if_missing(creates && common.create == Create::IfMissing);
+        let Opened { database, families: found, is_locked } =
+            open(&files::home(directory), &families, common.read_only)?;
+        if is_locked && !common.read_only {
+            // Also of one that is there: whoever made it may have been interrupted just before this.
+            files::sync_names(directory)?;
+        }
+        let names = found.iter().filter_map(|family| keyspace_name(family)).map(str::to_owned).collect();
+        Ok(Self {
+            database: Arc::new(database),
+            is_locked,
+            directory: directory.to_owned(),
+            options: options.clone(),
+            families,
+            cache,
+            names: Mutex::new(names),
+            reads: ReadOptions::default(),
+            commits: Commits::new(),
+            pins,
+        })
+    }
+
+    fn exists(directory: &Path) -> bool {
+        files::exists(directory)
+    }
+
+    fn keyspace_names(&self) -> Result<Vec<String>> {
+        Ok(self.names().iter().cloned().collect())
+    }
+
+    fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<RocksDbKeyspace> {
+        let mut names = self.names();
+        if !names.contains(name) {
+            // On the disk when it returns: an entry of RocksDB's manifest, which is synced.
+            self.database.create_cf(family_name(name), &self.families).map_err(translate)?;
+            names.insert(name.to_owned());
+        }
+        RocksDbKeyspace::find(&self.database, name)
+    }
+
+    fn drop_keyspace(&self, name: &str, keyspace: &RocksDbKeyspace) -> Result<()> {
+        let mut names = self.names();
+        self.database.drop_cf(family_name(name)).map_err(translate)?;
+        names.remove(name);
+        keyspace.let_go();
+        Ok(())
+    }
+
+    fn get(&self, keyspace: &RocksDbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        keyspace.with(|family| get(&self.database, family, key, &self.reads, &self.pins))
+    }
+
+    fn snapshot(&self) -> Result<RocksDbSnapshot> {
+        Ok(RocksDbSnapshot::new(Arc::clone(&self.database), self.options.prefix_len(), self.pins.clone()))
+    }
+
+    fn apply(&self, batch: &EngineBatch<'_, RocksDbKeyspace>, durability: Durability) -> Result<()> {
+        self.commits.apply(&self.database, batch, durability)
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.database.flush_wal(true).map_err(translate)
+    }
+
+    fn stats(&self, stats: &mut Stats) -> Result<()> {
+        let usage = files::usage(&self.directory)?;
+        stats.disk_bytes = Some(usage.disk_bytes);
+        stats.cache_bytes = Some(u64::try_from(self.cache.get_usage()).unwrap_or(u64::MAX));
+        let mut tell = |name: &str, figure: u64| stats.engine.push((name.to_owned(), figure));
+        tell("tables", usage.tables);
+        tell("log_bytes", usage.log_bytes);
+        tell("write_buffer_bytes", self.sum(CUR_SIZE_ALL_MEM_TABLES)?);
+        tell("write_stopped", self.figure(IS_WRITE_STOPPED)?);
+        tell("write_bytes_per_second_max", self.figure(ACTUAL_DELAYED_WRITE_RATE)?);
+        if self.options.has_statistics() {
+            for ticker in
+                [Ticker::BlockCacheHit, Ticker::BlockCacheMiss, Ticker::StallMicros, Ticker::WalFileSynced]
+            {
+                tell(ticker.name(), self.families.get_ticker_count(ticker));
+            }
+        }
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<()> {
+        let mut options = CompactOptions::default();
+        // Else what was deleted stays in the last level.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        for name in self.keyspace_names()? {
+            let Some(family) = self.database.cf_handle(family_name(&name)) else { continue };
+            self.database.compact_range_cf_opt::<&[u8], &[u8]>(&family, None, None, &options);
+        }
+        // A compaction tells no errors; this does.
+        self.database.wait_for_compact(&WaitForCompactOptions::default()).map_err(translate)
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<bool> {
+        if !self.is_locked {
+            // RocksDB copies only what it could write too.
+            return Ok(false);
+        }
+        let checkpoint = Checkpoint::new(&self.database).map_err(translate)?;
+        checkpoint.create_checkpoint(files::home(directory)).map_err(translate)?;
+        files::sync_copy(directory)?;
+        Ok(true)
+    }
+
+    fn verify(&self) -> Result<()> {
+        verify::files(&self.database, &files::home(&self.directory), &self.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_is_built_in() {
+        let lock_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.lock");
+        let text = std::fs::read_to_string(lock_file).unwrap();
+        let (_, version) = text.split_once("name = \"librocksdb-sys\"\nversion = \"").unwrap();
+        let (_, bundled) = version.split_once('+').unwrap();
+        let version = RocksDbEngine::INFO.version;
+        assert!(bundled.starts_with(&format!("{version}.")), "INFO.version is not the one of Cargo.lock");
+    }
+}

@@ -1,0 +1,139 @@
+//! What RocksDB reports, as a kind that a caller can act on.
+//!
+//! RocksDB tells kinds and texts. It leaves keys out of its texts unless it was asked to put them in, which
+//! is refused; in a few it prints the bounds of files all the same, and those are cut off here.
+
+use rocksdb::{Error as Rocks, ErrorKind as RocksKind};
+use std::io;
+use strongroom_core::{Error, ErrorKind};
+
+/// Translates RocksDB's errors; the original's text stays as the cause.
+#[cold]
+pub(crate) fn translate(error: Rocks) -> Error {
+    let kind = error.kind();
+    let text = error.into_string();
+    if kind == RocksKind::IOError {
+        return translate_text_of_io(&text);
+    }
+    let (kind, message, hint) = verdict(&kind);
+    let translated = Error::new(kind, message).caused_by(without_keys(&text));
+    match hint {
+        Some(hint) => translated.hint(hint),
+        None => translated,
+    }
+}
+
+/// A file that is missing or short is damage: the directory is known to be RocksDB's.
+#[cold]
+pub(crate) fn translate_io(cause: io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Error::new(ErrorKind::Corruption, "a file of the database is missing").caused_by(cause)
+        }
+        _ => Error::from_io("reading or writing the database's files failed", cause),
+    }
+}
+
+fn verdict(kind: &RocksKind) -> (ErrorKind, &'static str, Option<&'static str>) {
+    match kind {
+        RocksKind::Corruption => (ErrorKind::Corruption, "the database is damaged", None),
+        RocksKind::NotFound => (ErrorKind::Corruption, "something of the database is missing", None),
+        RocksKind::NotSupported => (
+            ErrorKind::Unsupported,
+            "the files or options need something that this build of RocksDB lacks",
+            Some("correct the options, or open the files with the program that wrote them"),
+        ),
+        RocksKind::InvalidArgument => (
+            ErrorKind::InvalidInput,
+            "RocksDB refuses the files or the options",
+            Some("correct the options, or open the files with the program that wrote them"),
+        ),
+        RocksKind::ColumnFamilyDropped => (ErrorKind::NotFound, "the keyspace was dropped", None),
+        RocksKind::ShutdownInProgress => (ErrorKind::Closed, "the database is being closed", None),
+        // Never `Unavailable`: that would promise that nothing was touched.
+        _ => (ErrorKind::Io, "RocksDB reported an error", None),
+    }
+}
+
+/// RocksDB has one kind for all that the operating system says, and puts its words into the text.
+fn translate_text_of_io(text: &str) -> Error {
+    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    let error = if says(&LOCKED) {
+        Error::new(ErrorKind::Locked, "another handle has the database open")
+    } else if says(&["No such file", "file truncated", "cannot find the"]) {
+        Error::new(ErrorKind::Corruption, "a file of the database is missing or short")
+    } else if says(&["No space left", "Disk quota exceeded", "disk is full"]) {
+        Error::new(ErrorKind::Io, "there is no space left").hint("free some space, then open the store again")
+    } else if says(&["Too many open files"]) {
+        Error::new(ErrorKind::Io, "the process has too many files open")
+            .hint("raise its limit, or lower option max_open_files")
+    } else if is_read_only_place(text) || says(&["Permission denied", "Operation not permitted"]) {
+        Error::new(ErrorKind::Io, "the files cannot be written").hint("check the owner and mode of the path")
+    } else {
+        Error::new(ErrorKind::Io, "reading or writing the database's files failed")
+    };
+    error.caused_by(without_keys(text))
+}
+
+/// What RocksDB says about its file LOCK when somebody has it: this process, another one, one on Windows.
+const LOCKED: [&str; 3] = ["lock hold by current process", "While lock file", "Failed to create lock file"];
+
+/// Whether the files lie on a file system that nobody can write to. (Where only this user cannot, another one
+/// may be at work.)
+pub(crate) fn is_read_only_place(text: &str) -> bool {
+    text.contains("Read-only file system")
+}
+
+/// Whether column families were made or dropped since they were listed.
+pub(crate) fn is_outdated_list(error: &Rocks) -> bool {
+    let text: &str = error.as_ref();
+    text.contains("Column families not opened") || text.contains("Column family not found")
+}
+
+/// The text up to where it begins to tell keys, on one line.
+fn without_keys(text: &str) -> String {
+    let end = [" key: ", " key '", " keys: ", " key=", " internal key"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min()
+        .unwrap_or(text.len());
+    let line = text[..end].replace(['\n', '\r', '\0'], " ");
+    if end == text.len() { line } else { format!("{line} (keys left out)") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_operating_system_become_kinds() {
+        let kind = |text: &str| translate_text_of_io(text).kind();
+        let by_us = "IO error: lock hold by current process, acquire time 1 acquiring thread 2: a/LOCK: No locks available";
+        assert_eq!(kind(by_us), ErrorKind::Locked);
+        let by_others = "IO error: While lock file: a/LOCK: Resource temporarily unavailable";
+        assert_eq!(kind(by_others), ErrorKind::Locked);
+        let missing = "IO error: No such file or directory: While open a file for random read: a/000008.sst";
+        assert_eq!(kind(missing), ErrorKind::Corruption);
+        assert_eq!(kind("IO error: No space left on device: While appending"), ErrorKind::Io);
+        assert!(translate_text_of_io("IO error: No space left on device").way_out().contains("space"));
+        assert_eq!(kind("IO error: Input/output error: While pread offset 0"), ErrorKind::Io);
+    }
+
+    #[test]
+    fn kinds_of_rocksdb_become_kinds() {
+        assert_eq!(verdict(&RocksKind::Corruption).0, ErrorKind::Corruption);
+        assert_eq!(verdict(&RocksKind::Busy).0, ErrorKind::Io);
+        assert_eq!(verdict(&RocksKind::InvalidArgument).0, ErrorKind::InvalidInput);
+        assert_eq!(verdict(&RocksKind::ShutdownInProgress).0, ErrorKind::Closed);
+        assert_eq!(verdict(&RocksKind::Unknown).0, ErrorKind::Io);
+    }
+
+    #[test]
+    fn keys_are_cut_off() {
+        let text =
+            "Corruption: L1 has overlapping ranges: file #8 largest key: 'secret' seq:4, type:1 vs. file #9";
+        let shown = without_keys(text);
+        assert!(!shown.contains("secret") && shown.contains("file #8"), "{shown}");
+        assert_eq!(without_keys("Corruption: block\nchecksum"), "Corruption: block checksum");
+    }
+}

@@ -1,0 +1,449 @@
+//! Options of RocksDB, with types.
+
+use crate::error::translate;
+use crate::pass_through;
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel, SliceTransform,
+};
+use std::fmt::Display;
+use std::str::FromStr;
+use strongroom_core::{
+    Compression, Create, EngineOptions, Error, ErrorKind, Options, Result, TypedOptions,
+    limits::KEY_BYTES_MAX,
+};
+
+const WRITE_BUFFER_SIZE: &str = "write_buffer_size";
+const DB_WRITE_BUFFER_SIZE: &str = "db_write_buffer_size";
+const COMPRESSION_PER_LEVEL: &str = "compression_per_level";
+const COMPACTION_STYLE: &str = "compaction_style";
+const BLOOM_BITS: &str = "bloom_bits";
+const PREFIX_BYTES: &str = "prefix_bytes";
+const STATISTICS: &str = "statistics";
+
+/// The names that are read here; RocksDB reads all others.
+pub(crate) const NAMES: [&str; 7] = [
+    BLOOM_BITS,
+    COMPACTION_STYLE,
+    COMPRESSION_PER_LEVEL,
+    DB_WRITE_BUFFER_SIZE,
+    PREFIX_BYTES,
+    STATISTICS,
+    WRITE_BUFFER_SIZE,
+];
+
+const CACHE_BYTES_DEFAULT: u64 = 64 * 1_024 * 1_024;
+const WRITE_BUFFER_SIZE_DEFAULT: u64 = 32 * 1_024 * 1_024;
+const DB_WRITE_BUFFER_SIZE_DEFAULT: u64 = 96 * 1_024 * 1_024;
+const BLOOM_BITS_DEFAULT: u32 = 10;
+
+/// RocksDB raises less to this without a word.
+const WRITE_BUFFER_SIZE_MIN: u64 = 64 * 1_024;
+/// More bits make no filter better, only larger.
+const BLOOM_BITS_MAX: u32 = 32;
+const LEVELS_MAX: usize = 7;
+const THREADS_MAX: usize = 256;
+
+/// Files kept open: fewer than the 1,024 that a process may commonly have.
+const OPEN_FILES_MAX: i32 = 512;
+/// The log may be this many times as large as all write buffers; an open replays up to that much.
+const LOG_BYTES_FACTOR: u64 = 2;
+/// RocksDB's own report, the file `LOG`.
+const REPORT_BYTES_MAX: usize = 1_024 * 1_024;
+const REPORTS_KEPT: usize = 2;
+
+/// How RocksDB merges its files.
+///
+/// There is a third style, FIFO: it deletes the oldest rows when there is too much, so it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CompactionStyle {
+    /// Levels, each some ten times as large as the one above it: least space.
+    #[default]
+    Level,
+    /// Runs of similar age: fewer writes, and at times twice the space.
+    Universal,
+}
+
+impl CompactionStyle {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Level => "level",
+            Self::Universal => "universal",
+        }
+    }
+}
+
+impl FromStr for CompactionStyle {
+    type Err = Error;
+
+    /// Reads `level` and `universal`, and RocksDB's names for them.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "level" | "kCompactionStyleLevel" => Ok(Self::Level),
+            "universal" | "kCompactionStyleUniversal" => Ok(Self::Universal),
+            "fifo" | "kCompactionStyleFIFO" => {
+                let message =
+                    "compaction_style fifo is refused: it deletes the oldest rows when there is too much";
+                Err(Error::new(ErrorKind::InvalidInput, message).hint("use level or universal"))
+            }
+            _ => {
+                let message = format!("option {COMPACTION_STYLE} cannot be {text:?}");
+                Err(Error::new(ErrorKind::InvalidInput, message).hint("use level or universal"))
+            }
+        }
+    }
+}
+
+/// How to open RocksDB.
+///
+/// | Typed | By name | Default |
+/// |---|---|---|
+/// | [`cache_bytes`](Self::cache_bytes) | (common) | 64 MiB, for all keyspaces together |
+/// | [`compression`](Self::compression) | (common) | LZ4 |
+/// | [`compression_per_level`](Self::compression_per_level) | `compression_per_level` (`none:lz4:zstd`) | as `compression` |
+/// | [`background_threads`](Self::background_threads) | (common) | 2 |
+/// | [`write_buffer_size`](Self::write_buffer_size) | `write_buffer_size` | 32 MiB |
+/// | [`db_write_buffer_size`](Self::db_write_buffer_size) | `db_write_buffer_size` | 96 MiB |
+/// | [`bloom_bits`](Self::bloom_bits) | `bloom_bits` | 10 |
+/// | [`prefix_bytes`](Self::prefix_bytes) | `prefix_bytes` | none |
+/// | [`compaction_style`](Self::compaction_style) | `compaction_style` (`level`, `universal`) | `level` |
+/// | [`statistics`](Self::statistics) | `statistics` | `false` |
+/// | [`option`](Self::option) | any other name of RocksDB's | RocksDB's own, but `max_open_files` 512, `max_total_wal_size` twice `db_write_buffer_size`, `keep_log_file_num` 2, `max_log_file_size` 1 MiB, `info_log_level` warnings, `cache_index_and_filter_blocks` and `pin_l0_filter_and_index_blocks_in_cache` on |
+///
+/// They hold for all keyspaces and from now on: what is in the files stays readable.
+///
+/// ```
+/// use strongroom_core::Compression;
+/// use strongroom_rocksdb::{CompactionStyle, RocksDbOptions};
+///
+/// let options = RocksDbOptions::new()
+///     .cache_bytes(256 * 1024 * 1024)
+///     .compression_per_level([Compression::None, Compression::Lz4, Compression::Zstd])
+///     .compaction_style(CompactionStyle::Universal)
+///     .option("block_based_table_factory", "{block_size=16384}");
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RocksDbOptions {
+    common: Options,
+    write_buffer_size: Option<u64>,
+    db_write_buffer_size: Option<u64>,
+    compression_per_level: Option<Vec<Compression>>,
+    bloom_bits: Option<u32>,
+    prefix_bytes: Option<usize>,
+    compaction_style: Option<CompactionStyle>,
+    statistics: Option<bool>,
+    /// What RocksDB reads, by name.
+    passed_through: Vec<(String, String)>,
+}
+
+impl RocksDbOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Memory for blocks, indexes and filters of tables, in bytes. Write buffers are beside it: see
+    /// [`db_write_buffer_size`](Self::db_write_buffer_size).
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.common.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets whether to create what is not there.
+    #[must_use]
+    pub fn create(mut self, create: Create) -> Self {
+        self.common.create = create;
+        self
+    }
+
+    /// Refuses writes through this handle. RocksDB still recovers its log and may compact, unless the file
+    /// system is read-only.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.common.read_only = true;
+        self
+    }
+
+    /// How all levels are compressed. The log is not.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.common.compression = Some(compression);
+        self
+    }
+
+    /// Flushes and compactions at a time, at most. The threads belong to the process: all of its databases
+    /// share them, and idle ones stay when a database is closed.
+    #[must_use]
+    pub fn background_threads(mut self, threads: usize) -> Self {
+        self.common.background_threads = Some(threads);
+        self
+    }
+
+    /// The size at which the write buffer of a keyspace is flushed, in bytes; at least 64 KiB. There may be
+    /// a second one of a keyspace that is being flushed.
+    #[must_use]
+    pub fn write_buffer_size(mut self, bytes: u64) -> Self {
+        self.write_buffer_size = Some(bytes);
+        self.by_name(WRITE_BUFFER_SIZE, &bytes)
+    }
+
+    /// What the write buffers of all keyspaces may take together before some are flushed, in bytes; at
+    /// least 64 KiB. One that is being filled by a large batch may still go beyond it.
+    #[must_use]
+    pub fn db_write_buffer_size(mut self, bytes: u64) -> Self {
+        self.db_write_buffer_size = Some(bytes);
+        self.by_name(DB_WRITE_BUFFER_SIZE, &bytes)
+    }
+
+    /// How each level is compressed, from the newest on, at most 7; the last counts for all below it. With
+    /// levels, the second is the first level below level 0 that is in use.
+    #[must_use]
+    pub fn compression_per_level(mut self, levels: impl IntoIterator<Item = Compression>) -> Self {
+        let levels: Vec<_> = levels.into_iter().collect();
+        let names: Vec<_> = levels.iter().map(|level| level.as_str()).collect();
+        self = self.by_name(COMPRESSION_PER_LEVEL, &names.join(":"));
+        self.compression_per_level = Some(levels);
+        self
+    }
+
+    /// Bits for each key in the filters that spare a read of a table without the key; 0 for no filters, 32
+    /// at most.
+    #[must_use]
+    pub fn bloom_bits(mut self, bits: u32) -> Self {
+        self.bloom_bits = Some(bits);
+        self.by_name(BLOOM_BITS, &bits)
+    }
+
+    /// The length of a prefix that many keys share, in bytes: a forward scan of keys that begin with so many
+    /// bytes or more then skips tables without that prefix. At least 1.
+    #[must_use]
+    pub fn prefix_bytes(mut self, bytes: usize) -> Self {
+        self.prefix_bytes = Some(bytes);
+        self.by_name(PREFIX_BYTES, &bytes)
+    }
+
+    /// How files are merged.
+    #[must_use]
+    pub fn compaction_style(mut self, style: CompactionStyle) -> Self {
+        self.compaction_style = Some(style);
+        self.by_name(COMPACTION_STYLE, &style.as_str())
+    }
+
+    /// Has RocksDB count what it does, for [`stats`](strongroom_core::StorageBackend::stats). Reads and
+    /// writes take some percent longer.
+    #[must_use]
+    pub fn statistics(mut self, on: bool) -> Self {
+        self.statistics = Some(on);
+        self.by_name(STATISTICS, &on)
+    }
+
+    /// An option of RocksDB's own, which RocksDB reads when the store is opened. Options of options go into
+    /// braces: `{block_size=16384;format_version=6}`. Those that would break a promise of this layer are
+    /// refused then, with the reason.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.passed_through.retain(|(given, _)| given != name);
+        self.passed_through.push((name.to_owned(), value.to_owned()));
+        self.passed_through.sort();
+        self.by_name(name, &value)
+    }
+
+    /// Keeps the common options complete, for those who open another handle from them.
+    fn by_name(mut self, name: &str, value: &impl ToString) -> Self {
+        self.common = self.common.engine_option(name, value.to_string());
+        self
+    }
+
+    pub(crate) fn prefix_len(&self) -> Option<usize> {
+        self.prefix_bytes
+    }
+
+    pub(crate) fn has_statistics(&self) -> bool {
+        self.statistics.unwrap_or_default()
+    }
+
+    pub(crate) fn cache(&self) -> Result<Cache> {
+        let bytes = self.common.cache_bytes.unwrap_or(CACHE_BYTES_DEFAULT);
+        // Not the newer clock cache: it ends the process when it is asked for nothing or for very much.
+        Ok(Cache::new_lru_cache(in_memory(bytes)?))
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.compression_per_level.is_some() && self.common.compression.is_some() {
+            let message = "compression and compression_per_level contradict each other";
+            return Err(Error::new(ErrorKind::InvalidInput, message).hint("leave one of them out"));
+        }
+        let levels = self.compression_per_level.as_ref().map(Vec::len);
+        between(COMPRESSION_PER_LEVEL, levels, (&1, &LEVELS_MAX))?;
+        between("background_threads", self.common.background_threads, (&1, &THREADS_MAX))?;
+        let sizes = (&WRITE_BUFFER_SIZE_MIN, &(1 << 40));
+        between(WRITE_BUFFER_SIZE, self.write_buffer_size, sizes)?;
+        between(DB_WRITE_BUFFER_SIZE, self.db_write_buffer_size, sizes)?;
+        between(BLOOM_BITS, self.bloom_bits, (&0, &BLOOM_BITS_MAX))?;
+        between(PREFIX_BYTES, self.prefix_bytes, (&1, &KEY_BYTES_MAX))?;
+        for (name, value) in &self.passed_through {
+            if NAMES.contains(&name.as_str()) {
+                let message = format!("option {name} has a method of its own");
+                return Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("use {name}")));
+            }
+            pass_through::check(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// All of them, as RocksDB takes them: for the database and for each column family.
+    pub(crate) fn rocksdb(&self, cache: &Cache) -> Result<rocksdb::Options> {
+        self.check()?;
+        let mut options = rocksdb::Options::default();
+        never_pass_over_damage(&mut options);
+        keep_reports_small(&mut options);
+        options.set_max_open_files(OPEN_FILES_MAX);
+        self.set_write_buffers(&mut options)?;
+        self.set_tables(&mut options, cache);
+        options = self.with_filters(options)?;
+        self.set_compression(&mut options);
+        if let Some(threads) = self.common.background_threads {
+            options.set_max_background_jobs(i32::try_from(threads).unwrap_or(i32::MAX));
+        }
+        options.set_compaction_style(match self.compaction_style.unwrap_or_default() {
+            CompactionStyle::Level => DBCompactionStyle::Level,
+            CompactionStyle::Universal => DBCompactionStyle::Universal,
+        });
+        if self.has_statistics() {
+            options.enable_statistics();
+        }
+        for (name, value) in &self.passed_through {
+            options = pass_through::add(&mut options, name, value)?;
+        }
+        Ok(options)
+    }
+
+    fn set_write_buffers(&self, options: &mut rocksdb::Options) -> Result<()> {
+        let one = self.write_buffer_size.unwrap_or(WRITE_BUFFER_SIZE_DEFAULT);
+        let all = self.db_write_buffer_size.unwrap_or(DB_WRITE_BUFFER_SIZE_DEFAULT.max(one));
+        options.set_write_buffer_size(in_memory(one)?);
+        options.set_db_write_buffer_size(in_memory(all)?);
+        options.set_max_total_wal_size(all.saturating_mul(LOG_BYTES_FACTOR));
+        Ok(())
+    }
+
+    fn set_tables(&self, options: &mut rocksdb::Options, cache: &Cache) {
+        let mut tables = BlockBasedOptions::default();
+        tables.set_block_cache(cache);
+        // Else they are beside the cache, without a bound.
+        tables.set_cache_index_and_filter_blocks(true);
+        tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        options.set_block_based_table_factory(&tables);
+        if let Some(bytes) = self.prefix_bytes {
+            options.set_prefix_extractor(SliceTransform::create_fixed_prefix(bytes));
+        }
+    }
+
+    fn with_filters(&self, mut options: rocksdb::Options) -> Result<rocksdb::Options> {
+        let bits = self.bloom_bits.unwrap_or(BLOOM_BITS_DEFAULT);
+        if bits == 0 {
+            return Ok(options);
+        }
+        // By text, because RocksDB does not write down the bits of filters that are set with types.
+        let filters = format!("block_based_table_factory={{filter_policy=bloomfilter:{bits}:false}}");
+        options.get_options_from_string(filters).map_err(translate)
+    }
+
+    fn set_compression(&self, options: &mut rocksdb::Options) {
+        match &self.compression_per_level {
+            Some(levels) => {
+                let levels: Vec<_> = levels.iter().map(|level| compression_type(*level)).collect();
+                options.set_compression_per_level(&levels);
+            }
+            None => options
+                .set_compression_type(compression_type(self.common.compression.unwrap_or(Compression::Lz4))),
+        }
+    }
+}
+
+/// What no option may change: see the list of those that are refused.
+fn never_pass_over_damage(options: &mut rocksdb::Options) {
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    // A log that was synced and is now missing or shorter is damage.
+    options.set_track_and_verify_wals_in_manifest(true);
+}
+
+fn keep_reports_small(options: &mut rocksdb::Options) {
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(REPORTS_KEPT);
+    options.set_max_log_file_size(REPORT_BYTES_MAX);
+    // Neither into the report nor into memory.
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+}
+
+fn compression_type(compression: Compression) -> DBCompressionType {
+    match compression {
+        Compression::None => DBCompressionType::None,
+        Compression::Lz4 => DBCompressionType::Lz4,
+        Compression::Zstd => DBCompressionType::Zstd,
+    }
+}
+
+fn in_memory(bytes: u64) -> Result<usize> {
+    usize::try_from(bytes).map_err(|_| {
+        Error::new(ErrorKind::InvalidInput, "a size is larger than this machine's address space")
+    })
+}
+
+fn between<N: PartialOrd + Display>(name: &str, given: Option<N>, (min, max): (&N, &N)) -> Result<()> {
+    match given {
+        Some(given) if given < *min || given > *max => {
+            let message = format!("option {name} cannot be {given}");
+            Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("use {min} to {max}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads `none:lz4:zstd`.
+fn levels(text: &str) -> Result<Vec<Compression>> {
+    text.split(':').map(str::parse).collect()
+}
+
+impl TypedOptions for RocksDbOptions {
+    fn from_options(options: &Options) -> Result<Self> {
+        let mut by_name = EngineOptions::new("rocksdb", options);
+        let typed = Self {
+            write_buffer_size: by_name.take_bytes(WRITE_BUFFER_SIZE)?,
+            db_write_buffer_size: by_name.take_bytes(DB_WRITE_BUFFER_SIZE)?,
+            bloom_bits: by_name.take(BLOOM_BITS)?,
+            prefix_bytes: by_name.take(PREFIX_BYTES)?,
+            statistics: by_name.take(STATISTICS)?,
+            // Not by `take`: their errors say more.
+            compression_per_level: options
+                .engine
+                .get(COMPRESSION_PER_LEVEL)
+                .map(|text| levels(text))
+                .transpose()?,
+            compaction_style: options.engine.get(COMPACTION_STYLE).map(|text| text.parse()).transpose()?,
+            passed_through: options
+                .engine
+                .iter()
+                .filter(|(name, _)| !NAMES.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            common: options.clone(),
+        };
+        // RocksDB reads its own here already: what is wrong with them is said before anything is touched.
+        let read = typed.cache().and_then(|cache| typed.rocksdb(&cache));
+        read.map_err(|error| error.at("rocksdb", "open"))?;
+        Ok(typed)
+    }
+
+    fn common(&self) -> &Options {
+        &self.common
+    }
+
+    fn with_common(mut self, common: Options) -> Self {
+        self.common = common;
+        self
+    }
+}

@@ -1,0 +1,216 @@
+//! Options that RocksDB itself parses, and those of them that are refused.
+//!
+//! RocksDB has some two hundred options and reads each of them from text. Those that would break a promise
+//! of this layer are refused by name, with the reason; all others are the caller's business.
+
+use rocksdb::Options;
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// What is refused, and why. Names count inside of braces too.
+const REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["create_if_missing", "create_missing_column_families", "error_if_exists"],
+        "whether files are created is what the common option `create` says",
+    ),
+    (
+        &["env", "wal_dir", "db_log_dir", "db_paths", "cf_paths"],
+        "a store is one directory, and nothing of it lies elsewhere",
+    ),
+    (
+        &["comparator", "merge_operator", "compaction_filter", "compaction_filter_factory"],
+        "keys are ordered by their bytes, and rows are what was written",
+    ),
+    (
+        &[
+            "paranoid_checks",
+            "wal_recovery_mode",
+            "best_efforts_recovery",
+            "track_and_verify_wals_in_manifest",
+            "verify_sst_unique_id_in_manifest",
+            "force_consistency_checks",
+            "checksum",
+        ],
+        "damage that RocksDB can see is never passed over",
+    ),
+    (&["manual_wal_flush"], "a buffered commit has to survive the end of the process"),
+    (
+        &["unordered_write", "two_write_queues", "allow_2pc", "inplace_update_support"],
+        "a reader would see half a batch, or a snapshot that changes",
+    ),
+    (
+        &["allow_mmap_reads", "allow_mmap_writes"],
+        "a file that is cut short would end the process instead of being an error",
+    ),
+    (&["allow_data_in_errors"], "an error never tells a key"),
+    (
+        &["block_cache", "no_block_cache", "block_cache_compressed", "row_cache"],
+        "all keyspaces share one cache, with the size of the common option `cache_bytes`",
+    ),
+    (
+        &["table_factory", "plain_table_factory"],
+        "tables are block based: use block_based_table_factory={...}",
+    ),
+    (
+        &[
+            "compression_manager",
+            "file_checksum_gen_factory",
+            "flush_block_policy_factory",
+            "memtable_factory",
+            "secondary_cache",
+            "sst_partitioner_factory",
+            "user_defined_index_factory",
+        ],
+        "RocksDB leaves out without a word what it was not built with",
+    ),
+    (&["filter_policy"], "use bloom_bits"),
+    (&["prefix_extractor"], "use prefix_bytes, which scans know of"),
+    (&["compression"], "use the common option `compression`, or compression_per_level"),
+    (&["bottommost_compression"], "use compression_per_level"),
+    (
+        &["max_background_jobs", "max_background_compactions", "max_background_flushes"],
+        "use the common option `background_threads`",
+    ),
+];
+
+/// Numbers on which RocksDB ends the process when they are beyond these.
+const BOUNDED: [(&str, i64, i64); 3] =
+    [("max_file_opening_threads", 1, 256), ("num_levels", 1, 64), ("table_cache_numshardbits", 0, 19)];
+
+/// Refuses what would break a promise, and what RocksDB would read as more than one option.
+pub(crate) fn check(name: &str, value: &str) -> Result<()> {
+    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_plain {
+        return Err(unknown(name));
+    }
+    if !is_one_value(value) {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} cannot be {value:?}"))
+            .hint("give one value; options of options go into braces: {name=value;name=value}"));
+    }
+    if let Some((_, min, max)) = BOUNDED.iter().find(|(bounded, ..)| *bounded == name)
+        && !value.parse().is_ok_and(|number| (min..=max).contains(&&number))
+    {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} cannot be {value:?}"))
+            .hint(format!("use {min} to {max}")));
+    }
+    for name in std::iter::once(name).chain(names_inside(value)) {
+        if let Some((_, reason)) = REFUSED.iter().find(|(names, _)| names.contains(&name)) {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} of RocksDB is refused"))
+                .hint(*reason));
+        }
+    }
+    Ok(())
+}
+
+/// `options` with one more, as RocksDB reads it.
+pub(crate) fn add(options: &mut Options, name: &str, value: &str) -> Result<Options> {
+    check(name, value)?;
+    let mut read = |value: &str| options.get_options_from_string(format!("{name}={value}"));
+    let error = match read(value) {
+        Ok(options) => return Ok(options),
+        Err(error) => error,
+    };
+    // RocksDB says the same of a name that it does not know and of a braced value with a wrong part.
+    let is_strange = |error: &rocksdb::Error| error.as_ref().contains("not recognized");
+    if is_strange(&error) && (!value.starts_with('{') || read("{}").is_err_and(|error| is_strange(&error))) {
+        return Err(unknown(name));
+    }
+    let parts = value.trim_matches(['{', '}']).split(';');
+    let wrong =
+        parts.into_iter().find(|part| value.starts_with('{') && read(&format!("{{{part}}}")).is_err());
+    let message = format!("RocksDB refuses option {name} with {:?}", wrong.unwrap_or(value));
+    Err(Error::new(ErrorKind::InvalidInput, message)
+        .hint("see the option in RocksDB's include/rocksdb/options.h or table.h")
+        .caused_by(error))
+}
+
+fn unknown(name: &str) -> Error {
+    let known = crate::options::NAMES.join(", ");
+    Error::new(ErrorKind::InvalidInput, format!("there is no engine option {name:?}")).hint(format!(
+        "known options: {known}; and those of RocksDB, which the file rocksdb/OPTIONS-* of any store lists"
+    ))
+}
+
+/// Whether braces match and no other option begins after the value.
+fn is_one_value(value: &str) -> bool {
+    let mut depth = 0_u32;
+    for character in value.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' | ';' if depth == 0 => return false,
+            '}' => depth -= 1,
+            character if character.is_control() => return false,
+            _ => {}
+        }
+    }
+    depth == 0 && !value.trim().is_empty()
+}
+
+/// The names of options inside of braces. A dot stands between the names of an option and its part.
+fn names_inside(value: &str) -> impl Iterator<Item = &str> {
+    let parts = value.split(['{', '}', ';']).filter_map(|part| part.split_once('='));
+    parts.flat_map(|(name, _)| name.split('.').map(str::trim))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_refused_inside_of_braces_too() {
+        for (names, _) in REFUSED {
+            for name in *names {
+                assert!(check(name, "1").is_err(), "{name}");
+                for nested in
+                    [format!("{{{name}=1}}"), format!("{{a=1; {name} =1}}"), format!("{{a={{{name}=1}}}}")]
+                {
+                    assert!(check("block_based_table_factory", &nested).is_err(), "{nested}");
+                }
+                assert!(check("block_based_table_factory", &format!("{{x.{name}=1}}")).is_err());
+            }
+        }
+        check("block_based_table_factory", "{block_size=8192;format_version=6}").unwrap();
+    }
+
+    #[test]
+    fn one_option_cannot_carry_another() {
+        for value in ["1;paranoid_checks=false", "1}", "{1", "}{", "", " ", "1\0", "1\n2"] {
+            assert!(check("max_open_files", value).is_err(), "{value:?}");
+        }
+        for name in ["", "a=b;c", "a.b", "a b", "{a"] {
+            assert!(check(name, "1").is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn rocksdb_reads_the_rest_and_says_what_it_cannot() {
+        let mut options = Options::default();
+        for (name, value) in [
+            ("max_open_files", "99"),
+            ("level0_file_num_compaction_trigger", "7"),
+            ("block_based_table_factory", "{block_size=8192}"),
+            ("WAL_ttl_seconds", "5"),
+            ("compression_opts", "{level=3}"),
+        ] {
+            options = add(&mut options, name, value).unwrap();
+        }
+        let refused = |name: &str, value: &str| add(&mut Options::default(), name, value).err().unwrap();
+        let unknown = refused("no_such_option", "1");
+        assert_eq!(unknown.message(), "there is no engine option \"no_such_option\"", "{}", unknown.story());
+        assert!(unknown.message().contains("no_such_option"), "{unknown}");
+        assert!(unknown.way_out().contains("write_buffer_size"), "{unknown}");
+        let parts = refused("compaction_options_universal", "{no_such_part=1}");
+        assert!(parts.message().ends_with("\"no_such_part=1\""), "{parts}");
+        for (name, value) in
+            [("num_levels", "-1"), ("num_levels", "many"), ("table_cache_numshardbits", "99")]
+        {
+            assert!(refused(name, value).message().contains(name));
+        }
+        for inner in ["{no_such_part=1}", "{block_size=8192;no_such_part=1;format_version=6}"] {
+            let inner = refused("block_based_table_factory", inner);
+            assert!(inner.message().ends_with("\"no_such_part=1\""), "{inner}");
+        }
+        assert!(refused("no_such_option", "{a=1}").message().starts_with("there is no engine option"));
+        let unreadable = refused("max_open_files", "many");
+        assert!(unreadable.message().contains("max_open_files"), "{unreadable}");
+    }
+}

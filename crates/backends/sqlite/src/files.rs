@@ -1,0 +1,274 @@
+//! The files beneath: where they are, how they come into being, who may write them, how large they are.
+//!
+//! A new database is made under another name, with everything in it that tells it from any other SQLite file,
+//! and renamed when it is whole and on the disk: a crash in between leaves nothing that was promised.
+//!
+//! SQLite lets processes write in turns. A store has one writer, so a handle that writes locks a file of our
+//! own for as long as it is open. Nothing here opens the database's files but through SQLite: closing a
+//! descriptor of a file drops every lock that this process has on it.
+
+use crate::error::{translate, translate_io};
+use crate::options::SqliteOptions;
+use crate::pool::Place;
+use crate::schema::{self, APPLICATION_ID, FORMAT};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use strongroom_core::{Create, Error, ErrorKind, Result, TypedOptions};
+
+const DATA_FILE: &str = "data.sqlite";
+const UNFINISHED_FILE: &str = "data.sqlite.new";
+const WRITER_FILE: &str = "data.sqlite.writer";
+
+/// A name that nothing has.
+const NO_FILE: &str = "data.sqlite.none";
+
+/// What SQLite keeps beside a database, by what it adds to the name.
+const LOG: &str = "-wal";
+const INDEX: &str = "-shm";
+const JOURNAL: &str = "-journal";
+
+/// What is in the writer's file once the database is there: then one that is missing was lost.
+const WRITER_TEXT: &[u8] = b"Locked by the process that writes data.sqlite.\n";
+
+/// Whether `directory` holds a database, or one whose creation was interrupted.
+pub(crate) fn exists(directory: &Path) -> bool {
+    [DATA_FILE, UNFINISHED_FILE, WRITER_FILE].iter().any(|name| directory.join(name).exists())
+}
+
+/// The files of an opened database.
+#[derive(Debug)]
+pub(crate) struct Files {
+    data: PathBuf,
+    /// Locked for as long as it is open. None: this handle only reads.
+    _writer: Option<File>,
+}
+
+impl Files {
+    /// Finds the database in `directory`, or creates it if it may, and makes sure that it is one of ours.
+    pub(crate) fn open(directory: &Path, options: &SqliteOptions) -> Result<(Self, Place)> {
+        let directory = std::path::absolute(directory).map_err(translate_io)?;
+        let data = directory.join(DATA_FILE);
+        let reads_only = options.common().read_only;
+        let never = reads_only || options.common().create == Create::Never;
+        if never && !data.exists() {
+            return Err(missing(&directory));
+        }
+        let mut writer = if reads_only { None } else { Some(lock(&directory)?) };
+        if !data.exists() {
+            if was_lost(&directory) {
+                return Err(missing(&directory));
+            }
+            create(&directory, options)?;
+        }
+        let place = Place::new(data.clone(), options);
+        identify(&place, &data)?;
+        if let Some(writer) = &mut writer {
+            mark(writer, &directory)?;
+        }
+        Ok((Self { data, _writer: writer }, place))
+    }
+
+    /// What all files take on the disk, holes left out.
+    pub(crate) fn disk_bytes(&self) -> Result<u64> {
+        ["", LOG, INDEX].iter().map(|suffix| disk_bytes(&beside(&self.data, suffix))).sum()
+    }
+
+    pub(crate) fn log_bytes(&self) -> Result<u64> {
+        Ok(metadata(&beside(&self.data, LOG))?.map_or(0, |found| found.len()))
+    }
+
+    /// Whether the database is on a medium that nobody can write, and nothing is left in a log. SQLite
+    /// cannot make its index there and opens such a file only if it is told that it does not change.
+    pub(crate) fn is_unchanging(&self) -> Result<bool> {
+        if metadata(&beside(&self.data, INDEX))?.is_some() || self.log_bytes()? > 0 {
+            return Ok(false);
+        }
+        Ok(self.data.parent().is_some_and(is_read_only_medium))
+    }
+}
+
+/// Whether the file system under `directory` refuses every write. Nothing is changed where it does not: the
+/// one name is of no file, and a file that is opened to be written is not yet written.
+fn is_read_only_medium(directory: &Path) -> bool {
+    let refused = |outcome: io::Result<()>| {
+        outcome.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    };
+    let writer = File::options().append(true).open(directory.join(WRITER_FILE));
+    refused(std::fs::remove_file(directory.join(NO_FILE))) || refused(writer.map(drop))
+}
+
+fn beside(data: &Path, suffix: &str) -> PathBuf {
+    let mut name = data.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn was_lost(directory: &Path) -> bool {
+    let is_marked = std::fs::metadata(directory.join(WRITER_FILE)).is_ok_and(|found| found.len() > 0);
+    is_marked || beside(&directory.join(DATA_FILE), LOG).exists()
+}
+
+fn missing(directory: &Path) -> Error {
+    let shown = directory.display();
+    if was_lost(directory) {
+        return Error::new(ErrorKind::Corruption, format!("{shown} has lost its {DATA_FILE}"));
+    }
+    Error::new(ErrorKind::NotFound, format!("{shown} holds no files of sqlite")).hint("check the path")
+}
+
+/// Keeps every other writer out, of this process too.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join(WRITER_FILE);
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(translate_io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Locked, "another handle has the database open for writing")
+                .hint("close it first, or open this one read-only"))
+        }
+        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
+    }
+}
+
+/// Remembers that the database is there.
+fn mark(writer: &mut File, directory: &Path) -> Result<()> {
+    if writer.metadata().map_err(translate_io)?.len() > 0 {
+        return Ok(());
+    }
+    let written = writer.write_all(WRITER_TEXT).and_then(|()| writer.sync_all());
+    written.and_then(|()| sync_directory(directory)).map_err(translate_io)
+}
+
+/// Makes a database. The writer's lock is held.
+fn create(directory: &Path, options: &SqliteOptions) -> Result<()> {
+    let unfinished = directory.join(UNFINISHED_FILE);
+    for suffix in ["", LOG, INDEX, JOURNAL] {
+        remove(&beside(&unfinished, suffix))?;
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&unfinished, flags).map_err(translate)?;
+    let page_size = format!("PRAGMA page_size = {}", options.page_size_bytes());
+    connection.execute_batch(&page_size).map_err(translate)?;
+    schema::create(&connection).map_err(translate)?;
+    finish(connection, &unfinished)?;
+    std::fs::rename(&unfinished, directory.join(DATA_FILE)).map_err(translate_io)?;
+    sync_directory(directory).and_then(|()| sync_parent(directory)).map_err(translate_io)
+}
+
+/// Switches a database that nobody else has open to a write-ahead log, closes it, and makes it durable as one
+/// file.
+pub(crate) fn finish(connection: Connection, path: &Path) -> Result<()> {
+    use_log(&connection)?;
+    connection.close().map_err(|(_, error)| translate(error))?;
+    if metadata(&beside(path, LOG))?.is_some_and(|log| log.len() > 0) {
+        return Err(Error::new(ErrorKind::Io, "SQLite left a log beside a new database"));
+    }
+    for suffix in [LOG, INDEX] {
+        remove(&beside(path, suffix))?;
+    }
+    // It is closed, and no other connection of this process has it open.
+    let file = File::options().write(true).open(path);
+    file.and_then(|file| file.sync_all()).map_err(translate_io)
+}
+
+/// A copy of the database in an empty directory.
+pub(crate) fn copy_target(directory: &Path) -> Result<(Connection, PathBuf)> {
+    let path = std::path::absolute(directory).map_err(translate_io)?.join(DATA_FILE);
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).map_err(translate)?;
+    Ok((connection, path))
+}
+
+/// Makes sure that the file has a write-ahead log: somebody may have taken it away with a shell.
+pub(crate) fn use_log(connection: &Connection) -> Result<()> {
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(translate)?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "SQLite cannot have a write-ahead log here")
+        .hint("choose a local file system with shared memory"))
+}
+
+/// Looks into the file's header: whose it is, and in which format. The file is taken to be immutable for
+/// this, so that nothing of a foreign one is touched or recovered; ours has had its header from the
+/// beginning.
+fn identify(place: &Place, data: &Path) -> Result<()> {
+    if metadata(data)?.is_some_and(|found| found.len() == 0) {
+        return Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is empty")));
+    }
+    let connection = place.immutable().reader(SqliteOptions::least_cache_kib())?;
+    let application: i32 = header(&connection, "application_id")?;
+    if application != APPLICATION_ID {
+        let message = format!("{DATA_FILE} is not a store's: another program made it");
+        return Err(Error::new(ErrorKind::InvalidInput, message)
+            .hint("open it with that program, or choose another directory"));
+    }
+    check_format(&connection)
+}
+
+/// Refuses the format of a later version.
+pub(crate) fn check_format(connection: &Connection) -> Result<()> {
+    let format: i32 = header(connection, "user_version")?;
+    if format == FORMAT {
+        return Ok(());
+    }
+    let message = format!("{DATA_FILE} has format {format}, this version knows {FORMAT}");
+    Err(Error::new(ErrorKind::InvalidInput, message).hint("open it with the version that wrote it"))
+}
+
+fn header(connection: &Connection, name: &str) -> Result<i32> {
+    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(translate)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(translate_io(error)),
+        _ => Ok(()),
+    }
+}
+
+/// SQLite removes its files while we look.
+fn metadata(path: &Path) -> Result<Option<std::fs::Metadata>> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(translate_io(error)),
+    }
+}
+
+fn disk_bytes(path: &Path) -> Result<u64> {
+    let Some(found) = metadata(path)? else { return Ok(0) };
+    #[cfg(unix)]
+    let bytes = std::os::unix::fs::MetadataExt::blocks(&found) * 512;
+    #[cfg(not(unix))]
+    let bytes = found.len();
+    Ok(bytes)
+}
+
+/// The parent's entry for the directory, which may be new too.
+fn sync_parent(directory: &Path) -> io::Result<()> {
+    let directory = directory.canonicalize()?;
+    let Some(parent) = directory.parent() else { return Ok(()) };
+    match sync_directory(parent) {
+        // A parent that may be passed through but not read: others made the directory, and keep it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
+    // Directories cannot be synced here; the file system's journal has to do.
+    Ok(())
+}

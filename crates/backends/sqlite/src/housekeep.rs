@@ -1,0 +1,93 @@
+//! Copies, compaction and the integrity check: what reads or writes the whole file.
+
+use crate::commit::Writer;
+use crate::engine::Database;
+use crate::error::translate;
+use crate::files::{copy_target, finish, sync_directory};
+use crate::options::SqliteOptions;
+use crate::snapshot::{begin, end};
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// Pages that are copied at a time.
+const COPY_PAGES: i32 = 1_024;
+
+/// How long a compaction waits for readers.
+const READERS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Copies the database as one consistent state, page by page. Its own read transaction holds that state, so
+/// the copy never begins anew, however much is written meanwhile.
+pub(crate) fn copy(database: &Database, directory: &Path) -> Result<()> {
+    let (mut target, path) = copy_target(directory)?;
+    // It is synced once, when it is whole: until then nobody opens it.
+    target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(translate)?;
+    let source = database.pool.take()?;
+    let copied = begin(&source.connection).and_then(|()| copy_pages(&source.connection, &mut target));
+    end(&source.connection);
+    database.pool.give_back(source);
+    copied?;
+    finish(target, &path)?;
+    sync_directory(directory).map_err(crate::error::translate_io)
+}
+
+fn copy_pages(source: &Connection, target: &mut Connection) -> Result<()> {
+    let backup = Backup::new(source, target).map_err(translate)?;
+    loop {
+        match backup.step(COPY_PAGES).map_err(translate)? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => {}
+            // Nobody else has the target, and the source is in a read transaction.
+            _ => return Err(Error::new(ErrorKind::Unavailable, "the database cannot be copied now")),
+        }
+    }
+}
+
+/// Writes the database anew without its free pages, and cuts the file. The new pages go through the log,
+/// which cannot be emptied while somebody reads an older state.
+pub(crate) fn compact(database: &Database, writer: &mut Writer) -> Result<()> {
+    if database.snapshots.load(Ordering::SeqCst) > 0 {
+        return Err(in_the_way());
+    }
+    let connection = writer.connection();
+    connection.busy_timeout(READERS_TIMEOUT).map_err(translate)?;
+    let outcome = try_compact(writer);
+    let restored = writer.connection().busy_timeout(database.pool.place().busy_timeout()).map_err(translate);
+    outcome.and(restored)
+}
+
+fn try_compact(writer: &mut Writer) -> Result<()> {
+    if !writer.empty_log()? {
+        return Err(in_the_way());
+    }
+    writer.synchronize_fully()?;
+    writer.connection().execute_batch("VACUUM").map_err(translate).inspect_err(|error| {
+        // Another process that writes is in the way, and nothing was done.
+        if error.kind() != ErrorKind::Unavailable {
+            writer.give_up();
+        }
+    })?;
+    // A reader that has come meanwhile only puts the cut off.
+    writer.empty_log().map(drop)
+}
+
+fn in_the_way() -> Error {
+    Error::new(ErrorKind::Unavailable, "snapshots, cursors or other processes read the database")
+        .hint("drop them and try again")
+}
+
+/// Has SQLite look at every page, on a connection of its own: it may take long.
+pub(crate) fn verify(database: &Database) -> Result<()> {
+    let connection = database.pool.place().reader(SqliteOptions::least_cache_kib())?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(translate)?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    // It names pages and tables only.
+    let first = verdict.lines().last().unwrap_or_default();
+    Err(Error::new(ErrorKind::Corruption, format!("SQLite finds the database damaged: {first}")))
+}

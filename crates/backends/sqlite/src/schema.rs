@@ -1,0 +1,192 @@
+//! The tables and the view, and the statements on them.
+//!
+//! SQLite's names are not case-sensitive, those of keyspaces are: so tables have numbers, which a catalogue
+//! gives out and never uses twice. Nothing here is newer than SQLite 3.40, so that older shells can read it.
+
+use crate::error::translate;
+use rusqlite::{Connection, OptionalExtension};
+use std::fmt::Write;
+use std::sync::Arc;
+use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
+
+/// Says in the file's header whose it is: "Strm".
+pub(crate) const APPLICATION_ID: i32 = 0x5374_726d;
+
+/// The version of this schema, in the file's header.
+pub(crate) const FORMAT: i32 = 1;
+
+const KEYSPACES: &str =
+    "CREATE TABLE keyspaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)";
+
+/// One row that counts. Changing it gives a commit that changes nothing else something to sync.
+const SYNCS: &str = "CREATE TABLE syncs (number INTEGER NOT NULL)";
+
+/// A compound SELECT has 500 terms at most, and every connection has to read a long view before it does
+/// anything else.
+const ENTRIES_KEYSPACES_MAX: usize = 100;
+
+/// A keyspace of SQLite: the number of its table, and the statements on it.
+#[derive(Debug, Clone)]
+pub struct SqliteKeyspace(Arc<Statements>);
+
+#[derive(Debug)]
+struct Statements {
+    number: i64,
+    get: String,
+    put: String,
+    delete: String,
+    /// By keys only, by descending, by bounded.
+    scans: [String; 8],
+}
+
+impl SqliteKeyspace {
+    fn new(number: i64) -> Self {
+        let scan = |place: usize| {
+            let columns = if place & 1 == 0 { "key, value" } else { "key" };
+            let order = if place & 2 == 0 { "" } else { " DESC" };
+            let end = if place & 4 == 0 { "" } else { " AND key < ?2" };
+            format!("SELECT {columns} FROM keyspace_{number} WHERE key >= ?1{end} ORDER BY key{order}")
+        };
+        Self(Arc::new(Statements {
+            number,
+            get: format!("SELECT value FROM keyspace_{number} WHERE key = ?1"),
+            put: format!("REPLACE INTO keyspace_{number} (key, value) VALUES (?1, ?2)"),
+            delete: format!("DELETE FROM keyspace_{number} WHERE key = ?1"),
+            scans: std::array::from_fn(scan),
+        }))
+    }
+
+    pub(crate) fn get(&self) -> &str {
+        &self.0.get
+    }
+
+    pub(crate) fn put(&self) -> &str {
+        &self.0.put
+    }
+
+    pub(crate) fn delete(&self) -> &str {
+        &self.0.delete
+    }
+
+    /// `?1` is the first key; `?2`, if bounded, the first key after the range.
+    pub(crate) fn scan(&self, keys_only: bool, descending: bool, bounded: bool) -> &str {
+        &self.0.scans[usize::from(keys_only) | usize::from(descending) << 1 | usize::from(bounded) << 2]
+    }
+}
+
+fn table_sql(number: i64) -> String {
+    format!(
+        "CREATE TABLE keyspace_{number} (key BLOB PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"
+    )
+}
+
+/// Makes everything in an empty database, but for WAL mode.
+pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {FORMAT};
+         {KEYSPACES};
+         {SYNCS};
+         INSERT INTO syncs (number) VALUES (0);
+         {};
+         COMMIT",
+        view_sql(&[]),
+    ))
+}
+
+/// Numbers and names of all keyspaces.
+pub(crate) fn keyspaces(connection: &Connection) -> Result<Vec<(i64, String)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT number, name FROM keyspaces ORDER BY number").map_err(translate)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(translate)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(translate)
+}
+
+pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<SqliteKeyspace>> {
+    let mut statement =
+        connection.prepare_cached("SELECT number FROM keyspaces WHERE name = ?1").map_err(translate)?;
+    let number = statement.query_row([name], |row| row.get(0)).optional().map_err(translate)?;
+    Ok(number.map(SqliteKeyspace::new))
+}
+
+/// Adds a keyspace; to be called in a transaction.
+pub(crate) fn add(connection: &Connection, name: &str) -> Result<SqliteKeyspace> {
+    connection.execute("INSERT INTO keyspaces (name) VALUES (?1)", [name]).map_err(translate)?;
+    let number = connection.last_insert_rowid();
+    connection.execute_batch(&table_sql(number)).map_err(translate)?;
+    renew_view(connection)?;
+    Ok(SqliteKeyspace::new(number))
+}
+
+/// Removes a keyspace; to be called in a transaction.
+pub(crate) fn remove(connection: &Connection, keyspace: &SqliteKeyspace) -> Result<()> {
+    let number = keyspace.0.number;
+    connection.execute("DELETE FROM keyspaces WHERE number = ?1", [number]).map_err(translate)?;
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS keyspace_{number}")).map_err(translate)?;
+    renew_view(connection)
+}
+
+fn renew_view(connection: &Connection) -> Result<()> {
+    let view = view_sql(&keyspaces(connection)?);
+    connection.execute_batch(&format!("DROP VIEW IF EXISTS entries; {view}")).map_err(translate)
+}
+
+/// A view over all keyspaces: bytes as they are where all are printable ASCII, or else in hexadecimal.
+fn view_sql(keyspaces: &[(i64, String)]) -> String {
+    let shown = |column: &str| {
+        format!(
+            "CASE WHEN CAST({column} AS TEXT) NOT GLOB '*[^ -~]*' AND instr({column}, x'00') = 0 \
+             THEN CAST({column} AS TEXT) ELSE quote({column}) END"
+        )
+    };
+    let mut sql = "CREATE VIEW entries (keyspace, key, value_bytes, value) AS".to_owned();
+    if keyspaces.is_empty() {
+        sql.push_str(" SELECT '', '', 0, '' WHERE 0");
+    }
+    for (place, (number, name)) in keyspaces.iter().take(ENTRIES_KEYSPACES_MAX).enumerate() {
+        let union = if place == 0 { "" } else { " UNION ALL" };
+        let (key, value) = (shown("key"), shown("value"));
+        // Names have no quotes in them: `check_keyspace_name`. Writing to a string cannot fail.
+        let _ = write!(sql, "{union} SELECT '{name}', {key}, length(value), {value} FROM keyspace_{number}");
+    }
+    sql
+}
+
+/// Whether everything is as we made it. Statements are prepared from what the file says, so nothing in it may
+/// say more: no index, no trigger and no other columns on our tables.
+pub(crate) fn check(connection: &Connection) -> Result<()> {
+    let mut expected = vec![("keyspaces".to_owned(), KEYSPACES.to_owned()), ("syncs".into(), SYNCS.into())];
+    for (name, sql) in &expected {
+        check_table(connection, name, sql)?;
+    }
+    for (number, name) in keyspaces(connection)? {
+        // A name that we would not have taken could break out of the view's text.
+        check_keyspace_name(&name).map_err(|_| altered())?;
+        let table = (format!("keyspace_{number}"), table_sql(number));
+        check_table(connection, &table.0, &table.1)?;
+        expected.push(table);
+    }
+    let sql = "SELECT tbl_name FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL";
+    let mut statement = connection.prepare(sql).map_err(translate)?;
+    let mut rows = statement.query([]).map_err(translate)?;
+    while let Some(row) = rows.next().map_err(translate)? {
+        let table: String = row.get(0).map_err(translate)?;
+        if expected.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(&table)) {
+            return Err(altered());
+        }
+    }
+    Ok(())
+}
+
+fn check_table(connection: &Connection, name: &str, sql: &str) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND sql = ?2")
+        .map_err(translate)?;
+    if statement.exists([name, sql]).map_err(translate)? { Ok(()) } else { Err(altered()) }
+}
+
+fn altered() -> Error {
+    Error::new(ErrorKind::Corruption, "the database's tables are not as a store makes them")
+        .hint("remove the indexes, triggers or columns that were added, or restore from a backup")
+}
