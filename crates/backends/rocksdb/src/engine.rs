@@ -96,7 +96,8 @@ impl Engine for RocksDbEngine {
         snapshots: "engine",
         capabilities: Capabilities {
             persistent: true,
-            power_safe: true,
+            // There its C++, as its crate compiles it, calls `fsync` where only `F_FULLFSYNC` reaches the disk.
+            power_safe: cfg!(not(target_vendor = "apple")),
             checkpoint: true,
             compaction: true,
             integrity_check: true,

@@ -44,7 +44,8 @@
 //!
 //! A power-safe commit has been synced to the log when it returns, and every commit before it with it. A
 //! buffered commit has been handed to the operating system: it survives the end of the process, but not a
-//! power cut. The log is never left out. When a store is opened, the log is read up to the first record that
+//! power cut. On Apple's systems no commit is claimed to be power-safe: as its crate compiles it, RocksDB calls
+//! `fsync` there, which leaves data in the drive's cache. The log is never left out. When a store is opened, the log is read up to the first record that
 //! is not whole: that is where a crash has torn it. RocksDB cannot tell such an end from damage done to the
 //! last log later, so that damage loses what comes after it without an error; a log before the last that is
 //! missing or short is an error. [`verify`](strongroom_core::StorageBackend::verify) finds either, as long

@@ -40,7 +40,7 @@ impl Database {
             (None, Pool::new(readable(&files, place)?, options))
         } else {
             let writer = Writer::open(&place, options)?;
-            files::check_format(writer.connection())?;
+            files::check_header(writer.connection())?;
             schema::check(writer.connection())?;
             (Some(Mutex::new(writer)), Pool::new(place, options))
         };
@@ -60,7 +60,7 @@ impl Database {
 fn readable(files: &Files, place: Place) -> Result<Place> {
     let look = |place: &Place| {
         let connection = place.reader(SqliteOptions::least_cache_kib())?;
-        files::check_format(&connection)?;
+        files::check_header(&connection)?;
         schema::check(&connection)
     };
     match look(&place) {

@@ -202,18 +202,27 @@ fn identify(place: &Place, data: &Path) -> Result<()> {
     if metadata(data)?.is_some_and(|found| found.len() == 0) {
         return Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is empty")));
     }
-    let connection = place.immutable().reader(SqliteOptions::least_cache_kib())?;
-    let application: i32 = header(&connection, "application_id")?;
+    let connection = place.immutable().reader(SqliteOptions::least_cache_kib());
+    match connection.and_then(|connection| check_header(&connection)) {
+        // Moving the log into the file was cut short, by a power cut or a full disk: only both together are
+        // whole, and are looked at again as such.
+        Err(error) if error.kind() == ErrorKind::Corruption && has_log(data)? => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn has_log(data: &Path) -> Result<bool> {
+    Ok(metadata(&beside(data, LOG))?.is_some_and(|log| log.len() > 0))
+}
+
+/// Refuses a database that another program made, and the format of a later version.
+pub(crate) fn check_header(connection: &Connection) -> Result<()> {
+    let application: i32 = header(connection, "application_id")?;
     if application != APPLICATION_ID {
         let message = format!("{DATA_FILE} is not a store's: another program made it");
         return Err(Error::new(ErrorKind::InvalidInput, message)
             .hint("open it with that program, or choose another directory"));
     }
-    check_format(&connection)
-}
-
-/// Refuses the format of a later version.
-pub(crate) fn check_format(connection: &Connection) -> Result<()> {
     let format: i32 = header(connection, "user_version")?;
     if format == FORMAT {
         return Ok(());

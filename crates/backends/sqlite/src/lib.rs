@@ -89,7 +89,7 @@
 //!
 //! Older shells can read the file too (3.40 is tested), also while a store has it open. It is not to be
 //! written beneath a store: SQLite would allow it between two commits, and a shell that keeps a transaction
-//! open for longer than [`busy_timeout_ms`](SqliteOptions::busy_timeout_ms) makes a commit fail. Tables that
+//! open for longer than [`busy_timeout_ms`](SqliteOptions::busy_timeout_ms) makes a commit answer `Unavailable`. Tables that
 //! were altered, and indexes or triggers on them, are refused when the store is opened.
 //!
 //! A process that has a store open must not read its files by other means than SQLite, not even to copy

@@ -305,3 +305,40 @@ fn damaged_files_give_typed_errors() {
         assert!(status.success(), "{what}: {status}");
     }
 }
+
+#[test]
+fn moving_the_log_into_the_file_may_be_cut_short() {
+    let home = tempfile::tempdir().unwrap();
+    let (original, copy) = (home.path().join("original"), home.path().join("copy"));
+    let options = SqliteOptions::new().wal_autocheckpoint_pages(1_000_000);
+    let backend = SqliteBackend::open(&original, options).unwrap();
+    let keyspace = backend.create_keyspace("rows", KeyspaceHints::default()).unwrap();
+    let mut batch = WriteBatch::new();
+    for number in 0..2_000_u32 {
+        batch.put(keyspace, &number.to_be_bytes(), &[7; 100]);
+    }
+    backend.commit(&batch, Durability::PowerSafe).unwrap();
+    // By another process: one that closes a file loses its locks on it.
+    let copied = Command::new("cp").arg("-r").args([&original, &copy]).status().unwrap();
+    assert!(copied.success());
+    drop(backend);
+
+    // The first page tells the new length already, and the rest of the pages never came.
+    let moved = std::fs::read(original.join("data.sqlite")).unwrap();
+    let mut cut = std::fs::read(copy.join("data.sqlite")).unwrap();
+    assert!(cut.len() < moved.len() / 2, "the rows are in the log");
+    cut[..4_096].copy_from_slice(&moved[..4_096]);
+    std::fs::write(copy.join("data.sqlite"), cut).unwrap();
+
+    for options in [SqliteOptions::new().read_only(), SqliteOptions::new()] {
+        let backend = SqliteBackend::open(&copy, options).unwrap();
+        let mut cursor =
+            backend.snapshot().unwrap().cursor(backend.keyspace("rows").unwrap(), Scan::all()).unwrap();
+        let mut rows = 0;
+        while cursor.advance().unwrap() {
+            rows += 1;
+        }
+        assert_eq!(rows, 2_000);
+    }
+    SqliteBackend::new(&copy).unwrap().verify().unwrap();
+}

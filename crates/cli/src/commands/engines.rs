@@ -30,6 +30,11 @@ fn as_json(driver: &Driver) -> Value {
         "durabilities": durabilities(driver),
         "snapshots": info.snapshots,
         "capabilities": capabilities,
+        "options": {
+            "cache": info.tuning.cache,
+            "compression": info.tuning.compression.iter().map(|can| can.as_str()).collect::<Vec<_>>(),
+            "background_threads": info.tuning.background_threads,
+        },
     })
 }
 
