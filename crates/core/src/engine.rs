@@ -157,6 +157,13 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// nothing was touched; any other error of a creation poisons the handle.
     fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace>;
 
+    /// Whether `keyspace` is still the one called `name`: another process may have dropped it and made another.
+    /// Called only where others may read beside a writer, by a handle that only reads.
+    fn is_current(&self, name: &str, keyspace: &Self::Keyspace) -> Result<bool> {
+        let _ = (name, keyspace);
+        Ok(true)
+    }
+
     /// Removes a keyspace. `Unavailable` says that nothing was touched; any other error poisons the handle.
     fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()>;
 

@@ -5,7 +5,8 @@
 //! that is verified whenever a value is read (a scan of keys only reads none), versions, commits that share a sync, and one digest that is the same on
 //! every engine. A store on disk is a marked and locked directory.
 //!
-//! It is not a query engine, and one process at a time opens a store.
+//! It is not a query engine, and one process at a time writes a store; on SQLite and LMDB others may read it
+//! meanwhile.
 
 #[cfg(feature = "async")]
 mod async_store;

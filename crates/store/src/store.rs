@@ -326,6 +326,11 @@ impl Store {
                 let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
                 (self.snapshot()?, known.of_applications())
             };
+            // Another process may have created one between the look and the snapshot.
+            self.inner.look_again()?;
+            if self.inner.infos().iter().map(|info| info.id).ne(keyspaces.iter().map(|info| info.id)) {
+                continue;
+            }
             match digest::of_store(&snapshot, &keyspaces) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 outcome => return outcome,
@@ -388,8 +393,9 @@ impl Inner {
     /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
     fn look_again(&self) -> Result<()> {
         if self.backend().is_read_only() && self.info().capabilities.shared_reads {
-            let found = Known::of(self.backend())?;
-            *self.keyspaces.write().unwrap_or_else(PoisonError::into_inner) = found;
+            // Under the lock: who looked first must not have the last word.
+            let mut known = self.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
+            *known = Known::of(self.backend())?;
         }
         Ok(())
     }

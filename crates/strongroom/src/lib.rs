@@ -21,8 +21,9 @@
 //!
 //! # Mental model
 //!
-//! * A **store** is a marked directory that one process at a time opens. It holds **keyspaces**, named
-//!   ordered maps from bytes to bytes; order is bytewise. Keys have 1 to 1,024 bytes, values up to 16 MiB.
+//! * A **store** is a marked directory that one process at a time writes; on SQLite and LMDB others may read it
+//!   meanwhile. It holds **keyspaces**, named ordered maps from bytes to bytes; order is bytewise. Keys have 1 to
+//!   1,024 bytes, values up to 16 MiB.
 //! * A **batch** over any keyspaces is committed together or not at all, and can be made conditional. When
 //!   [`Store::commit`] returns, the batch survives a power cut, unless less was asked for by name.
 //! * A **snapshot** is one consistent state of all keyspaces. A scan takes one by itself.
@@ -35,9 +36,9 @@
 //! | `redb:` | `storage-redb` (default) | yes |
 //! | `fjall:` | `storage-fjall` | yes |
 //! | `sled:` | `storage-sled` | not claimed: open with `?durability=buffered` |
-//! | `rocksdb:` | `storage-rocksdb` (C++) | yes |
+//! | `rocksdb:` | `storage-rocksdb` (C++) | yes, but not on Apple's systems |
 //! | `sqlite:` | `storage-sqlite` (C) | yes |
-//! | `lmdb:` | `storage-lmdb` (C) | yes |
+//! | `lmdb:` | `storage-lmdb` (C) | yes, but not on Apple's systems |
 //! | `memory:` | always | no: open with `?durability=buffered` |
 //!
 //! An application adds its own to a [`Registry`].

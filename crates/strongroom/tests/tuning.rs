@@ -60,13 +60,21 @@ fn every_common_option_is_honoured_or_refused() {
 }
 
 #[test]
-fn no_threads_are_no_threads_to_work_with() {
+fn numbers_out_of_all_reason_are_refused_and_leave_nothing() {
     for engine in on_disk() {
         let parent = tempfile::tempdir().unwrap();
-        let mut none = config(engine, &parent.path().join("store"));
-        none.background_threads = Some(0);
-        let error = Registry::builtin().open_config(&none).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{engine}: {error}");
+        let path = parent.path().join("store");
+        let refused = |tune: &dyn Fn(&mut Config)| {
+            let mut tuned = config(engine, &path);
+            tune(&mut tuned);
+            let error = Registry::builtin().open_config(&tuned).unwrap_err();
+            let is_refused = [ErrorKind::InvalidInput, ErrorKind::Unsupported].contains(&error.kind());
+            assert!(is_refused, "{engine}: {}", error.one_line());
+            assert!(!path.exists(), "{engine}: {}", error.one_line());
+        };
+        for threads in [0, 20_000, usize::MAX] {
+            refused(&|config| config.background_threads = Some(threads));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The default build compiles no C: nobody pays for a C compiler who did not ask for an engine that needs one.
 //!
 //! A package is suspect when its manifest has a `links` key, or when its build depends on a crate that runs
-//! a C compiler. The graph is the one `cargo tree` resolves for the command alone: other members of the
-//! workspace may ask for more.
+//! a C compiler. The graphs are those that `cargo tree` resolves for each default member of the workspace alone:
+//! others may ask for more.
 
 use std::collections::BTreeSet;
 

@@ -5,9 +5,15 @@ use std::path::{Path, PathBuf};
 
 use strongroom_tidy::{backends, imports, lints, native, source, workspace};
 
-/// The platforms whose default build is looked at: every one that Strongroom is meant for.
-const PLATFORMS: &[&str] =
-    &["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "aarch64-linux-android", "aarch64-apple-ios"];
+/// The platforms whose default build is looked at: each system, and both processors where they differ most.
+const PLATFORMS: &[&str] = &[
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+    "aarch64-linux-android",
+    "aarch64-apple-ios",
+];
 
 #[track_caller]
 fn none(problems: &[String]) {
@@ -124,16 +130,29 @@ fn every_crate_opens_with_docs_and_has_its_fields() {
 
 #[test]
 fn the_default_build_compiles_no_c() {
+    let root = workspace::root();
     let mut problems = Vec::new();
     for platform in PLATFORMS {
-        let metadata = workspace::metadata(&workspace::root(), Some(platform)).unwrap();
+        let metadata = workspace::metadata(&root, Some(platform)).unwrap();
         let with_links = metadata.packages.iter().filter(|package| package.links.is_some());
         let links: Vec<_> =
             with_links.map(|package| (package.name.to_string(), package.version.to_string())).collect();
-        let tree = workspace::tree(&workspace::root(), "strongroom-cli", platform).unwrap();
-        // The default engine is in the tree, or this is not the tree that was meant.
-        assert!(tree.contains("strongroom-redb v"), "{tree}");
-        problems.extend(native::check(&tree, &links).iter().map(|problem| format!("{platform}: {problem}")));
+        let members = metadata.workspace_default_packages();
+        let members: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        // Each by itself: what one member asks for could hide that another does not.
+        for &member in &members {
+            let tree = workspace::tree(&root, member, platform).unwrap();
+            assert!(tree.starts_with(&format!("0{member} v")), "not the tree of {member}:\n{tree}");
+            let found = native::check(&tree, &links);
+            problems.extend(found.iter().map(|problem| format!("{member} on {platform}: {problem}")));
+            // These come with the default engine, or this is not the build that was meant.
+            if ["strongroom", "strongroom-cli"].contains(&member) {
+                assert!(tree.contains("strongroom-redb v"), "{tree}");
+            }
+        }
+        for needed in ["strongroom", "strongroom-cli"] {
+            assert!(members.contains(&needed), "{needed} is no default member of the workspace: {members:?}");
+        }
     }
     none(&problems);
 }

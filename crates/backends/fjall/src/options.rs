@@ -16,6 +16,9 @@ const WORKER_THREADS: &str = "worker_threads";
 const MAX_CACHED_FILES_MIN: usize = 10;
 const MAX_JOURNALING_SIZE_MIN: u64 = 64 * 1_024 * 1_024;
 
+/// More threads than this are a mistake, and beyond what a process may have fjall ends it.
+const WORKER_THREADS_MAX: usize = 256;
+
 /// Below this a keyspace does little else than write tiny tables.
 const MAX_MEMTABLE_SIZE_MIN: u64 = 64 * 1_024;
 
@@ -83,7 +86,7 @@ impl FjallOptions {
         self
     }
 
-    /// Threads that flush and compact, at least 1.
+    /// Threads that flush and compact, 1 to 256.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = Some(threads);
@@ -128,6 +131,11 @@ impl FjallOptions {
                 "worker_threads and background_threads are the same option of fjall",
             )
             .hint("leave one of them out"));
+        }
+        let threads = self.worker_threads.or(self.common.background_threads);
+        if let Some(threads) = threads.filter(|threads| *threads > WORKER_THREADS_MAX) {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("there cannot be {threads} threads"))
+                .hint(format!("use {WORKER_THREADS_MAX} at most")));
         }
         at_least(WORKER_THREADS, self.worker_threads, &1)?;
         at_least(MAX_CACHED_FILES, self.max_cached_files, &MAX_CACHED_FILES_MIN)?;

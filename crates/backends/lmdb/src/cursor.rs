@@ -1,6 +1,6 @@
 //! Walks over a keyspace, fetching the places of many rows in one turn.
 
-use crate::error::translate;
+use crate::error::{dropped, translate};
 use crate::keyspace::{LmdbKeyspace, Map};
 use crate::snapshot::Reading;
 use heed::types::Bytes;
@@ -70,8 +70,8 @@ impl LmdbCursor {
         });
         match walking {
             Ok(walking) => Ok(Self(Some(walking))),
-            // The keyspace was not there yet, or is no longer.
-            Err(heed::Error::Mdb(MdbError::BadDbi)) => Ok(Self(None)),
+            // Another process has dropped the keyspace.
+            Err(heed::Error::Mdb(MdbError::BadDbi)) => Err(dropped()),
             Err(error) => Err(translate(error)),
         }
     }

@@ -29,7 +29,8 @@ impl Engine for LmdbEngine {
         snapshots: "engine",
         capabilities: Capabilities {
             persistent: true,
-            power_safe: true,
+            // There it writes its meta page through `O_DSYNC`, which leaves it in the drive's cache.
+            power_safe: cfg!(not(target_vendor = "apple")),
             checkpoint: true,
             compaction: false,
             integrity_check: false,

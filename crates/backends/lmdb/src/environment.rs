@@ -27,6 +27,9 @@ use strongroom_core::Result;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Pages by which a small file may grow before stale readers are looked for.
+const PAGES_TO_SPARE: u64 = 256;
+
 /// Whether transactions may begin.
 struct Gate {
     /// A commit waits for readers to go.
@@ -49,6 +52,8 @@ pub(crate) struct Environment {
     grow_timeout: Duration,
     growths: AtomicU64,
     stale_readers: AtomicU64,
+    /// How many pages the file had when stale readers were looked for.
+    pages_looked_at: AtomicU64,
     // Declared last: others may write only when LMDB has closed its files.
     _writer_lock: Option<File>,
 }
@@ -65,6 +70,7 @@ impl Environment {
             grow_timeout,
             growths: AtomicU64::new(0),
             stale_readers: AtomicU64::new(0),
+            pages_looked_at: AtomicU64::new(0),
             _writer_lock: opened.writer_lock,
         };
         environment.clear_stale_readers()?;
@@ -148,6 +154,19 @@ impl Environment {
         Ok(())
     }
 
+    /// Looks for stale readers when the file has grown by a quarter: a process that died with a snapshot keeps
+    /// every page from being used again.
+    fn clear_if_grown(&self) -> Result<()> {
+        let _gate = self.enter()?;
+        let pages = self.env.info().last_page_number as u64;
+        let looked_at = self.pages_looked_at.load(Ordering::Relaxed);
+        if pages <= looked_at + looked_at / 4 + PAGES_TO_SPARE {
+            return Ok(());
+        }
+        self.pages_looked_at.store(pages, Ordering::Relaxed);
+        self.clear_stale_readers()
+    }
+
     /// Commits `change`, which is called again if the map was too small for it. `bytes`: about how much it writes.
     pub(crate) fn write(
         &self,
@@ -159,6 +178,7 @@ impl Environment {
             change(&mut transaction)?;
             transaction.commit()
         };
+        self.clear_if_grown()?;
         // Readers come and go meanwhile; the gate is passed once, to see that there is a map.
         self.until_it_fits(bytes, || self.enter().map(|_| attempt()))
     }

@@ -29,6 +29,19 @@ pub(crate) fn translate_io(cause: io::Error) -> Error {
     Error::from_io("reading or writing the database file failed", cause)
 }
 
+/// Another process can drop a keyspace that this one reads.
+#[cold]
+pub(crate) fn dropped() -> Error {
+    Error::new(ErrorKind::NotFound, "the keyspace was dropped").hint("list the keyspaces again")
+}
+
+/// Where LMDB cannot keep its list of readers, a writer must not be at work.
+#[cold]
+pub(crate) fn written_beneath() -> Error {
+    Error::new(ErrorKind::Locked, "another process writes the store, and here LMDB cannot tell it who reads")
+        .hint("read it where its directory can be written, or close the writer")
+}
+
 #[cold]
 pub(crate) fn already_open() -> Error {
     Error::new(ErrorKind::Locked, "another handle of this process has the store open")

@@ -8,7 +8,7 @@
 //! LMDB lets several processes write in turns, but a store has one writer: `data.mdb.writer` is locked as long
 //! as a handle may write.
 
-use crate::error::{already_open, locked, translate, translate_io};
+use crate::error::{already_open, locked, translate, translate_io, written_beneath};
 use crate::meta;
 use crate::options::{KEYSPACES_MAX, LmdbOptions};
 use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
@@ -35,13 +35,14 @@ const KEYSPACES_TO_SPARE: u32 = 16;
 
 /// Whether `directory` holds a database, one whose creation was interrupted, or what is left of one.
 pub(crate) fn exists(directory: &Path) -> bool {
-    let names = [DATA_FILE, LOCK_FILE, WRITER_FILE, UNFINISHED_FILE];
+    let names = [DATA_FILE, LOCK_FILE, WRITER_FILE, UNFINISHED_FILE, UNFINISHED_LOCK_FILE];
     names.iter().any(|name| directory.join(name).exists())
 }
 
 /// An environment, and what keeps others from writing.
 pub(crate) struct Opened {
     pub(crate) env: Env<WithoutTls>,
+    /// Held by whoever writes, and shared by those that LMDB cannot list as readers.
     pub(crate) writer_lock: Option<File>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
             return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
         }
     }
-    let writer_lock = if read_only { None } else { Some(lock_writer(directory)?) };
+    let writer_lock = if read_only { lock_unlisted(directory)? } else { Some(lock_writer(directory)?) };
     // Somebody else may have made it between our looking and our locking.
     if !data.exists() {
         create(directory)?;
@@ -76,6 +77,24 @@ fn refuse_lost(directory: &Path) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is lost: only its lock file is there"))
         .hint("put the file back, or restore from a backup"))
+}
+
+/// On a file system that cannot be written LMDB goes without its list of readers. A writer that has the same files
+/// elsewhere (a container may mount them read-only) would use pages again that are being read, so here readers
+/// keep writers out.
+fn lock_unlisted(directory: &Path) -> Result<Option<File>> {
+    let path = directory.join(WRITER_FILE);
+    match File::options().append(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+        // Readers are listed; or nobody has written since the files were copied here.
+        _ => return Ok(None),
+    }
+    let file = File::open(path).map_err(translate_io)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(written_beneath()),
+        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
+    }
 }
 
 fn lock_writer(directory: &Path) -> Result<File> {

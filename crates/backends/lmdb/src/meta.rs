@@ -45,6 +45,8 @@ struct Layout {
     page_bytes: usize,
     /// `MDB_meta.mm_dbs[0].md_root`, the list of free pages.
     free_root: usize,
+    /// `MDB_meta.mm_dbs[1].md_root`, the rows and the names of keyspaces.
+    main_root: usize,
     /// `MDB_meta.mm_last_pg`.
     last_page: usize,
     /// `MDB_meta.mm_txnid`.
@@ -62,6 +64,7 @@ const fn layout(word: usize) -> Layout {
         header,
         page_bytes: databases,
         free_root: databases + 8 + 4 * word,
+        main_root: databases + database_bytes + 8 + 4 * word,
         last_page,
         commit: last_page + word,
     }
@@ -136,7 +139,11 @@ fn read_meta(file: &mut File, offset: u64) -> Result<Meta> {
         let sane = u16_at(&page, HERE.flags)? & META_FLAG != 0
             && PAGE_BYTES.contains(&page_bytes)
             && page_bytes.is_power_of_two()
-            && meta.last_page >= 1;
+            && meta.last_page >= 1
+            // LMDB ends the process over a root that cannot be one.
+            && [meta.free_root, word_at(&page, HERE.main_root)?]
+                .iter()
+                .all(|root| *root == NO_PAGE || (2..=meta.last_page).contains(root));
         sane.then_some(meta)
     };
     found().ok_or_else(not_lmdb)

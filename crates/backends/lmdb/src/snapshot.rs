@@ -7,12 +7,12 @@
 
 use crate::cursor::LmdbCursor;
 use crate::environment::{Environment, Hold, lock};
-use crate::error::translate;
+use crate::error::{dropped, translate};
 use crate::keyspace::{LmdbKeyspace, Map};
 use heed::{MdbError, RoTxn, WithoutTls};
 use self_cell::self_cell;
 use std::sync::{Arc, Mutex, MutexGuard};
-use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
+use strongroom_core::{Bytes, EngineSnapshot, Error, Gauge, Pinned, Result, Scan};
 
 /// Values up to this length are copied: one that is shared keeps a transaction open, and with it every page that
 /// is freed from then on, and the size of the map.
@@ -57,8 +57,9 @@ impl Reading {
 /// The value of `key` as the transaction sees it.
 pub(crate) fn find<'t>(map: &Map<'_>, transaction: &'t RoTxn<'_>, key: &[u8]) -> Result<Option<&'t [u8]>> {
     match map.get(transaction, key) {
-        // The keyspace was not there yet, or is no longer.
-        Err(heed::Error::Mdb(MdbError::BadDbi)) => Ok(None),
+        // Another process has dropped the keyspace. (One that was not there yet is empty in a snapshot: whoever
+        // calls knows which those are, and does not ask.)
+        Err(heed::Error::Mdb(MdbError::BadDbi)) => Err(dropped()),
         found => found.map_err(translate),
     }
 }
@@ -86,15 +87,24 @@ pub(crate) fn get_newest(
 }
 
 fn get(reading: &Arc<Reading>, keyspace: &LmdbKeyspace, key: &[u8], pins: &Gauge) -> Result<Option<Bytes>> {
-    let Some(value) = reading.find(keyspace, key)? else { return Ok(None) };
-    if value.len() <= COPIED_BYTES_MAX {
-        return Ok(Some(Bytes::copy_from_slice(value)));
+    // Looked up once: the keyspace may be dropped between two looks.
+    let shared = SharedValue::try_new(Arc::clone(reading), |reading| match reading.find(keyspace, key) {
+        Ok(Some(large)) if large.len() > COPIED_BYTES_MAX => Ok(large),
+        Ok(small) => Err(Unshared::Copied(small.map(Bytes::copy_from_slice))),
+        Err(error) => Err(Unshared::Failed(error)),
+    });
+    match shared {
+        Ok(large) => Ok(Some(Pinned::share(large, pins))),
+        Err(Unshared::Copied(found)) => Ok(found),
+        Err(Unshared::Failed(error)) => Err(error),
     }
-    // Looked up once more, to borrow from the transaction that the value will own: cheap beside its length.
-    let shared = SharedValue::try_new(Arc::clone(reading), |reading| {
-        reading.find(keyspace, key).map(Option::unwrap_or_default)
-    })?;
-    Ok(Some(Pinned::share(shared, pins)))
+}
+
+/// Why there is nothing to share.
+enum Unshared {
+    /// It is small, or absent.
+    Copied(Option<Bytes>),
+    Failed(Error),
 }
 
 type Value<'r> = &'r [u8];

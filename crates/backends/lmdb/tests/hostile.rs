@@ -240,6 +240,58 @@ fn read_only_media_can_be_read() {
     outcome.unwrap();
 }
 
+/// A container may mount a directory read-only that somebody else writes.
+#[test]
+fn nobody_writes_beneath_a_reader_that_cannot_be_listed() {
+    let (home, medium) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backend = LmdbBackend::new(home.path()).unwrap();
+    put(&backend, keyspace(&backend), b"a", b"1");
+    drop(backend);
+    let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(medium.path()).output();
+    let bound = mount(&["--bind", home.path().to_str().unwrap()]);
+    if !bound.is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: a directory cannot be mounted here");
+        return;
+    }
+    assert!(mount(&["-o", "remount,ro,bind"]).unwrap().status.success());
+    let outcome = std::panic::catch_unwind(|| {
+        let read_only = || LmdbBackend::open(medium.path(), LmdbOptions::new().read_only());
+        let reader = read_only().unwrap();
+        assert!(reader.get(reader.keyspace("rows").unwrap(), b"a").unwrap().is_some());
+        assert_eq!(open_error(home.path()), ErrorKind::Locked);
+        drop(reader);
+        let writer = LmdbBackend::new(home.path()).unwrap();
+        assert_eq!(read_only().err().unwrap().kind(), ErrorKind::Locked);
+        drop(writer);
+        read_only().unwrap();
+    });
+    unmount(medium.path());
+    outcome.unwrap();
+}
+
+#[test]
+fn a_root_that_cannot_be_one_is_corruption() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = LmdbBackend::new(home.path()).unwrap();
+    put(&backend, keyspace(&backend), b"a", b"1");
+    drop(backend);
+    let file = home.path().join("data.mdb");
+    let whole = std::fs::read(&file).unwrap();
+    // `md_root` of the main database in both meta pages: 16 bytes of page header, 24 of meta, 48 and 40 of databases.
+    for page in [0, 4_096] {
+        for root in [0_u64, 1, 1 << 40] {
+            let mut damaged = whole.clone();
+            for page in [0, page] {
+                damaged[page + 128..page + 136].copy_from_slice(&root.to_ne_bytes());
+            }
+            std::fs::write(&file, &damaged).unwrap();
+            assert_eq!(open_error(home.path()), ErrorKind::Corruption, "root {root}");
+        }
+    }
+    std::fs::write(&file, whole).unwrap();
+    LmdbBackend::new(home.path()).unwrap();
+}
+
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();

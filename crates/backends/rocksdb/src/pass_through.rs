@@ -28,6 +28,11 @@ const REFUSED: &[(&[&str], &str)] = &[
             "track_and_verify_wals_in_manifest",
             "verify_sst_unique_id_in_manifest",
             "force_consistency_checks",
+            "flush_verify_memtable_count",
+            "compaction_verify_record_count",
+            "open_files_async",
+            "fast_sst_open",
+            "wal_filter",
             "checksum",
         ],
         "damage that RocksDB can see is never passed over",
@@ -40,6 +45,10 @@ const REFUSED: &[(&[&str], &str)] = &[
     (
         &["allow_mmap_reads", "allow_mmap_writes"],
         "a file that is cut short would end the process instead of being an error",
+    ),
+    (
+        &["enable_blob_direct_write", "blob_direct_write_partitions", "blob_direct_write_partition_strategy"],
+        "RocksDB cannot recover from its log what went to a blob file directly",
     ),
     (&["allow_data_in_errors"], "an error never tells a key"),
     (
@@ -55,6 +64,7 @@ const REFUSED: &[(&[&str], &str)] = &[
             "compression_manager",
             "file_checksum_gen_factory",
             "flush_block_policy_factory",
+            "memtable",
             "memtable_factory",
             "secondary_cache",
             "sst_partitioner_factory",
@@ -70,6 +80,56 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["max_background_jobs", "max_background_compactions", "max_background_flushes"],
         "use the common option `background_threads`",
     ),
+];
+
+/// What RocksDB still reads and does nothing with: the entries with `kDeprecated` in its `db_options.cc`,
+/// `cf_options.cc` and `block_based_table_factory.cc`.
+const WITHOUT_EFFECT: &[&str] = &[
+    "access_hint_on_compaction_start",
+    "allow_os_buffer",
+    "base_background_compactions",
+    "bottommost_temperature",
+    "check_flush_compaction_key_order",
+    "compaction_measure_io_stats",
+    "concurrent_prepare",
+    "disableDataSync",
+    "disable_data_sync",
+    "expanded_compaction_factor",
+    "experimental_allow_mempurge",
+    "experimental_mempurge_policy",
+    "experimental_mempurge_threshold",
+    "fail_if_options_file_error",
+    "filter_deletes",
+    "hard_rate_limit",
+    "hash_index_allow_collision",
+    "ignore_max_compaction_bytes_for_input",
+    "index_per_partition",
+    "level_compaction_dynamic_file_size",
+    "max_grandparent_overlap_factor",
+    "max_mem_compaction_level",
+    "max_write_buffer_number_to_maintain",
+    "memtable_prefix_bloom_bits",
+    "memtable_prefix_bloom_huge_page_tlb_size",
+    "memtable_prefix_bloom_probes",
+    "min_partial_merge_operands",
+    "new_table_reader_for_compaction_inputs",
+    "preserve_deletes",
+    "purge_redundant_kvs_while_flush",
+    "random_access_max_buffer_size",
+    "rate_limit_delay_max_milliseconds",
+    "rate_limiter",
+    "reserve_table_builder_memory",
+    "reserve_table_reader_memory",
+    "seq_per_batch",
+    "skip_checking_sst_file_sizes_on_db_open",
+    "skip_log_error_on_recovery",
+    "skip_table_builder_flush",
+    "snap_refresh_nanos",
+    "soft_rate_limit",
+    "source_compaction_factor",
+    "ttl",
+    "use_direct_writes",
+    "verify_checksums_in_compaction",
 ];
 
 /// Numbers on which RocksDB ends the process when they are beyond these.
@@ -93,6 +153,13 @@ pub(crate) fn check(name: &str, value: &str) -> Result<()> {
             .hint(format!("use {min} to {max}")));
     }
     for name in std::iter::once(name).chain(names_inside(value)) {
+        if WITHOUT_EFFECT.contains(&name) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("option {name} of RocksDB has no effect"),
+            )
+            .hint("leave it out: RocksDB only reads it for the sake of old files"));
+        }
         if let Some((_, reason)) = REFUSED.iter().find(|(names, _)| names.contains(&name)) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} of RocksDB is refused"))
                 .hint(*reason));
@@ -169,6 +236,14 @@ mod tests {
             }
         }
         check("block_based_table_factory", "{block_size=8192;format_version=6}").unwrap();
+    }
+
+    #[test]
+    fn what_would_be_ignored_is_refused() {
+        for name in WITHOUT_EFFECT {
+            let error = add(&mut Options::default(), name, "1").err().unwrap();
+            assert!(error.message().contains("no effect"), "{error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use strongroom_core::{EngineOptions, Error, ErrorKind, Options, Result, TypedOpt
 /// Default of sled's cache through this adapter: 128 MiB. (sled's own default is 1 GiB.)
 pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1_024 * 1_024;
 
+/// Below this sled panics.
+const CACHE_BYTES_MIN: u64 = 256;
+
 /// Default of [`SledOptions::flush_every_ms`].
 pub const FLUSH_EVERY_MS_DEFAULT: u64 = 500;
 
@@ -129,6 +132,10 @@ impl SledOptions {
         if self.flush_every_ms == Some(0) {
             return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms is zero")
                 .hint("give a number of milliseconds, or \"none\""));
+        }
+        if self.common.cache_bytes.is_some_and(|bytes| bytes < CACHE_BYTES_MIN) {
+            return Err(Error::new(ErrorKind::InvalidInput, "the cache is too small for sled")
+                .hint(format!("the least is {CACHE_BYTES_MIN} bytes")));
         }
         let mode = match self.mode {
             SledMode::LowSpace => sled::Mode::LowSpace,

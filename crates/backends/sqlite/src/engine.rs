@@ -35,9 +35,9 @@ pub(crate) struct Database {
 impl Database {
     fn open(directory: &Path, options: &SqliteOptions) -> Result<Self> {
         options.check()?;
-        let (files, place) = Files::open(directory, options)?;
+        let (mut files, place) = Files::open(directory, options)?;
         let (writer, pool) = if options.common().read_only {
-            (None, Pool::new(readable(&files, place)?, options))
+            (None, Pool::new(readable(&mut files, place)?, options))
         } else {
             let writer = Writer::open(&place, options)?;
             files::check_header(writer.connection())?;
@@ -57,7 +57,7 @@ impl Database {
 }
 
 /// The place as it can be read: as it is, or as one that does not change.
-fn readable(files: &Files, place: Place) -> Result<Place> {
+fn readable(files: &mut Files, place: Place) -> Result<Place> {
     let look = |place: &Place| {
         let connection = place.reader(SqliteOptions::least_cache_kib())?;
         files::check_header(&connection)?;
@@ -67,7 +67,7 @@ fn readable(files: &Files, place: Place) -> Result<Place> {
         Ok(()) => Ok(place),
         Err(error) if error.kind() == ErrorKind::Io => {
             let unchanging = place.immutable();
-            if !files.is_unchanging()? {
+            if !files.keep_unchanging()? {
                 return Err(error.hint(
                     "let SQLite make its -wal and -shm files here: open it where the directory can be written, \
                      or close the writer and read it from a read-only file system",
@@ -113,11 +113,23 @@ impl Engine for SqliteEngine {
     }
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<SqliteKeyspace> {
-        if let Some(keyspace) = self.database.pool.with(|connection| schema::find(connection, name))? {
+        if self.database.writer.is_none() {
+            return match self.database.pool.with(|connection| schema::find(connection, name))? {
+                Some(keyspace) => Ok(keyspace),
+                None => Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))),
+            };
+        }
+        // Looked for on the writer's connection, which is open already: nothing fails before it is begun.
+        let mut writer = self.database.writer()?;
+        if let Some(keyspace) = schema::find(writer.connection(), name)? {
             return Ok(keyspace);
         }
-        let mut writer = self.database.writer()?;
         writer.transact(Durability::PowerSafe, |connection| schema::add(connection, name))
+    }
+
+    fn is_current(&self, name: &str, keyspace: &SqliteKeyspace) -> Result<bool> {
+        let found = self.database.pool.with(|connection| schema::find(connection, name))?;
+        Ok(found.is_some_and(|found| found.number() == keyspace.number()))
     }
 
     fn drop_keyspace(&self, _: &str, keyspace: &SqliteKeyspace) -> Result<()> {

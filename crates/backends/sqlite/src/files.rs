@@ -41,8 +41,9 @@ pub(crate) fn exists(directory: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Files {
     data: PathBuf,
-    /// Locked for as long as it is open. None: this handle only reads.
-    _writer: Option<File>,
+    /// Locked for as long as it is open: alone by who writes, shared by who takes the file to be unchanging.
+    /// None: this handle only reads, and SQLite knows of it.
+    writer: Option<File>,
 }
 
 impl Files {
@@ -67,7 +68,7 @@ impl Files {
         if let Some(writer) = &mut writer {
             mark(writer, &directory)?;
         }
-        Ok((Self { data, _writer: writer }, place))
+        Ok((Self { data, writer }, place))
     }
 
     /// What all files take on the disk, holes left out.
@@ -79,13 +80,15 @@ impl Files {
         Ok(metadata(&beside(&self.data, LOG))?.map_or(0, |found| found.len()))
     }
 
-    /// Whether the database is on a medium that nobody can write, and nothing is left in a log. SQLite
-    /// cannot make its index there and opens such a file only if it is told that it does not change.
-    pub(crate) fn is_unchanging(&self) -> Result<bool> {
-        if metadata(&beside(&self.data, INDEX))?.is_some() || self.log_bytes()? > 0 {
+    /// Whether the database is on a medium that cannot be written here, and nothing is left in a log. SQLite
+    /// cannot make its index there and opens such a file only if it is told that it does not change; that it
+    /// does not, from elsewhere either, is what the writer's lock is then held for.
+    pub(crate) fn keep_unchanging(&mut self) -> Result<bool> {
+        let Some(directory) = self.data.parent().filter(|directory| is_read_only_medium(directory)) else {
             return Ok(false);
-        }
-        Ok(self.data.parent().is_some_and(is_read_only_medium))
+        };
+        self.writer = lock_shared(directory)?;
+        Ok(metadata(&beside(&self.data, INDEX))?.is_none() && self.log_bytes()? == 0)
     }
 }
 
@@ -129,6 +132,23 @@ fn lock(directory: &Path) -> Result<File> {
             Err(Error::new(ErrorKind::Locked, "another handle has the database open for writing")
                 .hint("close it first, or open this one read-only"))
         }
+        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
+    }
+}
+
+/// Keeps writers out. None: there was none since the files were copied here.
+fn lock_shared(directory: &Path) -> Result<Option<File>> {
+    let file = match File::open(directory.join(WRITER_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(translate_io)?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Locked,
+            "another process writes the store, and here SQLite cannot follow it",
+        )
+        .hint("read it where its directory can be written, or close the writer")),
         Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::commit::Writer;
 use crate::engine::Database;
-use crate::error::translate;
+use crate::error::{is_busy, translate};
 use crate::files::{copy_target, finish, sync_directory};
 use crate::options::SqliteOptions;
 use crate::snapshot::{begin, end};
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -64,14 +64,26 @@ fn try_compact(writer: &mut Writer) -> Result<()> {
         return Err(in_the_way());
     }
     writer.synchronize_fully()?;
-    writer.connection().execute_batch("VACUUM").map_err(translate).inspect_err(|error| {
+    writer.connection().execute_batch("VACUUM").map_err(|error| match error.sqlite_error_code() {
+        // SQLite first copies everything elsewhere, and has touched nothing if there is no room.
+        Some(ErrorCode::DiskFull) if writer.connection().is_autocommit() => no_room(error),
         // Another process that writes is in the way, and nothing was done.
-        if error.kind() != ErrorKind::Unavailable {
+        _ if is_busy(&error) => translate(error),
+        _ => {
             writer.give_up();
+            translate(error)
         }
     })?;
     // A reader that has come meanwhile only puts the cut off.
     writer.empty_log().map(drop)
+}
+
+fn no_room(error: rusqlite::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "there is no room for a second copy of the database")
+        .hint(
+            "free some space; the copy is made in SQLITE_TMPDIR or TMPDIR, and then in the store's directory",
+        )
+        .caused_by(error)
 }
 
 fn in_the_way() -> Error {

@@ -56,6 +56,10 @@ impl SqliteKeyspace {
         }))
     }
 
+    pub(crate) fn number(&self) -> i64 {
+        self.0.number
+    }
+
     pub(crate) fn get(&self) -> &str {
         &self.0.get
     }
@@ -132,11 +136,15 @@ fn renew_view(connection: &Connection) -> Result<()> {
     connection.execute_batch(&format!("DROP VIEW IF EXISTS entries; {view}")).map_err(translate)
 }
 
-/// A view over all keyspaces: bytes as they are where all are printable ASCII, or else in hexadecimal.
+/// What is shown as text: printable ASCII, and the characters from U+00C0 on. Those between are left out
+/// because SQLite takes a byte that is no part of a character for one of them.
+const SHOWN_AS_TEXT: &str = " -~\u{c0}-\u{fffc}\u{10000}-\u{10ffff}";
+
+/// A view over all keyspaces: bytes as they are where they are text, or else in hexadecimal.
 fn view_sql(keyspaces: &[(i64, String)]) -> String {
     let shown = |column: &str| {
         format!(
-            "CASE WHEN CAST({column} AS TEXT) NOT GLOB '*[^ -~]*' AND instr({column}, x'00') = 0 \
+            "CASE WHEN CAST({column} AS TEXT) NOT GLOB '*[^{SHOWN_AS_TEXT}]*' AND instr({column}, x'00') = 0 \
              THEN CAST({column} AS TEXT) ELSE quote({column}) END"
         )
     };

@@ -137,13 +137,16 @@ impl<E: Engine> Shared<E> {
             return Ok(());
         }
         let found = self.health.call("list keyspaces", || self.engine.keyspace_names())?;
-        names.retain(|name, id| {
-            let is_there = found.contains(name);
-            if !is_there && let Ok(slot) = self.keyspaces.get(*id) {
+        let mut gone = Vec::new();
+        for (name, id) in names.iter() {
+            let Ok(slot) = self.keyspaces.get(*id) else { continue };
+            let is_current = || self.engine.is_current(name, &slot.handle);
+            if !(found.contains(name) && self.health.call("list keyspaces", is_current)?) {
                 slot.mark_dropped();
+                gone.push(name.clone());
             }
-            is_there
-        });
+        }
+        names.retain(|name, _| !gone.contains(name));
         for name in found {
             if !names.contains_key(&name) {
                 let open = || self.engine.open_keyspace(&name, KeyspaceHints::default());

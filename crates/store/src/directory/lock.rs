@@ -70,7 +70,7 @@ fn locked(directory: &Path, file: &mut File) -> Error {
         _ => "another process".to_owned(),
     };
     Error::new(ErrorKind::Locked, format!("{holder} has the store in {} open", directory.display()))
-        .hint("stop it or wait until it is done; one process at a time opens a store")
+        .hint("stop it or wait until it is done: one process at a time opens a store (but SQLite's and LMDB's may be read beside it)")
 }
 
 #[cfg(test)]

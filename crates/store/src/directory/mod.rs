@@ -5,6 +5,7 @@
 
 mod lock;
 mod marker;
+mod special;
 
 use lock::{DirectoryLock, LOCK_FILE};
 pub use marker::StoreId;
@@ -209,6 +210,7 @@ fn look(path: &Path, engine: &str) -> Result<Found> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(Error::from_io(format!("cannot look at {shown}"), error)),
     }
+    special::refuse(path)?;
     if let Some(marker) = Marker::read(path)? {
         check_engine(&marker, path, engine)?;
         return Ok(Found::Store(marker));
