@@ -135,7 +135,7 @@ impl Store {
             StoreDirectory::look_in(path, engine.name)
         } else {
             let may_create = if engine_options.read_only { Create::Never } else { engine_options.create };
-            StoreDirectory::prepare(path, engine.name, may_create)
+            StoreDirectory::prepare(path, engine.name, may_create, engine_options.read_only)
         }
         .map_err(located)?;
         let engine_options =

@@ -17,10 +17,17 @@ pub(crate) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    pub(crate) fn take(directory: &Path) -> Result<Self> {
+    /// Takes it. Who only reads, from a file system that cannot be written, shares it with others and keeps
+    /// writers out.
+    pub(crate) fn take(directory: &Path, only_reads: bool) -> Result<Self> {
         let path = directory.join(LOCK_FILE);
         loop {
-            let mut file = Self::take_file(&path, directory)?;
+            let mut file = match Self::take_file(&path, directory) {
+                Err(error) if only_reads && is_read_only_medium(&error) => {
+                    return Self::share_file(&path, directory);
+                }
+                taken => taken?,
+            };
             // A creation that failed removes its lock file. Whoever had opened it before holds a file that
             // nobody else will see, and tries again.
             if is_still_at(&file, &path) {
@@ -28,6 +35,16 @@ impl DirectoryLock {
                 let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
                 return Ok(Self { _file: file });
             }
+        }
+    }
+
+    fn share_file(path: &Path, directory: &Path) -> Result<Self> {
+        let failed = |error| Error::from_io(format!("cannot lock {}", path.display()), error);
+        let mut file = File::open(path).map_err(failed)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(locked(directory, &mut file)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
@@ -46,6 +63,11 @@ impl DirectoryLock {
             Err(TryLockError::Error(error)) => Err(Error::from_io(format!("cannot lock {shown}"), error)),
         }
     }
+}
+
+fn is_read_only_medium(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Whether `path` still names `file`.
@@ -80,11 +102,11 @@ mod tests {
     #[test]
     fn a_second_holder_is_told_who_has_it() {
         let directory = tempfile::tempdir().unwrap();
-        let held = DirectoryLock::take(directory.path()).unwrap();
-        let error = DirectoryLock::take(directory.path()).unwrap_err();
+        let held = DirectoryLock::take(directory.path(), false).unwrap();
+        let error = DirectoryLock::take(directory.path(), true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Locked);
         assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
         drop(held);
-        DirectoryLock::take(directory.path()).unwrap();
+        DirectoryLock::take(directory.path(), false).unwrap();
     }
 }

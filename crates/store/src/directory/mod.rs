@@ -29,8 +29,8 @@ pub(crate) struct StoreDirectory {
 }
 
 impl StoreDirectory {
-    /// Finds or begins the store of `engine` in `path`.
-    pub(crate) fn prepare(path: &Path, engine: &str, create: Create) -> Result<Self> {
+    /// Finds or begins the store of `engine` in `path`. `only_reads`: it is opened read-only.
+    pub(crate) fn prepare(path: &Path, engine: &str, create: Create, only_reads: bool) -> Result<Self> {
         let found = look(path, engine)?;
         let is_finished = matches!(&found, Found::Store(marker) if marker.state == State::Ready);
         if create == Create::Never && !is_finished {
@@ -38,7 +38,7 @@ impl StoreDirectory {
         }
         let made = make_directories(path)?;
         // Who has no lock removes no files: another may have begun a store here meanwhile.
-        let lock = DirectoryLock::take(path).inspect_err(|_| remove_empty(&made))?;
+        let lock = DirectoryLock::take(path, only_reads).inspect_err(|_| remove_empty(&made))?;
         match begin(path, engine) {
             Ok((marker, is_new)) => {
                 Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: Some(lock) })
@@ -83,7 +83,7 @@ impl StoreDirectory {
             }
             None => return Err(unmarked(path)),
         };
-        let lock = if shared_read { None } else { Some(DirectoryLock::take(path)?) };
+        let lock = if shared_read { None } else { Some(DirectoryLock::take(path, false)?) };
         Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: lock })
     }
 
@@ -278,10 +278,10 @@ mod tests {
     #[test]
     fn a_creation_that_was_cut_short_is_gone_on_with_and_removes_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap());
+        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap());
         fs::create_dir(directory.path().join("thesis")).unwrap();
         fs::write(directory.path().join("thesis/chapter.txt"), "x").unwrap();
-        let again = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
+        let again = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap();
         assert_eq!(again.engine_create(), Create::IfMissing);
         again.abandon();
         assert!(directory.path().join("thesis/chapter.txt").exists());
@@ -291,13 +291,13 @@ mod tests {
     fn a_failed_creation_leaves_nothing() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a");
-        let directory = StoreDirectory::prepare(&path, "redb", Create::IfMissing).unwrap();
+        let directory = StoreDirectory::prepare(&path, "redb", Create::IfMissing, false).unwrap();
         fs::create_dir(path.join("blobs")).unwrap();
         directory.abandon();
         assert!(!path.exists());
 
         let existing = tempfile::tempdir().unwrap();
-        StoreDirectory::prepare(existing.path(), "redb", Create::IfMissing).unwrap().abandon();
+        StoreDirectory::prepare(existing.path(), "redb", Create::IfMissing, false).unwrap().abandon();
         assert!(existing.path().exists() && entries(existing.path()).unwrap().is_empty());
     }
 
@@ -305,12 +305,13 @@ mod tests {
     fn a_failed_creation_takes_the_directories_above_away_too() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b/c");
-        StoreDirectory::prepare(&path, "redb", Create::IfMissing).unwrap().abandon();
+        StoreDirectory::prepare(&path, "redb", Create::IfMissing, false).unwrap().abandon();
         assert!(entries(parent.path()).unwrap().is_empty());
         // Where a file is in the way, nothing is left either.
         fs::write(parent.path().join("file"), "x").unwrap();
         assert!(
-            StoreDirectory::prepare(&parent.path().join("file/store"), "redb", Create::IfMissing).is_err()
+            StoreDirectory::prepare(&parent.path().join("file/store"), "redb", Create::IfMissing, false)
+                .is_err()
         );
         assert_eq!(entries(parent.path()).unwrap(), ["file"]);
     }
@@ -318,20 +319,20 @@ mod tests {
     #[test]
     fn a_store_that_was_never_finished_is_not_there_to_be_read() {
         let directory = tempfile::tempdir().unwrap();
-        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap());
-        let error = StoreDirectory::prepare(directory.path(), "redb", Create::Never).unwrap_err();
+        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap());
+        let error = StoreDirectory::prepare(directory.path(), "redb", Create::Never, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
     fn a_finished_store_is_never_abandoned() {
         let directory = tempfile::tempdir().unwrap();
-        let mut store = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing).unwrap();
+        let mut store = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap();
         fs::write(directory.path().join("data.redb"), "rows").unwrap();
         store.finish().unwrap();
         store.abandon();
         assert!(directory.path().join("data.redb").exists());
-        let again = StoreDirectory::prepare(directory.path(), "redb", Create::Never).unwrap();
+        let again = StoreDirectory::prepare(directory.path(), "redb", Create::Never, false).unwrap();
         assert_eq!(again.engine_create(), Create::Never);
     }
 
@@ -339,11 +340,12 @@ mod tests {
     fn what_is_not_ours_is_refused_untouched() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("thesis.txt"), "x").unwrap();
-        let refused = |create| StoreDirectory::prepare(directory.path(), "redb", create).unwrap_err().kind();
+        let refused =
+            |create| StoreDirectory::prepare(directory.path(), "redb", create, false).unwrap_err().kind();
         assert_eq!(refused(Create::IfMissing), ErrorKind::InvalidInput);
         assert_eq!(entries(directory.path()).unwrap(), ["thesis.txt"]);
         let missing = directory.path().join("missing");
-        let error = StoreDirectory::prepare(&missing, "redb", Create::Never).unwrap_err();
+        let error = StoreDirectory::prepare(&missing, "redb", Create::Never, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(!missing.exists());
     }
