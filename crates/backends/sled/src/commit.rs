@@ -20,31 +20,31 @@ pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
     }
     let mut ops = batch.ops();
     match batch.keyspaces() {
-        [keyspace] if ops.len() == 1 => ops.try_for_each(|(_, op)| apply_one(keyspace.tree(), op)),
+        [keyspace] if ops.len() == 1 => {
+            return ops.try_for_each(|(_, op)| apply_one(keyspace.tree(), op));
+        }
         [keyspace] => {
             let mut gathered = Batch::default();
             ops.for_each(|(_, op)| add(&mut gathered, op));
             keyspace.tree().apply_batch(gathered).map_err(from_sled)?;
-            let_garbage_go(keyspace.tree(), batch.ops().len())
         }
         keyspaces => {
             let mut gathered = vec![Batch::default(); keyspaces.len()];
             ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
             let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
             apply_to_several(&trees, &gathered)?;
-            trees.first().map_or(Ok(()), |tree| let_garbage_go(tree, batch.ops().len()))
         }
     }
+    let_garbage_go(batch.ops().len());
+    Ok(())
 }
 
-/// One read for so many operations.
-const OPS_A_READ: usize = 4;
-
 /// sled frees what a batch replaced bit by bit, whenever a thread begins an operation; a batch is one operation
-/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte. These
-/// reads are what gives it the occasions.
-fn let_garbage_go(tree: &Tree, ops: usize) -> Result<()> {
-    (0..ops / OPS_A_READ).try_for_each(|_| tree.get(b"").map(drop).map_err(from_sled))
+/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte. To
+/// begin as many operations as the batch had, and to do nothing in them, gives it the occasions: `pin` is what sled
+/// begins each of its own with, and is public although it is not in its documentation.
+fn let_garbage_go(ops: usize) {
+    (0..ops).for_each(|_| drop(sled::pin()));
 }
 
 fn apply_one(tree: &Tree, op: Op<'_>) -> Result<()> {
