@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use strongroom_core::limits::{check_key_against, check_value_against};
-use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan};
+use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan, is_reserved_keyspace};
 
 /// Keys that one step of a range deletion removes at most, and their bytes.
 const DELETE_STEP_KEYS: usize = 1_000;
@@ -34,6 +34,11 @@ pub(crate) struct KeyspaceInfo {
 }
 
 impl KeyspaceInfo {
+    /// Whether it is the layers' own.
+    pub(crate) fn is_reserved(&self) -> bool {
+        is_reserved_keyspace(&self.name)
+    }
+
     pub(crate) fn open(&self, key: &[u8], stored: Bytes) -> Result<Row> {
         match envelope::open_shared(self.seed, key, stored) {
             Ok((meta, value)) => Ok(Row { value, version: meta.version, expires_at_ms: meta.expires_at_ms }),

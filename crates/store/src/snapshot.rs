@@ -29,7 +29,7 @@ use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapsho
 /// ```
 #[derive(Clone)]
 pub struct Snapshot {
-    backend: Arc<dyn BackendSnapshot>,
+    pub(crate) backend: Arc<dyn BackendSnapshot>,
     store: Arc<Inner>,
 }
 

@@ -61,8 +61,8 @@ pub use strongroom_core::{
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;
 pub use strongroom_store::{
-    Batch, Commit, DEFAULT_KEYSPACE, Digest, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions,
-    StoreStats,
+    Batch, Commit, DEFAULT_KEYSPACE, Digest, Integrity, Keyspace, Row, Rows, Snapshot, Store, StoreId,
+    StoreOptions, StoreStats, Verified, VerifyProgress,
 };
 
 /// The contract itself, for those who write a backend.

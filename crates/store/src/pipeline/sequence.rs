@@ -32,12 +32,7 @@ impl Sequences {
             Some(meta) => backend.get(meta, RESERVED_KEY)?,
             None => None,
         };
-        let reserved_until = match stored {
-            Some(bytes) => <[u8; 8]>::try_from(&bytes[..]).map(u64::from_be_bytes).map_err(|_| {
-                Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable")
-            })?,
-            None => 0,
-        };
+        let reserved_until = stored.map_or(Ok(0), |stored| parse(&stored))?;
         Ok(Self { meta, last: reserved_until, reserved_until })
     }
 
@@ -56,4 +51,18 @@ impl Sequences {
         self.last = next;
         Ok(next)
     }
+}
+
+fn parse(stored: &[u8]) -> Result<u64> {
+    <[u8; 8]>::try_from(stored)
+        .map(u64::from_be_bytes)
+        .map_err(|_| Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable"))
+}
+
+/// Checks one of the layers' own rows, if it is the reservation.
+pub(crate) fn check_reserved_sequence(keyspace: &str, key: &[u8], stored: &[u8]) -> Result<()> {
+    if keyspace == META_KEYSPACE && key == RESERVED_KEY {
+        parse(stored)?;
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code)] // Each test file uses a part.
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
+pub mod pretend;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
