@@ -2,8 +2,9 @@
 
 use crate::batch::Batch;
 use crate::envelope::{self, KeyspaceSeed};
+use crate::high_water::thread::Handle;
 use crate::rows::Rows;
-use crate::store::{Inner, Row};
+use crate::store::Row;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -21,7 +22,7 @@ const DELETE_STEP_BYTES: usize = 256 * 1_024;
 /// [`Batch`] to write several things at once, which is both atomic and much faster.
 #[derive(Clone)]
 pub struct Keyspace {
-    store: Arc<Inner>,
+    store: Arc<Handle>,
     info: Arc<KeyspaceInfo>,
 }
 
@@ -48,7 +49,7 @@ impl KeyspaceInfo {
 }
 
 impl Keyspace {
-    pub(crate) fn new(store: Arc<Inner>, info: Arc<KeyspaceInfo>) -> Self {
+    pub(crate) fn new(store: Arc<Handle>, info: Arc<KeyspaceInfo>) -> Self {
         Self { store, info }
     }
 

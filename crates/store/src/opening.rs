@@ -1,6 +1,8 @@
 //! Opening and creating stores: everything is looked at before anything is touched.
 
-use crate::directory::StoreDirectory;
+use crate::directory::{StoreDirectory, Wanted};
+use crate::high_water::standing::{self, Standing};
+use crate::high_water::thread::Handle;
 use crate::known::Known;
 use crate::options::StoreOptions;
 use crate::pipeline::Pipeline;
@@ -33,7 +35,8 @@ impl Store {
             Some(path) => {
                 let is_empty = backend.keyspaces()?.is_empty();
                 let shared_read = backend.is_read_only() && backend.engine().capabilities.shared_reads;
-                Some(StoreDirectory::adopt(path, backend.engine().name, is_empty, shared_read)?)
+                let wanted = Wanted { engine: backend.engine().name, integrity: options.integrity };
+                Some(StoreDirectory::adopt(path, wanted, is_empty, shared_read)?)
             }
             None => None,
         };
@@ -55,11 +58,12 @@ impl Store {
     ) -> Result<Self> {
         let located = |error: Error| error.at(engine.name, "open");
         options.check().map_err(located)?;
+        let wanted = Wanted { engine: engine.name, integrity: options.integrity };
         let directory = if engine_options.read_only && engine.capabilities.shared_reads {
-            StoreDirectory::look_in(path, engine.name)
+            StoreDirectory::look_in(path, wanted)
         } else {
             let may_create = if engine_options.read_only { Create::Never } else { engine_options.create };
-            StoreDirectory::prepare(path, engine.name, may_create, engine_options.read_only)
+            StoreDirectory::prepare(path, wanted, may_create, engine_options.read_only)
         }
         .map_err(located)?;
         let engine_options =
@@ -94,44 +98,53 @@ impl Store {
         mut directory: Option<StoreDirectory>,
         options: StoreOptions,
     ) -> Result<Self, (Error, Option<StoreDirectory>)> {
-        let begin = || {
-            options.check()?;
-            check_claim(backend.engine(), options.durability)?;
-            if directory.as_ref().is_some_and(StoreDirectory::is_finished) {
-                check_not_lost(&*backend)?;
-            }
-            if !backend.is_read_only() {
-                backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
-            }
-            Known::of(&*backend)
-        };
-        let known = begin();
-        let queue_bytes_max = options.queue_bytes_max;
-        let assembled = known.and_then(|known| {
-            let pipeline = Pipeline::open(backend, queue_bytes_max)?;
+        let assembled = begin(backend, directory.as_ref(), options).and_then(|(mut inner, standing)| {
             if let Some(directory) = &mut directory
-                && !pipeline.backend().is_read_only()
+                && !inner.backend().is_read_only()
             {
-                // Last: from here on the engine's files are expected to be complete.
+                inner.high_water = standing.settle(directory, &inner)?;
+                // Last: from here on the engine's files and the mark are expected to be complete.
                 directory.finish()?;
             }
-            Ok((known, pipeline))
+            Ok(inner)
         });
         match assembled {
-            Ok((known, pipeline)) => {
-                let inner = Inner {
-                    instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
-                    options,
-                    pipeline,
-                    keyspaces: RwLock::new(known),
-                    damaged_rows: AtomicU64::new(0),
-                    directory,
-                };
-                Ok(Self { inner: Arc::new(inner) })
+            Ok(mut inner) => {
+                inner.directory = directory;
+                Ok(Self { inner: Arc::new(Handle::new(inner)) })
             }
             Err(error) => Err((error, directory)),
         }
     }
+}
+
+/// Looks at what is there, and begins what is not; the mark and the directory are still to be settled.
+fn begin(
+    backend: Box<dyn StorageBackend>,
+    directory: Option<&StoreDirectory>,
+    options: StoreOptions,
+) -> Result<(Inner, Standing)> {
+    options.check()?;
+    check_claim(backend.engine(), options.durability)?;
+    if directory.is_some_and(StoreDirectory::is_finished) {
+        check_not_lost(&*backend)?;
+    }
+    let standing = standing::look(&*backend, directory, options.accept_lost_tail)?;
+    if !backend.is_read_only() {
+        backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
+    }
+    let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
+    let known = Known::of(pipeline.backend())?;
+    let inner = Inner {
+        instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
+        options,
+        pipeline,
+        keyspaces: RwLock::new(known),
+        damaged_rows: AtomicU64::new(0),
+        high_water: None,
+        directory: None,
+    };
+    Ok((inner, standing))
 }
 
 /// A finished store has its default keyspace, which was durable before the marker said `ready`. An engine

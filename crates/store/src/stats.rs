@@ -16,4 +16,10 @@ pub struct StoreStats {
     pub queued_bytes: u64,
     /// Rows read that were not what was written. Alert on anything above zero.
     pub damaged_rows: u64,
+    /// Sequence number of the commit up to which the high-water mark stands; none for a store that keeps no
+    /// mark or is only read.
+    pub high_water: Option<u64>,
+    /// Marks that could not be written. Alert on anything above zero: until the store is opened anew, a loss
+    /// of later commits may not be noticed.
+    pub high_water_failures: u64,
 }

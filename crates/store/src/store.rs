@@ -4,6 +4,10 @@ use crate::batch::Batch;
 use crate::digest::{self, Digest};
 use crate::directory::{StoreDirectory, StoreId};
 use crate::envelope::ENVELOPE_BYTES_MAX;
+use crate::high_water::HighWater;
+use crate::high_water::standing;
+use crate::high_water::thread::Handle;
+use crate::high_water::witness;
 use crate::keyspace::{Keyspace, KeyspaceInfo};
 use crate::known::Known;
 use crate::options::StoreOptions;
@@ -29,7 +33,8 @@ const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 pub const DEFAULT_KEYSPACE: &str = "default";
 
 /// An open store. Cheap to clone, usable from many threads; the engine is closed when the last clone, with
-/// its keyspaces, snapshots, rows and shared values, is dropped.
+/// its keyspaces, snapshots, rows and shared values, is dropped. A store that was written is then marked
+/// ([`HIGH_WATER_LAG_MS`](crate::HIGH_WATER_LAG_MS)), which takes one more power-safe commit.
 ///
 /// ```
 /// use strongroom_core::{Durability, MemoryBackend};
@@ -51,7 +56,7 @@ pub const DEFAULT_KEYSPACE: &str = "default";
 /// ```
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Handle>,
 }
 
 /// A value with what is known about it.
@@ -81,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) pipeline: Pipeline,
     pub(crate) keyspaces: RwLock<Known>,
     pub(crate) damaged_rows: AtomicU64,
+    /// None: the store is in memory, only read, or older than marks.
+    pub(crate) high_water: Option<HighWater>,
     // Last: the lock on the directory is let go of when the engine is closed.
     pub(crate) directory: Option<StoreDirectory>,
 }
@@ -189,7 +196,12 @@ impl Store {
 
     /// Makes all that was committed so far as durable as the engine can.
     pub fn flush(&self) -> Result<()> {
-        self.inner.backend().flush()
+        let committed = self.inner.high_water.as_ref().map(HighWater::committed);
+        self.inner.backend().flush()?;
+        if let (Some(high_water), Some(committed)) = (&self.inner.high_water, committed) {
+            high_water.note_durable(committed);
+        }
+        Ok(())
     }
 
     /// One BLAKE3 digest of all keyspaces, keys, values and expiries: the same for the same contents on
@@ -254,6 +266,8 @@ impl Store {
             group_commits: self.inner.pipeline.group_commits(),
             queued_bytes: self.inner.pipeline.queued_bytes() as u64,
             damaged_rows: self.inner.damaged_rows.load(Ordering::Relaxed),
+            high_water: self.inner.high_water.as_ref().map(HighWater::marked),
+            high_water_failures: self.inner.high_water.as_ref().map_or(0, HighWater::failures),
         })
     }
 
@@ -263,11 +277,21 @@ impl Store {
     }
 
     /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is a store of its own with the same id.
+    /// writers go on. The copy is a store of its own with the same id, and has a high-water mark of its own.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
-        self.inner.backend().checkpoint(directory)?;
-        match &self.inner.directory {
-            Some(original) => original.mark_copy(directory),
+        let inner = &*self.inner;
+        let mark = match &inner.directory {
+            Some(original) if standing::is_kept(inner.backend(), original) => {
+                // What came before is in the copy. Later marks may be too, and the copy's is then behind them,
+                // as it may be.
+                inner.mark();
+                Some(witness::newest(inner.backend())?)
+            }
+            _ => None,
+        };
+        inner.backend().checkpoint(directory)?;
+        match &inner.directory {
+            Some(original) => original.mark_copy(directory, mark),
             None => Ok(()),
         }
     }
@@ -276,6 +300,13 @@ impl Store {
 impl Inner {
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
         self.pipeline.backend()
+    }
+
+    /// Marks what was committed so far.
+    pub(crate) fn mark(&self) {
+        if let Some(high_water) = &self.high_water {
+            high_water.mark(self);
+        }
     }
 
     pub(crate) fn info(&self) -> &EngineInfo {

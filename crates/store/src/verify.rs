@@ -5,9 +5,10 @@
 //! keys are walked over once more from the end.
 
 use crate::envelope;
+use crate::high_water::standing;
 use crate::integrity::Integrity;
 use crate::keyspace::KeyspaceInfo;
-use crate::pipeline::check_reserved_sequence;
+use crate::pipeline::check_own_row;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use std::ops::ControlFlow;
@@ -53,7 +54,10 @@ pub struct Verified {
 type Watch<'w> = dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()> + 'w;
 
 pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
+    // Before the snapshot: the mark only moves on.
+    let mark = standing::read(&store.inner)?;
     let (snapshot, known) = store.moment()?;
+    standing::check_snapshot(&store.inner, mark, &*snapshot.backend)?;
     let keyspaces = known.of_applications();
     let verified = Verified { keyspaces: 0, rows: 0, bytes: 0, integrity: Integrity::Rows, stopped: false };
     let mut check = Check { snapshot: &snapshot, watch, keyspaces: keyspaces.len(), done: 0, verified };
@@ -160,7 +164,7 @@ impl Check<'_, '_> {
             Some(_) => {}
         }
         if info.is_reserved() {
-            return check_reserved_sequence(&info.name, key, stored);
+            return check_own_row(&info.name, key, stored);
         }
         let (_, value_start) =
             envelope::open(info.seed, key, stored).map_err(|damage| damage.into_error(&info.name, key))?;

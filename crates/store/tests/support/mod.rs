@@ -50,6 +50,16 @@ impl Gate {
     }
 }
 
+/// Names and contents of the files in `path`, but for the lock's words.
+pub fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|entry| entry.is_file() && entry.file_name().unwrap() != "LOCK");
+    let mut found: Vec<_> =
+        files.map(|file| (file.display().to_string(), std::fs::read(&file).unwrap())).collect();
+    found.sort();
+    found
+}
+
 /// Waits until `holds`, for a bounded time.
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..10_000 {
