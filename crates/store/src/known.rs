@@ -37,4 +37,9 @@ impl Known {
         self.by_id.insert(id, Arc::clone(&info));
         info
     }
+
+    pub(crate) fn remove(&mut self, info: &KeyspaceInfo) {
+        self.by_name.remove(&info.name);
+        self.by_id.remove(&info.id);
+    }
 }

@@ -17,6 +17,7 @@ mod envelope;
 mod high_water;
 mod integrity;
 mod keyspace;
+mod keyspaces;
 mod known;
 mod opening;
 mod options;

@@ -3,6 +3,7 @@
 use crate::directory::{StoreDirectory, Wanted};
 use crate::high_water::standing::{self, Standing};
 use crate::high_water::thread::Handle;
+use crate::integrity::ledger::Ledger;
 use crate::known::Known;
 use crate::options::StoreOptions;
 use crate::pipeline::Pipeline;
@@ -133,6 +134,11 @@ fn begin(
     if !backend.is_read_only() {
         backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
     }
+    let integrity = match directory {
+        Some(directory) => directory.integrity(),
+        None => options.integrity.unwrap_or_default(),
+    };
+    let ledger = Ledger::open(&*backend, directory, integrity)?;
     let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
     let known = Known::of(pipeline.backend())?;
     let inner = Inner {
@@ -140,7 +146,10 @@ fn begin(
         options,
         pipeline,
         keyspaces: RwLock::new(known),
+        structure: RwLock::default(),
         damaged_rows: AtomicU64::new(0),
+        integrity,
+        ledger,
         high_water: None,
         directory: None,
     };

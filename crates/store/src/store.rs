@@ -8,7 +8,9 @@ use crate::high_water::HighWater;
 use crate::high_water::standing;
 use crate::high_water::thread::Handle;
 use crate::high_water::witness;
-use crate::keyspace::{Keyspace, KeyspaceInfo};
+use crate::integrity::Integrity;
+use crate::integrity::ledger::Ledger;
+use crate::keyspace::KeyspaceInfo;
 use crate::known::Known;
 use crate::options::StoreOptions;
 use crate::pipeline::Pipeline;
@@ -22,10 +24,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
-use strongroom_core::{
-    Durability, EngineInfo, Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend,
-    check_keyspace_name, is_reserved_keyspace,
-};
+use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
 
 const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 
@@ -85,7 +84,13 @@ pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     pub(crate) pipeline: Pipeline,
     pub(crate) keyspaces: RwLock<Known>,
+    /// Held shared by checkpoints of a store with tallies: a keyspace that goes away meanwhile would be in the
+    /// copy's tallies and not in the copy. Taken before all other locks.
+    pub(crate) structure: RwLock<()>,
     pub(crate) damaged_rows: AtomicU64,
+    pub(crate) integrity: Integrity,
+    /// With [`Integrity::Full`].
+    pub(crate) ledger: Option<Ledger>,
     /// None: the store is in memory, only read, or older than marks.
     pub(crate) high_water: Option<HighWater>,
     // Last: the lock on the directory is let go of when the engine is closed.
@@ -113,65 +118,9 @@ impl Store {
         &self.inner.options
     }
 
-    /// The names of all keyspaces, sorted.
-    pub fn keyspaces(&self) -> Vec<String> {
-        // Without a look at what another process has created meanwhile, these are the ones that were known.
-        let _ = self.inner.look_again();
-        self.inner.infos().into_iter().map(|info| info.name.clone()).collect()
-    }
-
-    /// The keyspace that every store has, called `default`.
-    pub fn default_keyspace(&self) -> Result<Keyspace> {
-        self.keyspace(DEFAULT_KEYSPACE)
-    }
-
-    /// The keyspace called `name`, or [`NotFound`](ErrorKind::NotFound).
-    pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
-        self.inner.located("open keyspace", || {
-            check_application_name(name)?;
-            self.inner.look_again()?;
-            let known = self.inner.known();
-            let info = known.by_name.get(name).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))
-                    .hint("list the keyspaces, or create it first")
-            })?;
-            Ok(Keyspace::new(Arc::clone(&self.inner), Arc::clone(info)))
-        })
-    }
-
-    /// The keyspace called `name`, created if it is not there.
-    pub fn create_keyspace(&self, name: &str) -> Result<Keyspace> {
-        self.create_keyspace_with(name, KeyspaceHints::default())
-    }
-
-    /// As [`create_keyspace`](Self::create_keyspace), with hints for the engine, which count at creation.
-    pub fn create_keyspace_with(&self, name: &str, hints: KeyspaceHints) -> Result<Keyspace> {
-        self.inner.located("create keyspace", || {
-            check_application_name(name)?;
-            let mut known = self.inner.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
-            let info = match known.by_name.get(name) {
-                Some(info) => Arc::clone(info),
-                None => known.add(name, self.inner.backend().create_keyspace(name, hints)?),
-            };
-            Ok(Keyspace::new(Arc::clone(&self.inner), info))
-        })
-    }
-
-    /// Removes a keyspace and all that is in it. Handles to it answer
-    /// [`NotFound`](ErrorKind::NotFound) from then on. The default keyspace stays.
-    pub fn drop_keyspace(&self, name: &str) -> Result<()> {
-        self.inner.located("drop keyspace", || {
-            if name == DEFAULT_KEYSPACE {
-                return Err(Error::new(ErrorKind::InvalidInput, "the default keyspace cannot be dropped")
-                    .hint("delete its range instead"));
-            }
-            let keyspace = self.keyspace(name)?;
-            let mut known = self.inner.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
-            self.inner.backend().drop_keyspace(keyspace.id())?;
-            known.by_name.remove(name);
-            known.by_id.remove(&keyspace.id());
-            Ok(())
-        })
+    /// What it can tell about missing rows.
+    pub fn integrity(&self) -> Integrity {
+        self.inner.integrity
     }
 
     /// An empty batch, at the store's default durability.
@@ -289,6 +238,7 @@ impl Store {
             }
             _ => None,
         };
+        let _unchanged = inner.ledger.map(|_| inner.structure.read().unwrap_or_else(PoisonError::into_inner));
         inner.backend().checkpoint(directory)?;
         match &inner.directory {
             Some(original) => original.mark_copy(directory, mark),
@@ -313,9 +263,14 @@ impl Inner {
         self.backend().engine()
     }
 
+    /// Whether another process may write meanwhile.
+    pub(crate) fn is_beside_a_writer(&self) -> bool {
+        self.backend().is_read_only() && self.info().capabilities.shared_reads
+    }
+
     /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
     pub(crate) fn look_again(&self) -> Result<()> {
-        if self.backend().is_read_only() && self.info().capabilities.shared_reads {
+        if self.is_beside_a_writer() {
             // Under the lock: who looked first must not have the last word.
             let mut known = self.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
             *known = Known::of(self.backend())?;
@@ -375,15 +330,6 @@ pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result
         format!("{name} does not claim that a commit survives a power cut"),
     )
     .hint("ask for less by name (durability=buffered), or choose another engine"))
-}
-
-fn check_application_name(name: &str) -> Result<()> {
-    check_keyspace_name(name)?;
-    if is_reserved_keyspace(name) {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{name:?} is a name of the store's own"))
-            .hint("choose a name that does not begin with '_'"));
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Store {

@@ -7,10 +7,14 @@
 use crate::envelope;
 use crate::high_water::standing;
 use crate::integrity::Integrity;
+use crate::integrity::ledger::lost;
+use crate::integrity::tally::{RowHasher, State, Tally};
 use crate::keyspace::KeyspaceInfo;
+use crate::known::Known;
 use crate::pipeline::check_own_row;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use strongroom_core::limits::check_backend_key;
 use strongroom_core::{Error, ErrorKind, Result, Scan};
@@ -56,11 +60,20 @@ type Watch<'w> = dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()> + 'w;
 pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
     // Before the snapshot: the mark only moves on.
     let mark = standing::read(&store.inner)?;
-    let (snapshot, known) = store.moment()?;
+    let (snapshot, known, tallies) = moment(store)?;
     standing::check_snapshot(&store.inner, mark, &*snapshot.backend)?;
     let keyspaces = known.of_applications();
-    let verified = Verified { keyspaces: 0, rows: 0, bytes: 0, integrity: Integrity::Rows, stopped: false };
-    let mut check = Check { snapshot: &snapshot, watch, keyspaces: keyspaces.len(), done: 0, verified };
+    let verified = Verified { keyspaces: 0, rows: 0, bytes: 0, integrity: store.integrity(), stopped: false };
+    let rows_expected = tallies.as_ref().map(|tallies| tallies.values().map(|tally| tally.rows).sum());
+    let mut check = Check {
+        snapshot: &snapshot,
+        watch,
+        keyspaces: keyspaces.len(),
+        done: 0,
+        tallies,
+        rows_expected,
+        verified,
+    };
     let mut all = known.reserved();
     all.extend(keyspaces);
     for info in &all {
@@ -80,6 +93,30 @@ pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
     Ok(check.verified)
 }
 
+type Tallies = BTreeMap<String, Tally>;
+
+/// How often a keyspace has to be missing beside a writer, who may be creating and dropping it.
+const LOOKS_MAX: usize = 3;
+
+/// A snapshot, the keyspaces of the same moment, and their tallies, if the store keeps them.
+fn moment(store: &Store) -> Result<(Snapshot, Known, Option<Tallies>)> {
+    let mut looks = 0;
+    loop {
+        let (snapshot, known) = store.moment()?;
+        let Some(ledger) = store.inner.ledger else { return Ok((snapshot, known, None)) };
+        let tallies = ledger.tallies(&*snapshot.backend)?;
+        let is_lost = |(name, tally): &(&String, &Tally)| {
+            tally.state == State::Live && !known.by_name.contains_key(*name)
+        };
+        looks += 1;
+        match tallies.iter().find(is_lost) {
+            None => return Ok((snapshot, known, Some(tallies))),
+            Some(_) if store.inner.is_beside_a_writer() && looks < LOOKS_MAX => {}
+            Some((name, _)) => return Err(lost(name)),
+        }
+    }
+}
+
 /// Whether the keyspace was dropped since the snapshot was taken.
 fn is_gone(store: &Store, info: &KeyspaceInfo) -> Result<bool> {
     store.inner.look_again()?;
@@ -91,6 +128,8 @@ struct Check<'c, 'w> {
     watch: &'c mut Watch<'w>,
     keyspaces: usize,
     done: usize,
+    tallies: Option<Tallies>,
+    rows_expected: Option<u64>,
     verified: Verified,
 }
 
@@ -109,7 +148,8 @@ impl Check<'_, '_> {
         if self.report(info).is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let Some(rows) = self.forward(info)? else { return Ok(ControlFlow::Break(())) };
+        let Some(found) = self.forward(info)? else { return Ok(ControlFlow::Break(())) };
+        let rows = found.rows;
         let Some(reverse) = self.reverse(info)? else { return Ok(ControlFlow::Break(())) };
         if rows != reverse {
             let name = &info.name;
@@ -119,10 +159,33 @@ impl Check<'_, '_> {
             ));
         }
         if !info.is_reserved() {
+            self.check_tally(info, found)?;
             self.done += 1;
             self.verified.keyspaces += 1;
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Compares what was found with what should be there.
+    fn check_tally(&self, info: &KeyspaceInfo, found: Tally) -> Result<()> {
+        let Some(tallies) = &self.tallies else { return Ok(()) };
+        let expected = match tallies.get(&info.name) {
+            // What is left of a keyspace that is being dropped is nothing to miss.
+            Some(tally) if tally.state == State::Dropping => return Ok(()),
+            Some(tally) => *tally,
+            // Nothing was ever written to it.
+            None => Tally::EMPTY,
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let (name, rows) = (&info.name, found.rows);
+        let message = if rows == expected.rows {
+            format!("keyspace {name:?} has other rows than were written: some are of an earlier time")
+        } else {
+            format!("keyspace {name:?} has {rows} rows, and {} were written", expected.rows)
+        };
+        Err(Error::new(ErrorKind::Corruption, message))
     }
 
     fn report(&mut self, info: &KeyspaceInfo) -> ControlFlow<()> {
@@ -131,14 +194,15 @@ impl Check<'_, '_> {
             keyspaces_done: self.done,
             keyspaces: self.keyspaces,
             rows: self.verified.rows,
-            rows_expected: None,
+            rows_expected: self.rows_expected,
         })
     }
 
     /// Every row from the first to the last, each read by its key again. None: stopped.
-    fn forward(&mut self, info: &KeyspaceInfo) -> Result<Option<u64>> {
+    fn forward(&mut self, info: &KeyspaceInfo) -> Result<Option<Tally>> {
         let mut cursor = self.snapshot.backend.cursor(info.id, Scan::all())?;
-        let mut rows = 0;
+        let mut hasher = self.tallies.as_ref().map(|_| RowHasher::of(&info.name));
+        let mut found = Tally::EMPTY;
         let mut last = Vec::new();
         while cursor.advance()? {
             let (key, stored) = cursor.row();
@@ -146,13 +210,13 @@ impl Check<'_, '_> {
                 return Err(row_error(info, key, "is out of order or has an impossible key"));
             }
             self.row(info, key, stored)?;
+            found.add(hasher.as_mut().map_or(0, |hasher| hasher.hash(key, stored)));
             key.clone_into(&mut last);
-            rows += 1;
-            if rows % WATCH_ROWS == 0 && self.report(info).is_break() {
+            if found.rows.is_multiple_of(WATCH_ROWS) && self.report(info).is_break() {
                 return Ok(None);
             }
         }
-        Ok(Some(rows))
+        Ok(Some(found))
     }
 
     fn row(&mut self, info: &KeyspaceInfo, key: &[u8], stored: &[u8]) -> Result<()> {

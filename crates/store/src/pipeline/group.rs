@@ -79,6 +79,9 @@ fn commit_together(
         results.push(result);
     }
     if results.iter().any(Result::is_ok) {
+        if let Some(ledger) = store.ledger {
+            store.count_damage(ledger.add_tallies(backend, &mut merged, store))?;
+        }
         match backend.commit(&merged, durability) {
             Ok(()) => *sequences = draft,
             Err(error) if ends_the_handle(&error) => fail_committed(&mut results, &error),

@@ -84,6 +84,12 @@ impl Pipeline {
         }
     }
 
+    /// Runs `change` while no group is committed. It must not commit through the pipeline.
+    pub(crate) fn apart<T>(&self, change: impl FnOnce(&dyn StorageBackend) -> Result<T>) -> Result<T> {
+        let Ok(_turn) = self.sequences.lock() else { return Err(closed()) };
+        change(&*self.backend)
+    }
+
     fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Commit>> {
         let Ok(mut sequences) = self.sequences.lock() else {
             // A leader panicked: nobody knows which numbers are in the engine.

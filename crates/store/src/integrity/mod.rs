@@ -1,4 +1,11 @@
 //! What a store can tell about missing rows.
+//!
+//! A checksum in a row shows that what is there is what was written; nothing in a row shows that another is
+//! gone. A store that is created with [`Integrity::Full`] keeps a [`tally`] for each keyspace, in a [`ledger`]
+//! that each commit brings up to date.
+
+pub(crate) mod ledger;
+pub(crate) mod tally;
 
 use std::fmt;
 use std::str::FromStr;
