@@ -53,9 +53,8 @@ fn the_watcher_sees_each_keyspace_and_every_thousandth_row_and_may_stop() {
         assert!(seen.contains(&wanted), "{wanted:?} in {seen:?}");
     }
     let stop_at = |rows| {
-        let stopped = store.verify(&mut |progress| match progress.rows >= rows {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        let stopped = store.verify(&mut |progress| {
+            if progress.rows >= rows { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         stopped.unwrap()
     };
