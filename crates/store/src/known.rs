@@ -4,7 +4,7 @@ use crate::envelope::KeyspaceSeed;
 use crate::keyspace::KeyspaceInfo;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use strongroom_core::{KeyspaceId, Result, StorageBackend, is_reserved_keyspace};
+use strongroom_core::{ErrorKind, KeyspaceId, Result, StorageBackend, is_reserved_keyspace};
 
 #[derive(Clone, Default)]
 pub(crate) struct Known {
@@ -16,8 +16,12 @@ impl Known {
     pub(crate) fn of(backend: &dyn StorageBackend) -> Result<Self> {
         let mut known = Self::default();
         for name in backend.keyspaces()? {
-            let id = backend.keyspace(&name)?;
-            known.add(&name, id);
+            match backend.keyspace(&name) {
+                Ok(id) => drop(known.add(&name, id)),
+                // Dropped since it was listed, by the process that writes beside us.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(known)
     }
