@@ -29,6 +29,8 @@ pub struct Batch {
     pub(crate) ops: WriteBatch,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) durability: Durability,
+    /// The commit writes its sequence number as the engine's witness of the high-water mark.
+    pub(crate) is_witness: bool,
     store: u64,
     /// A keyspace of another store was used; reported at the commit.
     foreign: bool,
@@ -64,7 +66,19 @@ impl Expect {
 
 impl Batch {
     pub(crate) fn new(store: u64, durability: Durability) -> Self {
-        Self { ops: WriteBatch::new(), conditions: Vec::new(), durability, store, foreign: false }
+        Self {
+            ops: WriteBatch::new(),
+            conditions: Vec::new(),
+            durability,
+            is_witness: false,
+            store,
+            foreign: false,
+        }
+    }
+
+    /// What marks the commits before it.
+    pub(crate) fn witness(store: u64, durability: Durability) -> Self {
+        Self { is_witness: true, ..Self::new(store, durability) }
     }
 
     /// Sets `key` to `value`. Limits are checked at the commit.

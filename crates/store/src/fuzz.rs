@@ -7,7 +7,9 @@
 
 use crate::directory::marker::Marker;
 use crate::envelope::{self, Damage, Header, KeyspaceSeed, Meta};
-use crate::{Store, StoreOptions};
+use crate::high_water::file::{Reading, SLOT_BYTES, SLOT_SPACING, Slot, parse as parse_mark};
+use crate::integrity::tally::{self, RowHasher, Tally};
+use crate::{Store, StoreId, StoreOptions};
 use std::path::Path;
 use strongroom_core::{
     Durability, Error, ErrorKind, KeyspaceHints, MemoryBackend, StorageBackend as _, WriteBatch,
@@ -105,6 +107,73 @@ pub fn sequence_row(bytes: &[u8]) {
     }
 }
 
+/// The file of the high-water mark, its two slots one after the other: the newest readable one of this store counts.
+pub fn high_water(bytes: &[u8]) {
+    let (first, second) = bytes.split_at(bytes.len().min(SLOT_BYTES));
+    high_water_slots(first, second);
+    let sealed = |slot: &[u8]| {
+        let mut slot = slot.to_vec();
+        if let Some((checked, checksum)) = slot.split_last_chunk_mut::<8>() {
+            *checksum = xxh3_64(checked).to_be_bytes();
+        }
+        slot
+    };
+    high_water_slots(&sealed(first), second);
+    high_water_slots(&sealed(first), &sealed(second));
+}
+
+fn high_water_slots(first: &[u8], second: &[u8]) {
+    let slots = [first, second];
+    let mut file = vec![0; SLOT_SPACING];
+    file[..first.len()].copy_from_slice(first);
+    file.extend_from_slice(second);
+    // The last one's, so that the first may be foreign.
+    let opened = slots.map(Slot::open);
+    let id = opened[1].or(opened[0]).map_or(StoreId([0x5a; 16]), |(_, id)| id);
+    match parse_mark(&file, id) {
+        Reading::Mark { sequence, counter, slot } => {
+            let written = Slot { counter, sequence }.seal(id);
+            assert_eq!(written, slots[slot][..SLOT_BYTES], "one mark has two forms");
+            for (other, owner) in opened.into_iter().flatten() {
+                assert!(owner == id && other.counter <= counter, "the newest mark is {other:?}");
+            }
+        }
+        Reading::Unreadable => assert_eq!(opened, [None, None], "a slot that is readable is not read"),
+        Reading::Foreign => {
+            assert!(opened.into_iter().flatten().any(|(_, owner)| owner != id), "the store's own mark");
+        }
+        Reading::Gone => panic!("the file is there"),
+    }
+}
+
+/// The tally of a keyspace: what opens is what would be sealed, and a row that is taken away again leaves no trace.
+pub fn tally(bytes: &[u8]) {
+    let (name, stored) = split(bytes);
+    let name = String::from_utf8_lossy(name);
+    tally_opens(&name, stored);
+    let mut forged = stored.to_vec();
+    if let Some((checked, checksum)) = forged.split_at_mut_checked(tally::CHECKSUM_START) {
+        let fits = tally::checksum(&name, checked).to_be_bytes();
+        checksum.iter_mut().zip(fits).for_each(|(byte, fits)| *byte = fits);
+        tally_opens(&name, &forged);
+    }
+}
+
+fn tally_opens(name: &str, stored: &[u8]) {
+    match Tally::open(name, stored) {
+        Ok(tally) => {
+            assert_eq!(tally.seal(name), stored, "one tally has two forms");
+            let row = RowHasher::of(name).hash(stored, stored);
+            let mut changed = tally;
+            changed.add(row);
+            assert_ne!(changed, tally, "a row is not counted");
+            changed.remove(row);
+            assert_eq!(changed, tally);
+        }
+        Err(error) => check_kind(&error),
+    }
+}
+
 /// An engine that holds one row of the store's own.
 fn with_row(keyspace: &str, key: &[u8], value: &[u8]) -> MemoryBackend {
     let backend = MemoryBackend::in_memory();
@@ -153,5 +222,15 @@ mod tests {
     #[test]
     fn kept_sequence_rows() {
         for_each("sequence_row", super::sequence_row);
+    }
+
+    #[test]
+    fn kept_high_water_marks() {
+        for_each("high_water", super::high_water);
+    }
+
+    #[test]
+    fn kept_tallies() {
+        for_each("tally", super::tally);
     }
 }

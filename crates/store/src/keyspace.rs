@@ -2,14 +2,15 @@
 
 use crate::batch::Batch;
 use crate::envelope::{self, KeyspaceSeed};
+use crate::high_water::thread::Handle;
 use crate::rows::Rows;
-use crate::store::{Inner, Row};
+use crate::store::Row;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use strongroom_core::limits::{check_key_against, check_value_against};
-use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan};
+use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan, is_reserved_keyspace};
 
 /// Keys that one step of a range deletion removes at most, and their bytes.
 const DELETE_STEP_KEYS: usize = 1_000;
@@ -21,7 +22,7 @@ const DELETE_STEP_BYTES: usize = 256 * 1_024;
 /// [`Batch`] to write several things at once, which is both atomic and much faster.
 #[derive(Clone)]
 pub struct Keyspace {
-    store: Arc<Inner>,
+    store: Arc<Handle>,
     info: Arc<KeyspaceInfo>,
 }
 
@@ -34,6 +35,11 @@ pub(crate) struct KeyspaceInfo {
 }
 
 impl KeyspaceInfo {
+    /// Whether it is the layers' own.
+    pub(crate) fn is_reserved(&self) -> bool {
+        is_reserved_keyspace(&self.name)
+    }
+
     pub(crate) fn open(&self, key: &[u8], stored: Bytes) -> Result<Row> {
         match envelope::open_shared(self.seed, key, stored) {
             Ok((meta, value)) => Ok(Row { value, version: meta.version, expires_at_ms: meta.expires_at_ms }),
@@ -43,7 +49,7 @@ impl KeyspaceInfo {
 }
 
 impl Keyspace {
-    pub(crate) fn new(store: Arc<Inner>, info: Arc<KeyspaceInfo>) -> Self {
+    pub(crate) fn new(store: Arc<Handle>, info: Arc<KeyspaceInfo>) -> Self {
         Self { store, info }
     }
 

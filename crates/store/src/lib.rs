@@ -17,20 +17,31 @@ mod envelope;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod high_water;
+mod integrity;
 mod keyspace;
+mod keyspaces;
+mod known;
+mod opening;
 mod options;
 mod pipeline;
 mod rows;
 mod snapshot;
+mod stats;
 mod store;
+mod verify;
 
 #[cfg(feature = "async")]
 pub use async_store::AsyncStore;
 pub use batch::Batch;
 pub use digest::Digest;
 pub use directory::StoreId;
+pub use high_water::HIGH_WATER_LAG_MS;
+pub use integrity::Integrity;
 pub use keyspace::Keyspace;
 pub use options::StoreOptions;
 pub use rows::Rows;
 pub use snapshot::Snapshot;
-pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store, StoreStats};
+pub use stats::StoreStats;
+pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store};
+pub use verify::{Verified, VerifyProgress};

@@ -1,5 +1,6 @@
 //! How a store behaves, whatever its engine.
 
+use crate::integrity::Integrity;
 use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom_core::{Durability, Error, ErrorKind, Result};
 
@@ -17,6 +18,12 @@ pub struct StoreOptions {
     /// Commits that may wait behind the one that is being written, in bytes of their keys and values.
     /// Beyond it, committing blocks.
     pub queue_bytes_max: usize,
+    /// What the store can tell about missing rows. None: what it has, or [`Integrity::Rows`] if it is created
+    /// now. A store that has another is refused: this cannot change.
+    pub integrity: Option<Integrity>,
+    /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
+    /// It gets a new mark, unless it is only read. Look at what is missing first: afterwards nothing tells.
+    pub accept_lost_tail: bool,
 }
 
 impl Default for StoreOptions {
@@ -26,6 +33,8 @@ impl Default for StoreOptions {
             key_bytes_max: KEY_BYTES_MAX,
             value_bytes_max: VALUE_BYTES_MAX,
             queue_bytes_max: 64 * 1_024 * 1_024,
+            integrity: None,
+            accept_lost_tail: false,
         }
     }
 }
@@ -61,6 +70,20 @@ impl StoreOptions {
     #[must_use]
     pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
         self.queue_bytes_max = bytes;
+        self
+    }
+
+    /// Sets what the store can tell about missing rows.
+    #[must_use]
+    pub fn integrity(mut self, integrity: Integrity) -> Self {
+        self.integrity = Some(integrity);
+        self
+    }
+
+    /// Sets whether to go on without commits that are lost.
+    #[must_use]
+    pub fn accept_lost_tail(mut self, accept: bool) -> Self {
+        self.accept_lost_tail = accept;
         self
     }
 

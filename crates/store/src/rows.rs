@@ -1,8 +1,8 @@
 //! The rows of a scan.
 
 use crate::envelope::{self, Meta};
+use crate::high_water::thread::Handle;
 use crate::keyspace::KeyspaceInfo;
-use crate::store::Inner;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -30,7 +30,7 @@ use strongroom_core::{Cursor, Error, ErrorKind, Result};
 /// an error it ends.
 pub struct Rows {
     cursor: Box<dyn Cursor>,
-    store: Arc<Inner>,
+    store: Arc<Handle>,
     keyspace: Arc<KeyspaceInfo>,
     keys_only: bool,
     meta: Meta,
@@ -44,7 +44,7 @@ pub struct Rows {
 impl Rows {
     pub(crate) fn new(
         cursor: Box<dyn Cursor>,
-        store: Arc<Inner>,
+        store: Arc<Handle>,
         keyspace: Arc<KeyspaceInfo>,
         keys_only: bool,
     ) -> Self {

@@ -1,8 +1,9 @@
 //! One consistent state of a store.
 
+use crate::high_water::thread::Handle;
 use crate::keyspace::{Keyspace, KeyspaceInfo};
 use crate::rows::Rows;
-use crate::store::{Inner, Row};
+use crate::store::Row;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -29,12 +30,12 @@ use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapsho
 /// ```
 #[derive(Clone)]
 pub struct Snapshot {
-    backend: Arc<dyn BackendSnapshot>,
-    store: Arc<Inner>,
+    pub(crate) backend: Arc<dyn BackendSnapshot>,
+    store: Arc<Handle>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(backend: Arc<dyn BackendSnapshot>, store: Arc<Inner>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn BackendSnapshot>, store: Arc<Handle>) -> Self {
         Self { backend, store }
     }
 

@@ -3,33 +3,37 @@
 use crate::batch::Batch;
 use crate::digest::{self, Digest};
 use crate::directory::{StoreDirectory, StoreId};
-use crate::envelope::{ENVELOPE_BYTES_MAX, KeyspaceSeed};
-use crate::keyspace::{Keyspace, KeyspaceInfo};
+use crate::envelope::ENVELOPE_BYTES_MAX;
+use crate::high_water::HighWater;
+use crate::high_water::standing;
+use crate::high_water::thread::Handle;
+use crate::high_water::witness;
+use crate::integrity::Integrity;
+use crate::integrity::ledger::Ledger;
+use crate::keyspace::KeyspaceInfo;
+use crate::known::Known;
 use crate::options::StoreOptions;
 use crate::pipeline::Pipeline;
 use crate::snapshot::Snapshot;
+use crate::stats::StoreStats;
+use crate::verify::{self, Verified, VerifyProgress};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
-use strongroom_core::{
-    Create, Durability, EngineInfo, Error, ErrorKind, KeyspaceHints, KeyspaceId, Marked, Options, Result,
-    Stats, StorageBackend, check_keyspace_name, is_reserved_keyspace,
-};
+use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
 
 const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 
 /// The keyspace that every store has.
 pub const DEFAULT_KEYSPACE: &str = "default";
 
-/// Tells the stores of a process apart, so that a keyspace of one is not used with another.
-static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
-
 /// An open store. Cheap to clone, usable from many threads; the engine is closed when the last clone, with
-/// its keyspaces, snapshots, rows and shared values, is dropped.
+/// its keyspaces, snapshots, rows and shared values, is dropped. A store that was written is then marked
+/// ([`HIGH_WATER_LAG_MS`](crate::HIGH_WATER_LAG_MS)), which takes one more power-safe commit.
 ///
 /// ```
 /// use strongroom_core::{Durability, MemoryBackend};
@@ -51,7 +55,7 @@ static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
 /// ```
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Handle>,
 }
 
 /// A value with what is known about it.
@@ -78,137 +82,22 @@ pub struct Commit {
 pub(crate) struct Inner {
     pub(crate) instance: u64,
     pub(crate) options: StoreOptions,
-    pipeline: Pipeline,
-    keyspaces: RwLock<Known>,
-    damaged_rows: AtomicU64,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) keyspaces: RwLock<Known>,
+    /// Held shared by checkpoints of a store with tallies: a keyspace that goes away meanwhile would be in the
+    /// copy's tallies and not in the copy. Taken before all other locks.
+    pub(crate) structure: RwLock<()>,
+    pub(crate) damaged_rows: AtomicU64,
+    pub(crate) integrity: Integrity,
+    /// With [`Integrity::Full`].
+    pub(crate) ledger: Option<Ledger>,
+    /// None: the store is in memory, only read, or older than marks.
+    pub(crate) high_water: Option<HighWater>,
     // Last: the lock on the directory is let go of when the engine is closed.
-    directory: Option<StoreDirectory>,
-}
-
-#[derive(Default)]
-struct Known {
-    by_name: BTreeMap<String, Arc<KeyspaceInfo>>,
-    by_id: BTreeMap<KeyspaceId, Arc<KeyspaceInfo>>,
+    pub(crate) directory: Option<StoreDirectory>,
 }
 
 impl Store {
-    /// A store over a backend that is open already. The store consumes it: nobody writes beneath.
-    ///
-    /// A backend on disk has to be opened with [`Marked::Writable`](strongroom_core::Marked), in a
-    /// directory that is marked as a store of its engine or in a new one; [`Store::open`] sees to all that.
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported): the default durability is power-safe and the engine does
-    /// not claim it.
-    pub fn new(backend: impl StorageBackend + 'static, options: StoreOptions) -> Result<Self> {
-        Self::over(Box::new(backend), options)
-    }
-
-    /// As [`new`](Self::new), for a backend chosen at run time.
-    pub fn over(backend: Box<dyn StorageBackend>, options: StoreOptions) -> Result<Self> {
-        let directory = match backend.directory() {
-            Some(path) => {
-                let is_empty = backend.keyspaces()?.is_empty();
-                let shared_read = backend.is_read_only() && backend.engine().capabilities.shared_reads;
-                Some(StoreDirectory::adopt(path, backend.engine().name, is_empty, shared_read)?)
-            }
-            None => None,
-        };
-        Self::assemble(backend, directory, options).map_err(|(error, _)| error)
-    }
-
-    /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there, with
-    /// `engine_options` and what the store has to say about them.
-    ///
-    /// What fails on the way changes nothing that was there before: a creation that fails is taken back. A
-    /// store that is opened to be read takes no lock and writes nothing where the engine has
-    /// [`shared_reads`](strongroom_core::Capabilities::shared_reads): another process may have it open.
-    pub fn open(
-        path: &Path,
-        engine: &EngineInfo,
-        options: StoreOptions,
-        engine_options: &Options,
-        open_backend: impl FnOnce(&Path, &Options) -> Result<Box<dyn StorageBackend>>,
-    ) -> Result<Self> {
-        let located = |error: Error| error.at(engine.name, "open");
-        options.check().map_err(located)?;
-        let directory = if engine_options.read_only && engine.capabilities.shared_reads {
-            StoreDirectory::look_in(path, engine.name)
-        } else {
-            let may_create = if engine_options.read_only { Create::Never } else { engine_options.create };
-            StoreDirectory::prepare(path, engine.name, may_create, engine_options.read_only)
-        }
-        .map_err(located)?;
-        let engine_options =
-            engine_options.clone().marked(Marked::Writable).create(directory.engine_create());
-        match open_backend(directory.path(), &engine_options) {
-            Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|(error, directory)| {
-                if let Some(directory) = directory {
-                    directory.abandon();
-                }
-                located(error)
-            }),
-            Err(error) => {
-                // The marker says the files are there, so their absence is a loss and not a beginning.
-                let lost = error.kind() == ErrorKind::NotFound && directory.engine_create() == Create::Never;
-                directory.abandon();
-                let error = if lost {
-                    error.into_kind(
-                        ErrorKind::Corruption,
-                        "the store's marker is there, but its engine's files are gone",
-                    )
-                } else {
-                    error
-                };
-                Err(located(error))
-            }
-        }
-    }
-
-    /// Gives the directory back on failure, when the backend is closed.
-    fn assemble(
-        backend: Box<dyn StorageBackend>,
-        mut directory: Option<StoreDirectory>,
-        options: StoreOptions,
-    ) -> Result<Self, (Error, Option<StoreDirectory>)> {
-        let begin = || {
-            options.check()?;
-            check_claim(backend.engine(), options.durability)?;
-            if directory.as_ref().is_some_and(StoreDirectory::is_finished) {
-                check_not_lost(&*backend)?;
-            }
-            if !backend.is_read_only() {
-                backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
-            }
-            Known::of(&*backend)
-        };
-        let known = begin();
-        let queue_bytes_max = options.queue_bytes_max;
-        let assembled = known.and_then(|known| {
-            let pipeline = Pipeline::open(backend, queue_bytes_max)?;
-            if let Some(directory) = &mut directory
-                && !pipeline.backend().is_read_only()
-            {
-                // Last: from here on the engine's files are expected to be complete.
-                directory.finish()?;
-            }
-            Ok((known, pipeline))
-        });
-        match assembled {
-            Ok((known, pipeline)) => {
-                let inner = Inner {
-                    instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
-                    options,
-                    pipeline,
-                    keyspaces: RwLock::new(known),
-                    damaged_rows: AtomicU64::new(0),
-                    directory,
-                };
-                Ok(Self { inner: Arc::new(inner) })
-            }
-            Err(error) => Err((error, directory)),
-        }
-    }
-
     /// Which engine holds the data.
     pub fn engine(&self) -> &EngineInfo {
         self.inner.info()
@@ -229,65 +118,9 @@ impl Store {
         &self.inner.options
     }
 
-    /// The names of all keyspaces, sorted.
-    pub fn keyspaces(&self) -> Vec<String> {
-        // Without a look at what another process has created meanwhile, these are the ones that were known.
-        let _ = self.inner.look_again();
-        self.inner.infos().into_iter().map(|info| info.name.clone()).collect()
-    }
-
-    /// The keyspace that every store has, called `default`.
-    pub fn default_keyspace(&self) -> Result<Keyspace> {
-        self.keyspace(DEFAULT_KEYSPACE)
-    }
-
-    /// The keyspace called `name`, or [`NotFound`](ErrorKind::NotFound).
-    pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
-        self.inner.located("open keyspace", || {
-            check_application_name(name)?;
-            self.inner.look_again()?;
-            let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-            let info = known.by_name.get(name).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))
-                    .hint("list the keyspaces, or create it first")
-            })?;
-            Ok(Keyspace::new(Arc::clone(&self.inner), Arc::clone(info)))
-        })
-    }
-
-    /// The keyspace called `name`, created if it is not there.
-    pub fn create_keyspace(&self, name: &str) -> Result<Keyspace> {
-        self.create_keyspace_with(name, KeyspaceHints::default())
-    }
-
-    /// As [`create_keyspace`](Self::create_keyspace), with hints for the engine, which count at creation.
-    pub fn create_keyspace_with(&self, name: &str, hints: KeyspaceHints) -> Result<Keyspace> {
-        self.inner.located("create keyspace", || {
-            check_application_name(name)?;
-            let mut known = self.inner.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
-            let info = match known.by_name.get(name) {
-                Some(info) => Arc::clone(info),
-                None => known.add(name, self.inner.backend().create_keyspace(name, hints)?),
-            };
-            Ok(Keyspace::new(Arc::clone(&self.inner), info))
-        })
-    }
-
-    /// Removes a keyspace and all that is in it. Handles to it answer
-    /// [`NotFound`](ErrorKind::NotFound) from then on. The default keyspace stays.
-    pub fn drop_keyspace(&self, name: &str) -> Result<()> {
-        self.inner.located("drop keyspace", || {
-            if name == DEFAULT_KEYSPACE {
-                return Err(Error::new(ErrorKind::InvalidInput, "the default keyspace cannot be dropped")
-                    .hint("delete its range instead"));
-            }
-            let keyspace = self.keyspace(name)?;
-            let mut known = self.inner.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
-            self.inner.backend().drop_keyspace(keyspace.id())?;
-            known.by_name.remove(name);
-            known.by_id.remove(&keyspace.id());
-            Ok(())
-        })
+    /// What it can tell about missing rows.
+    pub fn integrity(&self) -> Integrity {
+        self.inner.integrity
     }
 
     /// An empty batch, at the store's default durability.
@@ -312,7 +145,12 @@ impl Store {
 
     /// Makes all that was committed so far as durable as the engine can.
     pub fn flush(&self) -> Result<()> {
-        self.inner.backend().flush()
+        let committed = self.inner.high_water.as_ref().map(HighWater::committed);
+        self.inner.backend().flush()?;
+        if let (Some(high_water), Some(committed)) = (&self.inner.high_water, committed) {
+            high_water.note_durable(committed);
+        }
+        Ok(())
     }
 
     /// One BLAKE3 digest of all keyspaces, keys, values and expiries: the same for the same contents on
@@ -320,20 +158,51 @@ impl Store {
     pub fn digest(&self) -> Result<Digest> {
         // A keyspace that is dropped meanwhile is gone from the names too: begin again without it.
         loop {
+            let (snapshot, known) = self.moment()?;
+            match digest::of_store(&snapshot, &known.of_applications()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Reads everything, in one snapshot, and finds what is not as it was written: rows that fail their
+    /// checksum, keys out of order, rows that a scan meets and a read by key does not (or the other way
+    /// round, or in reverse). With [`Integrity::Full`](crate::Integrity::Full) it finds rows and keyspaces
+    /// that are gone too.
+    ///
+    /// `watch` is called at each keyspace and at least every 1,000 rows; if it breaks, the check stops and
+    /// says so. Readers and writers go on meanwhile. A keyspace that is dropped meanwhile is left out.
+    ///
+    /// The first thing found is the answer: [`Corruption`](ErrorKind::Corruption), with keyspace and key.
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): too much was overwritten meanwhile on an engine
+    /// without snapshots of its own; run it again when less is written.
+    pub fn verify(&self, watch: &mut dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()>) -> Result<Verified> {
+        self.inner.located("verify", || verify::store(self, watch))
+    }
+
+    /// Has the engine check its own files. It may take long, and the engine may repair what it finds: run
+    /// [`verify`](Self::verify) first, which changes nothing.
+    ///
+    /// [`Corruption`](ErrorKind::Corruption): the files are not as they were written.
+    /// [`Unsupported`](ErrorKind::Unsupported): the engine has no such check, or the store is read-only.
+    pub fn verify_engine(&self) -> Result<()> {
+        self.inner.located("verify", || self.inner.backend().verify())
+    }
+
+    /// A snapshot, and the keyspaces of the same moment.
+    pub(crate) fn moment(&self) -> Result<(Snapshot, Known)> {
+        loop {
             self.inner.look_again()?;
-            let (snapshot, keyspaces) = {
+            let (snapshot, then) = {
                 // Names and snapshot of one moment: creations and drops wait.
-                let known = self.inner.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-                (self.snapshot()?, known.of_applications())
+                let known = self.inner.known();
+                (self.snapshot()?, known.clone())
             };
             // Another process may have created one between the look and the snapshot.
             self.inner.look_again()?;
-            if self.inner.infos().iter().map(|info| info.id).ne(keyspaces.iter().map(|info| info.id)) {
-                continue;
-            }
-            match digest::of_store(&snapshot, &keyspaces) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                outcome => return outcome,
+            if self.inner.known().by_id.keys().eq(then.by_id.keys()) {
+                return Ok((snapshot, then));
             }
         }
     }
@@ -346,6 +215,8 @@ impl Store {
             group_commits: self.inner.pipeline.group_commits(),
             queued_bytes: self.inner.pipeline.queued_bytes() as u64,
             damaged_rows: self.inner.damaged_rows.load(Ordering::Relaxed),
+            high_water: self.inner.high_water.as_ref().map(HighWater::marked),
+            high_water_failures: self.inner.high_water.as_ref().map_or(0, HighWater::failures),
         })
     }
 
@@ -355,30 +226,25 @@ impl Store {
     }
 
     /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is a store of its own with the same id.
+    /// writers go on. The copy is a store of its own with the same id, and has a high-water mark of its own.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
-        self.inner.backend().checkpoint(directory)?;
-        match &self.inner.directory {
-            Some(original) => original.mark_copy(directory),
+        let inner = &*self.inner;
+        let mark = match &inner.directory {
+            Some(original) if standing::is_kept(inner.backend(), original) => {
+                // What came before is in the copy. Later marks may be too, and the copy's is then behind them,
+                // as it may be.
+                inner.mark();
+                Some(witness::newest(inner.backend())?)
+            }
+            _ => None,
+        };
+        let _unchanged = inner.ledger.map(|_| inner.structure.read().unwrap_or_else(PoisonError::into_inner));
+        inner.backend().checkpoint(directory)?;
+        match &inner.directory {
+            Some(original) => original.mark_copy(directory, mark),
             None => Ok(()),
         }
     }
-}
-
-/// Figures about a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoreStats {
-    /// Figures of the backend.
-    pub backend: Stats,
-    /// Groups of commits that went to the engine as one.
-    pub groups: u64,
-    /// Commits in those groups: commits per sync are `group_commits / groups`.
-    pub group_commits: u64,
-    /// Commits that wait in the queue now, in bytes of their keys and values.
-    pub queued_bytes: u64,
-    /// Rows read that were not what was written. Alert on anything above zero.
-    pub damaged_rows: u64,
 }
 
 impl Inner {
@@ -386,13 +252,25 @@ impl Inner {
         self.pipeline.backend()
     }
 
+    /// Marks what was committed so far.
+    pub(crate) fn mark(&self) {
+        if let Some(high_water) = &self.high_water {
+            high_water.mark(self);
+        }
+    }
+
     pub(crate) fn info(&self) -> &EngineInfo {
         self.backend().engine()
     }
 
+    /// Whether another process may write meanwhile.
+    pub(crate) fn is_beside_a_writer(&self) -> bool {
+        self.backend().is_read_only() && self.info().capabilities.shared_reads
+    }
+
     /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
-    fn look_again(&self) -> Result<()> {
-        if self.backend().is_read_only() && self.info().capabilities.shared_reads {
+    pub(crate) fn look_again(&self) -> Result<()> {
+        if self.is_beside_a_writer() {
             // Under the lock: who looked first must not have the last word.
             let mut known = self.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
             *known = Known::of(self.backend())?;
@@ -400,8 +278,12 @@ impl Inner {
         Ok(())
     }
 
+    pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.keyspaces.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn infos(&self) -> Vec<Arc<KeyspaceInfo>> {
-        self.keyspaces.read().unwrap_or_else(PoisonError::into_inner).of_applications()
+        self.known().of_applications()
     }
 
     pub(crate) fn commit(&self, batch: &Batch) -> Result<Commit> {
@@ -412,8 +294,7 @@ impl Inner {
 
     /// What the pipeline needs of the keyspaces in a batch.
     pub(crate) fn keyspace_info(&self, id: KeyspaceId) -> Result<Arc<KeyspaceInfo>> {
-        let known = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-        known
+        self.known()
             .by_id
             .get(&id)
             .cloned()
@@ -434,34 +315,12 @@ impl Inner {
         }
     }
 
-    fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         f().map_err(|error| error.at(self.info().name, operation))
     }
 }
 
-impl Known {
-    fn of(backend: &dyn StorageBackend) -> Result<Self> {
-        let mut known = Self::default();
-        for name in backend.keyspaces()? {
-            let id = backend.keyspace(&name)?;
-            known.add(&name, id);
-        }
-        Ok(known)
-    }
-
-    fn of_applications(&self) -> Vec<Arc<KeyspaceInfo>> {
-        self.by_name.values().filter(|info| !is_reserved_keyspace(&info.name)).cloned().collect()
-    }
-
-    fn add(&mut self, name: &str, id: KeyspaceId) -> Arc<KeyspaceInfo> {
-        let info = Arc::new(KeyspaceInfo { name: name.to_owned(), id, seed: KeyspaceSeed::of(name) });
-        self.by_name.insert(name.to_owned(), Arc::clone(&info));
-        self.by_id.insert(id, Arc::clone(&info));
-        info
-    }
-}
-
-fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
+pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
     if durability == Durability::Buffered || engine.capabilities.power_safe {
         return Ok(());
     }
@@ -471,24 +330,6 @@ fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
         format!("{name} does not claim that a commit survives a power cut"),
     )
     .hint("ask for less by name (durability=buffered), or choose another engine"))
-}
-
-/// A finished store has its default keyspace, which was durable before the marker said `ready`. An engine
-/// that does not know it has begun anew over lost files, and would hide the loss.
-fn check_not_lost(backend: &dyn StorageBackend) -> Result<()> {
-    if backend.keyspaces()?.iter().any(|name| name == DEFAULT_KEYSPACE) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty"))
-}
-
-fn check_application_name(name: &str) -> Result<()> {
-    check_keyspace_name(name)?;
-    if is_reserved_keyspace(name) {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{name:?} is a name of the store's own"))
-            .hint("choose a name that does not begin with '_'"));
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Store {

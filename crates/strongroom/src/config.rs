@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use strongroom_core::{Compression, Create, Durability, Error, ErrorKind, Options, Result, parse_bytes};
-use strongroom_store::StoreOptions;
+use strongroom_store::{Integrity, StoreOptions};
 
 /// How to open a store. Reads from TOML (or anything serde reads) and from a URL.
 ///
@@ -60,6 +60,14 @@ pub struct Config {
     /// What may be kept for open snapshots on engines without their own. Default: 256 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_bytes_max: Option<ByteSize>,
+    /// What the store can tell about missing rows: rows or full. Default: what it has, or rows if it is created
+    /// now; it cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_text")]
+    pub integrity: Option<Integrity>,
+    /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
+    /// Default: false.
+    #[serde(default)]
+    pub accept_lost_tail: bool,
     /// Options of the engine, by its own names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -85,6 +93,8 @@ impl Config {
             value_bytes_max: None,
             queue_bytes_max: None,
             undo_bytes_max: None,
+            integrity: None,
+            accept_lost_tail: false,
             options: BTreeMap::new(),
         }
     }
@@ -131,6 +141,8 @@ impl Config {
             "value_bytes_max" => self.value_bytes_max = Some(size()?),
             "queue_bytes_max" => self.queue_bytes_max = Some(size()?),
             "undo_bytes_max" => self.undo_bytes_max = Some(size()?),
+            "integrity" => self.integrity = Some(value.parse()?),
+            "accept_lost_tail" => self.accept_lost_tail = flag(name, value)?,
             _ => match name.strip_prefix("option.") {
                 Some(option) if !option.is_empty() => {
                     self.options.insert(option.to_owned(), value.to_owned());
@@ -138,7 +150,8 @@ impl Config {
                 _ => {
                     return Err(invalid(format!("there is no parameter {name:?}")).hint(
                         "use create, read_only, durability, cache, compression, background_threads, \
-                         key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max or option.NAME",
+                         key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max, integrity, \
+                         accept_lost_tail or option.NAME",
                     ));
                 }
             },
@@ -160,6 +173,20 @@ impl Config {
         self
     }
 
+    /// Sets what the store can tell about missing rows.
+    #[must_use]
+    pub fn integrity(mut self, integrity: Integrity) -> Self {
+        self.integrity = Some(integrity);
+        self
+    }
+
+    /// Sets whether to go on without commits that are lost.
+    #[must_use]
+    pub fn accept_lost_tail(mut self, accept: bool) -> Self {
+        self.accept_lost_tail = accept;
+        self
+    }
+
     /// The options of the backend under a store.
     pub(crate) fn backend_options(&self) -> Options {
         let create = if self.create && !self.read_only { Create::IfMissing } else { Create::Never };
@@ -174,7 +201,9 @@ impl Config {
     }
 
     pub(crate) fn store_options(&self) -> Result<StoreOptions> {
-        let mut options = StoreOptions::new().durability(self.durability);
+        let mut options =
+            StoreOptions::new().durability(self.durability).accept_lost_tail(self.accept_lost_tail);
+        options.integrity = self.integrity;
         let fit = |size: ByteSize| {
             usize::try_from(size.0)
                 .map_err(|_| invalid(format!("{size} is more than this machine can address")))
@@ -269,24 +298,24 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// As [`as_text`], for a compression that need not be given.
+/// As [`as_text`], for what need not be given.
 mod as_optional_text {
-    use super::{Compression, Deserialize, Deserializer, Serializer, de};
+    use super::{Deserialize, Deserializer, Error, FromStr, Serializer, de, fmt};
 
-    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<Compression>,
+    #[allow(clippy::ref_option)] // The signature is serde's.
+    pub(super) fn serialize<T: fmt::Display, S: Serializer>(
+        value: &Option<T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match value {
-            Some(value) => serializer.serialize_str(value.as_str()),
+            Some(value) => serializer.collect_str(value),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, T: FromStr<Err = Error>, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<Compression>, D::Error> {
+    ) -> Result<Option<T>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
     }
@@ -312,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&option.max_cached_files=50";
+        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&option.max_cached_files=50";
         let file = r#"
             engine = "fjall"
             path = "/srv/data"
@@ -321,6 +350,8 @@ mod tests {
             cache = 67108864
             compression = "lz4"
             background_threads = 2
+            integrity = "full"
+            accept_lost_tail = true
             [options]
             max_cached_files = "50"
         "#;
@@ -328,6 +359,8 @@ mod tests {
         assert_eq!(from_url, toml::from_str(file).unwrap());
         assert_eq!(from_url.options["max_cached_files"], "50");
         assert_eq!(from_url.backend_options().create, Create::Never);
+        let store_options = from_url.store_options().unwrap();
+        assert_eq!((store_options.integrity, store_options.accept_lost_tail), (Some(Integrity::Full), true));
     }
 
     #[test]
@@ -347,6 +380,8 @@ mod tests {
             ("redb:d?cache=1&cache=2", "twice"),
             ("redb:d?durability=maybe", "maybe"),
             ("redb:d?create=perhaps", "perhaps"),
+            ("redb:d?integrity=all", "use rows or full"),
+            ("redb:d?accept_lost_tail=maybe", "maybe"),
             ("redb:d?option.=1", "option."),
             ("redb:d?compression=gzip", "gzip"),
             ("redb:d?background_threads=-1", "-1"),
@@ -361,6 +396,7 @@ mod tests {
         }
         assert!(toml::from_str::<Config>("engine = 'redb'\npth = 'x'").is_err());
         assert!(toml::from_str::<Config>("engine = 'redb'\ncache = -1").is_err());
+        assert!(toml::from_str::<Config>("engine = 'redb'\nintegrity = 'all'").is_err());
     }
 
     #[test]

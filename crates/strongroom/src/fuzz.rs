@@ -38,34 +38,43 @@ pub fn size(bytes: &[u8]) {
 
 /// The URL that says all that `config` holds.
 fn to_url(config: &Config) -> String {
-    let Config { engine, path, create, read_only, durability, .. } = config;
+    // Every field by its name, so that none is forgotten.
+    let Config {
+        engine,
+        path,
+        create,
+        read_only,
+        durability,
+        cache,
+        compression,
+        background_threads,
+        key_bytes_max,
+        value_bytes_max,
+        queue_bytes_max,
+        undo_bytes_max,
+        integrity,
+        accept_lost_tail,
+        options,
+    } = config;
     let mut url = format!("{engine}:{}?create={create}", path.display());
-    let mut add = |name: &str, value: String| {
-        let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
+    let mut add = |name: &str, value: Option<String>| {
+        let Some(value) = value else { return };
         url.extend(["&", name, "="]);
-        url.extend(value);
+        url.extend(utf8_percent_encode(&value, NON_ALPHANUMERIC));
     };
-    add("read_only", read_only.to_string());
-    add("durability", durability.to_string());
-    for (name, size) in [
-        ("cache", config.cache),
-        ("key_bytes_max", config.key_bytes_max),
-        ("value_bytes_max", config.value_bytes_max),
-        ("queue_bytes_max", config.queue_bytes_max),
-        ("undo_bytes_max", config.undo_bytes_max),
-    ] {
-        if let Some(size) = size {
-            add(name, size.to_string());
-        }
-    }
-    if let Some(compression) = config.compression {
-        add("compression", compression.as_str().to_owned());
-    }
-    if let Some(threads) = config.background_threads {
-        add("background_threads", threads.to_string());
-    }
-    for (name, value) in &config.options {
-        add(&format!("option.{name}"), value.clone());
+    add("read_only", Some(read_only.to_string()));
+    add("durability", Some(durability.to_string()));
+    add("accept_lost_tail", Some(accept_lost_tail.to_string()));
+    add("cache", cache.map(|size| size.to_string()));
+    add("key_bytes_max", key_bytes_max.map(|size| size.to_string()));
+    add("value_bytes_max", value_bytes_max.map(|size| size.to_string()));
+    add("queue_bytes_max", queue_bytes_max.map(|size| size.to_string()));
+    add("undo_bytes_max", undo_bytes_max.map(|size| size.to_string()));
+    add("compression", compression.map(|compression| compression.to_string()));
+    add("background_threads", background_threads.map(|count| count.to_string()));
+    add("integrity", integrity.map(|integrity| integrity.to_string()));
+    for (name, value) in options {
+        add(&format!("option.{name}"), Some(value.clone()));
     }
     url
 }

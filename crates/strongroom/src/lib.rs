@@ -29,6 +29,14 @@
 //! * A **snapshot** is one consistent state of all keyspaces. A scan takes one by itself.
 //! * An [`ErrorKind`] is a decision: retry, reopen, stop.
 //!
+//! # What is missing
+//!
+//! A checksum shows that what is there is what was written. It cannot show what is gone, so there are two more
+//! witnesses. A store on disk keeps a **high-water mark** beside its engine: an opening refuses a store that has
+//! lost commits of more than [`HIGH_WATER_LAG_MS`] ago, unless `?accept_lost_tail=true` says to go on without them.
+//! And a store that is created with `?integrity=full` keeps a count and a hash over all rows of each keyspace,
+//! with which [`Store::verify`] notices any row that is gone.
+//!
 //! # Engines
 //!
 //! | Scheme | Feature | Power-safe |
@@ -64,8 +72,8 @@ pub use strongroom_core::{
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;
 pub use strongroom_store::{
-    Batch, Commit, DEFAULT_KEYSPACE, Digest, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions,
-    StoreStats,
+    Batch, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS, Integrity, Keyspace, Row, Rows, Snapshot,
+    Store, StoreId, StoreOptions, StoreStats, Verified, VerifyProgress,
 };
 
 /// The contract itself, for those who write a backend.

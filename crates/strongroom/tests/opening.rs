@@ -110,7 +110,7 @@ fn a_damaged_marker_is_refused_untouched() {
             (text[..text.len() / 2].to_owned(), ErrorKind::Corruption),
             (String::new(), ErrorKind::Corruption),
             (edited, ErrorKind::Corruption),
-            (text.replace("format: 1", "format: 9"), ErrorKind::Unsupported),
+            (text.replace("format: 2", "format: 9"), ErrorKind::Unsupported),
         ] {
             fs::write(&marker, &damaged).unwrap();
             let before = files(directory.path());

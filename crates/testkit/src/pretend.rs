@@ -133,14 +133,21 @@ impl LiveEngine for PretendEngine {
     }
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<u64> {
-        Ok(write(&self.state).create(name))
+        let is_new = !read(&self.state).names.contains_key(name);
+        let number = write(&self.state).create(name);
+        if is_new {
+            // The contract: a new keyspace is durable when this returns.
+            self.flush()?;
+        }
+        Ok(number)
     }
 
     fn drop_keyspace(&self, name: &str, keyspace: &u64) -> Result<()> {
         let mut state = write(&self.state);
         state.names.remove(name);
         state.rows.remove(keyspace);
-        Ok(())
+        drop(state);
+        self.flush()
     }
 
     fn get(&self, keyspace: &u64, key: &[u8]) -> Result<Option<Bytes>> {

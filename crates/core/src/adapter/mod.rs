@@ -124,16 +124,30 @@ impl<E: Engine> Shared<E> {
     fn open_keyspaces(&self) -> Result<()> {
         let mut names = self.keyspaces.names();
         for name in self.health.call("open", || self.engine.keyspace_names())? {
-            let handle =
-                self.health.call("open", || self.engine.open_keyspace(&name, KeyspaceHints::default()))?;
-            self.keyspaces.add_existing(&mut names, &name, handle)?;
+            if let Some(handle) = self.open_listed("open", &name)? {
+                self.keyspaces.add_existing(&mut names, &name, handle)?;
+            }
         }
         Ok(())
     }
 
+    /// The handle of a keyspace that the engine has just listed; none if the process that writes beside us has
+    /// dropped it since.
+    fn open_listed(&self, operation: &'static str, name: &str) -> Result<Option<E::Keyspace>> {
+        let open = || self.engine.open_keyspace(name, KeyspaceHints::default());
+        match self.health.call(operation, open) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.reads_beside_a_writer() => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn reads_beside_a_writer(&self) -> bool {
+        self.read_only && self.info.capabilities.shared_reads
+    }
+
     /// Takes up what the process that writes has created and dropped since, where others may read beside it. A snapshot that was opened before sees them empty.
     fn learn_keyspaces(&self, names: &mut BTreeMap<String, KeyspaceId>) -> Result<()> {
-        if !(self.read_only && self.info.capabilities.shared_reads) {
+        if !self.reads_beside_a_writer() {
             return Ok(());
         }
         let found = self.health.call("list keyspaces", || self.engine.keyspace_names())?;
@@ -149,8 +163,7 @@ impl<E: Engine> Shared<E> {
         names.retain(|name, _| !gone.contains(name));
         for name in found {
             if !names.contains_key(&name) {
-                let open = || self.engine.open_keyspace(&name, KeyspaceHints::default());
-                let handle = self.health.call("open keyspace", open)?;
+                let Some(handle) = self.open_listed("open keyspace", &name)? else { continue };
                 self.keyspaces.add_created(names, &name, handle)?;
             }
         }

@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! Strongroom store
-//! format: 1
+//! format: 2
 //! engine: redb
 //! store: 0f8b3c...
 //! envelope: 1
+//! integrity: rows
 //! state: ready
 //! checksum: 5d2c...
 //! ```
 //!
 //! It is written before the engine's files, as `creating`, and again when they are complete, as `ready`. So
 //! a process that dies in between leaves something that can be told from a store that lost its files.
+//!
+//! A store of format 1 has no line `integrity` (it is `rows`) and no high-water mark. It stays as it is: a mark
+//! that came later could not be told from one that was lost.
 
+use crate::integrity::Integrity;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Write as _};
@@ -21,7 +26,10 @@ use strongroom_core::{Error, ErrorKind, MARKER_FILE, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 const TITLE: &str = "Strongroom store";
-const FORMAT: u32 = 1;
+/// Of stores that are created now.
+pub(super) const FORMAT: u32 = 2;
+/// The oldest that can be opened.
+const FORMAT_OLDEST: u32 = 1;
 const ENVELOPE: u32 = 1;
 /// A marker is some 150 bytes; anything much larger is something else.
 const BYTES_MAX: u64 = 4_096;
@@ -75,8 +83,10 @@ pub(crate) enum State {
 /// The content of a marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
+    pub(crate) format: u32,
     pub(crate) engine: String,
     pub(crate) store: StoreId,
+    pub(crate) integrity: Integrity,
     pub(crate) state: State,
 }
 
@@ -113,7 +123,7 @@ impl Marker {
         };
         // Before the checksum, whose place and kind a later format may change.
         let format: u32 = field("format")?.parse().map_err(|_| damaged(path, "has no readable format"))?;
-        if format != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(newer(path, &format!("format {format}")));
         }
         let checked = text.find("checksum: ").map_or(text, |start| &text[..start]);
@@ -133,7 +143,21 @@ impl Marker {
         };
         let store =
             StoreId::parse(field("store")?).ok_or_else(|| damaged(path, "has no readable store id"))?;
-        Ok(Self { engine: field("engine")?.to_owned(), store, state })
+        let integrity = match format {
+            1 => Integrity::Rows,
+            _ => field("integrity")?.parse().map_err(|_| damaged(path, "has no readable integrity"))?,
+        };
+        Ok(Self { format, engine: field("engine")?.to_owned(), store, integrity, state })
+    }
+
+    /// A store that is not finished is made as it would be made now.
+    pub(super) fn for_creation(self, integrity: Option<Integrity>) -> Self {
+        match self.state {
+            State::Ready => self,
+            State::Creating => {
+                Self { format: FORMAT, integrity: integrity.unwrap_or(self.integrity), ..self }
+            }
+        }
     }
 
     pub(crate) fn to_text(&self) -> String {
@@ -141,9 +165,13 @@ impl Marker {
             State::Creating => "creating",
             State::Ready => "ready",
         };
+        let integrity = match self.format {
+            1 => String::new(),
+            _ => format!("integrity: {}\n", self.integrity),
+        };
         let checked = format!(
-            "{TITLE}\nformat: {FORMAT}\nengine: {}\nstore: {}\nenvelope: {ENVELOPE}\nstate: {state}\n",
-            self.engine, self.store
+            "{TITLE}\nformat: {}\nengine: {}\nstore: {}\nenvelope: {ENVELOPE}\n{integrity}state: {state}\n",
+            self.format, self.engine, self.store
         );
         format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()))
     }
@@ -183,7 +211,17 @@ mod tests {
     use super::*;
 
     fn marker() -> Marker {
-        Marker { engine: "redb".into(), store: StoreId([0x5a; 16]), state: State::Ready }
+        Marker {
+            format: FORMAT,
+            engine: "redb".into(),
+            store: StoreId([0x5a; 16]),
+            integrity: Integrity::Full,
+            state: State::Ready,
+        }
+    }
+
+    fn format_1() -> Marker {
+        Marker { format: 1, integrity: Integrity::Rows, ..marker() }
     }
 
     fn parse(text: &str) -> Result<Marker> {
@@ -194,8 +232,7 @@ mod tests {
     fn what_is_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Marker::read(directory.path()).unwrap(), None);
-        for state in [State::Creating, State::Ready] {
-            let marker = Marker { state, ..marker() };
+        for marker in [Marker { state: State::Creating, ..marker() }, marker(), format_1()] {
             marker.write(directory.path()).unwrap();
             assert_eq!(Marker::read(directory.path()).unwrap(), Some(marker));
         }
@@ -204,7 +241,25 @@ mod tests {
     /// Frozen: stores that exist hold this text.
     #[test]
     fn format_1_is_frozen() {
-        assert_eq!(marker().to_text(), include_str!("../../fixtures/marker-v1.txt"));
+        let frozen = include_str!("../../fixtures/marker-v1.txt");
+        assert_eq!(format_1().to_text(), frozen);
+        assert_eq!(parse(frozen).unwrap(), format_1());
+    }
+
+    /// Frozen too.
+    #[test]
+    fn format_2_is_frozen() {
+        let frozen = include_str!("../../fixtures/marker-v2.txt");
+        assert_eq!(marker().to_text(), frozen);
+        assert_eq!(parse(frozen).unwrap(), marker());
+    }
+
+    #[test]
+    fn what_is_not_finished_is_made_as_it_would_be_now() {
+        let unfinished = Marker { state: State::Creating, ..format_1() };
+        let made = unfinished.for_creation(Some(Integrity::Full));
+        assert_eq!(made, Marker { state: State::Creating, ..marker() });
+        assert_eq!(format_1().for_creation(Some(Integrity::Full)), format_1());
     }
 
     #[test]
@@ -223,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_later_format_is_told_from_damage() {
-        let later = marker().to_text().replace("format: 1", "format: 2");
+        let later = marker().to_text().replace("format: 2", "format: 3");
         assert_eq!(parse(&later).unwrap_err().kind(), ErrorKind::Unsupported);
         let edited = marker().to_text().replace("redb", "sled");
         assert_eq!(parse(&edited).unwrap_err().kind(), ErrorKind::Corruption);

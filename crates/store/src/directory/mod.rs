@@ -7,12 +7,23 @@ mod lock;
 pub(crate) mod marker;
 mod special;
 
+use crate::high_water::file::{MarkFile, file_name as high_water_file_name};
+use crate::integrity::Integrity;
 use lock::{DirectoryLock, LOCK_FILE};
 pub use marker::StoreId;
-use marker::{Marker, State, sync_directory};
+pub(crate) use marker::sync_directory;
+use marker::{FORMAT, Marker, State};
 use std::fs;
 use std::path::{Path, PathBuf};
 use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
+
+/// What the caller wants to open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) engine: &'w str,
+    /// None: whatever the store has.
+    pub(crate) integrity: Option<Integrity>,
+}
 
 /// A directory that is ours: locked, marked, and ready for its engine.
 #[derive(Debug)]
@@ -30,8 +41,8 @@ pub(crate) struct StoreDirectory {
 
 impl StoreDirectory {
     /// Finds or begins the store of `engine` in `path`. `only_reads`: it is opened read-only.
-    pub(crate) fn prepare(path: &Path, engine: &str, create: Create, only_reads: bool) -> Result<Self> {
-        let found = look(path, engine)?;
+    pub(crate) fn prepare(path: &Path, wanted: Wanted<'_>, create: Create, only_reads: bool) -> Result<Self> {
+        let found = look(path, wanted)?;
         let is_finished = matches!(&found, Found::Store(marker) if marker.state == State::Ready);
         if create == Create::Never && !is_finished {
             return Err(no_store(path));
@@ -39,7 +50,7 @@ impl StoreDirectory {
         let made = make_directories(path)?;
         // Who has no lock removes no files: another may have begun a store here meanwhile.
         let lock = DirectoryLock::take(path, only_reads).inspect_err(|_| remove_empty(&made))?;
-        match begin(path, engine) {
+        match begin(path, wanted) {
             Ok((marker, is_new)) => {
                 Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: Some(lock) })
             }
@@ -55,8 +66,8 @@ impl StoreDirectory {
 
     /// Finds the store of `engine` in `path` to read it, maybe beside a process that writes: nothing is locked
     /// and nothing written.
-    pub(crate) fn look_in(path: &Path, engine: &str) -> Result<Self> {
-        match look(path, engine)? {
+    pub(crate) fn look_in(path: &Path, wanted: Wanted<'_>) -> Result<Self> {
+        match look(path, wanted)? {
             Found::Store(marker) if marker.state == State::Ready => {
                 Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: None })
             }
@@ -69,18 +80,16 @@ impl StoreDirectory {
     /// [`look_in`](Self::look_in).
     pub(crate) fn adopt(
         path: &Path,
-        engine: &str,
+        wanted: Wanted<'_>,
         backend_is_empty: bool,
         shared_read: bool,
     ) -> Result<Self> {
         let marker = match Marker::read(path)? {
             Some(marker) => {
-                check_engine(&marker, path, engine)?;
-                marker
+                check_wanted(&marker, path, wanted)?;
+                marker.for_creation(wanted.integrity)
             }
-            None if backend_is_empty => {
-                Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating }
-            }
+            None if backend_is_empty => new_marker(wanted)?,
             None => return Err(unmarked(path)),
         };
         let lock = if shared_read { None } else { Some(DirectoryLock::take(path, false)?) };
@@ -93,6 +102,15 @@ impl StoreDirectory {
 
     pub(crate) fn store_id(&self) -> StoreId {
         self.marker.store
+    }
+
+    pub(crate) fn integrity(&self) -> Integrity {
+        self.marker.integrity
+    }
+
+    /// Whether a store of this format has a high-water mark beside its marker.
+    pub(crate) fn has_high_water(&self) -> bool {
+        self.marker.format >= 2
     }
 
     /// Whether the store was complete when it was opened.
@@ -138,27 +156,45 @@ impl StoreDirectory {
         }
     }
 
-    /// Marks a finished copy of this store in `directory`.
-    pub(crate) fn mark_copy(&self, directory: &Path) -> Result<()> {
+    /// Marks a finished copy of this store in `directory`, whose commits go at least up to `high_water`.
+    pub(crate) fn mark_copy(&self, directory: &Path, high_water: Option<u64>) -> Result<()> {
+        if let Some(sequence) = high_water {
+            MarkFile::create(directory, self.marker.store, sequence)?;
+        }
         Marker { state: State::Ready, ..self.marker.clone() }.write(directory)
     }
 }
 
 /// Begins a store in a directory that is locked, or finds the one that is there; says whether it began one.
-fn begin(path: &Path, engine: &str) -> Result<(Marker, bool)> {
+fn begin(path: &Path, wanted: Wanted<'_>) -> Result<(Marker, bool)> {
     // Looked at again, now that nobody else can change it.
-    match look(path, engine)? {
+    match look(path, wanted)? {
         Found::Store(marker) if marker.state == State::Ready => Ok((marker, false)),
         // What its engine left half made, the engine finishes or refuses; a file that somebody has put
         // beside it meanwhile is not ours to remove.
-        Found::Store(unfinished) => Ok((unfinished, false)),
+        Found::Store(unfinished) => {
+            let marker = unfinished.clone().for_creation(wanted.integrity);
+            if marker != unfinished {
+                marker.write(path)?;
+            }
+            Ok((marker, false))
+        }
         Found::Nothing | Found::Empty => {
-            let marker =
-                Marker { engine: engine.to_owned(), store: StoreId::random()?, state: State::Creating };
+            let marker = new_marker(wanted)?;
             marker.write(path)?;
             Ok((marker, true))
         }
     }
+}
+
+fn new_marker(wanted: Wanted<'_>) -> Result<Marker> {
+    Ok(Marker {
+        format: FORMAT,
+        engine: wanted.engine.to_owned(),
+        store: StoreId::random()?,
+        integrity: wanted.integrity.unwrap_or_default(),
+        state: State::Creating,
+    })
 }
 
 /// Makes the directory and those above it; says which were not there.
@@ -175,7 +211,9 @@ fn make_directories(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// Removes what a creation leaves beside the engine's files. Only for who holds the lock.
 fn remove_own_files(path: &Path) {
-    for name in [MARKER_FILE, &format!("{MARKER_FILE}.new"), LOCK_FILE] {
+    let mark = high_water_file_name();
+    let own = [MARKER_FILE, &format!("{MARKER_FILE}.new"), &mark, &format!("{mark}.new"), LOCK_FILE];
+    for name in own {
         let _ = fs::remove_file(path.join(name));
     }
 }
@@ -196,7 +234,7 @@ enum Found {
     Store(Marker),
 }
 
-fn look(path: &Path, engine: &str) -> Result<Found> {
+fn look(path: &Path, wanted: Wanted<'_>) -> Result<Found> {
     let shown = path.display();
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {}
@@ -212,7 +250,7 @@ fn look(path: &Path, engine: &str) -> Result<Found> {
     }
     special::refuse(path)?;
     if let Some(marker) = Marker::read(path)? {
-        check_engine(&marker, path, engine)?;
+        check_wanted(&marker, path, wanted)?;
         return Ok(Found::Store(marker));
     }
     match entries(path)?.iter().find(|name| !is_ours(name)) {
@@ -221,17 +259,28 @@ fn look(path: &Path, engine: &str) -> Result<Found> {
     }
 }
 
-fn check_engine(marker: &Marker, path: &Path, engine: &str) -> Result<()> {
-    if marker.engine == engine {
-        return Ok(());
-    }
+fn check_wanted(marker: &Marker, path: &Path, wanted: Wanted<'_>) -> Result<()> {
     let shown = path.display();
-    let theirs = &marker.engine;
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        format!("the store in {shown} was made with {theirs}, not {engine}"),
-    )
-    .hint(format!("open it as {theirs}:{shown}")))
+    if marker.engine != wanted.engine {
+        let (theirs, ours) = (&marker.engine, wanted.engine);
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the store in {shown} was made with {theirs}, not {ours}"),
+        )
+        .hint(format!("open it as {theirs}:{shown}")));
+    }
+    match wanted.integrity {
+        // What is not finished may still be made as wanted.
+        Some(ours) if marker.state == State::Ready && ours != marker.integrity => {
+            let theirs = marker.integrity;
+            Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the store in {shown} was made with integrity={theirs}, which cannot become {ours}"),
+            )
+            .hint(format!("open it without integrity={ours}, or load its rows into a new store that has it")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn no_store(path: &Path) -> Error {
@@ -275,13 +324,15 @@ fn remove_engine_files(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    const REDB: Wanted<'_> = Wanted { engine: "redb", integrity: None };
+
     #[test]
     fn a_creation_that_was_cut_short_is_gone_on_with_and_removes_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap());
+        drop(StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap());
         fs::create_dir(directory.path().join("thesis")).unwrap();
         fs::write(directory.path().join("thesis/chapter.txt"), "x").unwrap();
-        let again = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap();
+        let again = StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap();
         assert_eq!(again.engine_create(), Create::IfMissing);
         again.abandon();
         assert!(directory.path().join("thesis/chapter.txt").exists());
@@ -291,13 +342,13 @@ mod tests {
     fn a_failed_creation_leaves_nothing() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a");
-        let directory = StoreDirectory::prepare(&path, "redb", Create::IfMissing, false).unwrap();
+        let directory = StoreDirectory::prepare(&path, REDB, Create::IfMissing, false).unwrap();
         fs::create_dir(path.join("blobs")).unwrap();
         directory.abandon();
         assert!(!path.exists());
 
         let existing = tempfile::tempdir().unwrap();
-        StoreDirectory::prepare(existing.path(), "redb", Create::IfMissing, false).unwrap().abandon();
+        StoreDirectory::prepare(existing.path(), REDB, Create::IfMissing, false).unwrap().abandon();
         assert!(existing.path().exists() && entries(existing.path()).unwrap().is_empty());
     }
 
@@ -305,12 +356,12 @@ mod tests {
     fn a_failed_creation_takes_the_directories_above_away_too() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b/c");
-        StoreDirectory::prepare(&path, "redb", Create::IfMissing, false).unwrap().abandon();
+        StoreDirectory::prepare(&path, REDB, Create::IfMissing, false).unwrap().abandon();
         assert!(entries(parent.path()).unwrap().is_empty());
         // Where a file is in the way, nothing is left either.
         fs::write(parent.path().join("file"), "x").unwrap();
         assert!(
-            StoreDirectory::prepare(&parent.path().join("file/store"), "redb", Create::IfMissing, false)
+            StoreDirectory::prepare(&parent.path().join("file/store"), REDB, Create::IfMissing, false)
                 .is_err()
         );
         assert_eq!(entries(parent.path()).unwrap(), ["file"]);
@@ -319,20 +370,20 @@ mod tests {
     #[test]
     fn a_store_that_was_never_finished_is_not_there_to_be_read() {
         let directory = tempfile::tempdir().unwrap();
-        drop(StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap());
-        let error = StoreDirectory::prepare(directory.path(), "redb", Create::Never, false).unwrap_err();
+        drop(StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap());
+        let error = StoreDirectory::prepare(directory.path(), REDB, Create::Never, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
     fn a_finished_store_is_never_abandoned() {
         let directory = tempfile::tempdir().unwrap();
-        let mut store = StoreDirectory::prepare(directory.path(), "redb", Create::IfMissing, false).unwrap();
+        let mut store = StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap();
         fs::write(directory.path().join("data.redb"), "rows").unwrap();
         store.finish().unwrap();
         store.abandon();
         assert!(directory.path().join("data.redb").exists());
-        let again = StoreDirectory::prepare(directory.path(), "redb", Create::Never, false).unwrap();
+        let again = StoreDirectory::prepare(directory.path(), REDB, Create::Never, false).unwrap();
         assert_eq!(again.engine_create(), Create::Never);
     }
 
@@ -341,11 +392,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("thesis.txt"), "x").unwrap();
         let refused =
-            |create| StoreDirectory::prepare(directory.path(), "redb", create, false).unwrap_err().kind();
+            |create| StoreDirectory::prepare(directory.path(), REDB, create, false).unwrap_err().kind();
         assert_eq!(refused(Create::IfMissing), ErrorKind::InvalidInput);
         assert_eq!(entries(directory.path()).unwrap(), ["thesis.txt"]);
         let missing = directory.path().join("missing");
-        let error = StoreDirectory::prepare(&missing, "redb", Create::Never, false).unwrap_err();
+        let error = StoreDirectory::prepare(&missing, REDB, Create::Never, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(!missing.exists());
     }

@@ -3,6 +3,7 @@
 use super::sequence::Sequences;
 use crate::batch::{Batch, Condition};
 use crate::envelope::{Header, Meta};
+use crate::high_water::witness;
 use crate::keyspace::KeyspaceInfo;
 use crate::store::{Commit, Inner};
 use std::collections::HashMap;
@@ -78,6 +79,9 @@ fn commit_together(
         results.push(result);
     }
     if results.iter().any(Result::is_ok) {
+        if let Some(ledger) = store.ledger {
+            store.count_damage(ledger.add_tallies(backend, &mut merged, store))?;
+        }
         match backend.commit(&merged, durability) {
             Ok(()) => *sequences = draft,
             Err(error) if ends_the_handle(&error) => fail_committed(&mut results, &error),
@@ -144,6 +148,11 @@ fn seal(batch: &Batch, merged: &mut WriteBatch, sequences: &mut Sequences, store
     let infos =
         batch.ops.keyspaces().iter().map(|id| store.keyspace_info(*id)).collect::<Result<Vec<_>>>()?;
     let sequence = sequences.next(merged)?;
+    if batch.is_witness
+        && let Some(meta) = sequences.meta()
+    {
+        witness::put(merged, meta, sequence);
+    }
     let meta = Meta { version: sequence, expires_at_ms: None };
     for (slot, op) in batch.ops.ops() {
         let info = &infos[slot];

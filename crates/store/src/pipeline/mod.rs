@@ -17,6 +17,7 @@ use crate::batch::Batch;
 use crate::store::{Commit, Inner};
 use queue::{Queue, Turn};
 use sequence::Sequences;
+pub(crate) use sequence::{META_KEYSPACE, check_own_row};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Error, ErrorKind, Result, StorageBackend};
@@ -31,8 +32,13 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(crate) fn open(backend: Box<dyn StorageBackend>, queue_bytes_max: usize) -> Result<Self> {
-        let sequences = Mutex::new(Sequences::open(&*backend)?);
+    /// No commit gets a sequence number up to `sequence_floor`.
+    pub(crate) fn open(
+        backend: Box<dyn StorageBackend>,
+        queue_bytes_max: usize,
+        sequence_floor: u64,
+    ) -> Result<Self> {
+        let sequences = Mutex::new(Sequences::open(&*backend, sequence_floor)?);
         let queue = Queue::new(queue_bytes_max);
         Ok(Self { backend, queue, sequences, groups: AtomicU64::new(0), group_commits: AtomicU64::new(0) })
     }
@@ -78,6 +84,12 @@ impl Pipeline {
         }
     }
 
+    /// Runs `change` while no group is committed. It must not commit through the pipeline.
+    pub(crate) fn apart<T>(&self, change: impl FnOnce(&dyn StorageBackend) -> Result<T>) -> Result<T> {
+        let Ok(_turn) = self.sequences.lock() else { return Err(closed()) };
+        change(&*self.backend)
+    }
+
     fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Commit>> {
         let Ok(mut sequences) = self.sequences.lock() else {
             // A leader panicked: nobody knows which numbers are in the engine.
@@ -90,7 +102,21 @@ impl Pipeline {
             self.groups.fetch_add(1, Ordering::Relaxed);
             self.group_commits.fetch_add(committed, Ordering::Relaxed);
         }
+        note(batches, &results, store);
         results
+    }
+}
+
+/// Tells the high-water mark what was committed, but for its own commits: those need no mark.
+fn note(batches: &[&Batch], results: &[Result<Commit>], store: &Inner) {
+    let Some(high_water) = &store.high_water else { return };
+    let acknowledged = batches.iter().zip(results).filter(|(batch, _)| !batch.is_witness);
+    let acknowledged = acknowledged.filter_map(|(batch, result)| Some((batch, result.as_ref().ok()?)));
+    let newest = acknowledged
+        .map(|(batch, commit)| (commit.sequence, batch.durability))
+        .reduce(|(sequence, durability), (next, with)| (sequence.max(next), durability.max(with)));
+    if let Some((sequence, durability)) = newest {
+        high_water.note_commits(sequence, durability);
     }
 }
 

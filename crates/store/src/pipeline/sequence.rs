@@ -5,10 +5,11 @@
 //! in the same atomic batch, and an opened store begins after the last block. That leaves gaps, which
 //! nobody minds.
 
+use crate::high_water::witness;
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};
 
 /// The store's own keyspace.
-const META_KEYSPACE: &str = "_store";
+pub(crate) const META_KEYSPACE: &str = "_store";
 const RESERVED_KEY: &[u8] = b"sequences reserved until";
 const BLOCK: u64 = 1 << 20;
 
@@ -22,7 +23,8 @@ pub(super) struct Sequences {
 }
 
 impl Sequences {
-    pub(super) fn open(backend: &dyn StorageBackend) -> Result<Self> {
+    /// Begins after what was reserved and after `floor`.
+    pub(super) fn open(backend: &dyn StorageBackend, floor: u64) -> Result<Self> {
         let meta = if backend.is_read_only() {
             backend.keyspace(META_KEYSPACE).ok()
         } else {
@@ -32,13 +34,13 @@ impl Sequences {
             Some(meta) => backend.get(meta, RESERVED_KEY)?,
             None => None,
         };
-        let reserved_until = match stored {
-            Some(bytes) => <[u8; 8]>::try_from(&bytes[..]).map(u64::from_be_bytes).map_err(|_| {
-                Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable")
-            })?,
-            None => 0,
-        };
+        let reserved_until = stored.map_or(Ok(0), |stored| parse(&stored))?.max(floor);
         Ok(Self { meta, last: reserved_until, reserved_until })
+    }
+
+    /// The store's own keyspace, if there is one.
+    pub(super) fn meta(&self) -> Option<KeyspaceId> {
+        self.meta
     }
 
     /// The next number; adds the reservation of a block to `batch` when one begins.
@@ -56,4 +58,21 @@ impl Sequences {
         self.last = next;
         Ok(next)
     }
+}
+
+fn parse(stored: &[u8]) -> Result<u64> {
+    <[u8; 8]>::try_from(stored)
+        .map(u64::from_be_bytes)
+        .map_err(|_| Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable"))
+}
+
+/// Checks one of the layers' own rows, as far as this version knows it.
+pub(crate) fn check_own_row(keyspace: &str, key: &[u8], stored: &[u8]) -> Result<()> {
+    if keyspace == META_KEYSPACE && key == RESERVED_KEY {
+        parse(stored)?;
+    }
+    if keyspace == META_KEYSPACE && key == witness::KEY {
+        witness::parse(stored)?;
+    }
+    Ok(())
 }

@@ -1,0 +1,255 @@
+//! The tallies of a store with [`Integrity::Full`](super::Integrity::Full), in a keyspace of their own: for
+//! each keyspace one row under its name.
+//!
+//! A commit changes rows and tallies in one atomic batch (invariant 11). Keyspaces are created and dropped in
+//! steps, and a power cut may come between any two; so the steps are in an order in which what is found then
+//! is plain:
+//!
+//! * no tally: the keyspace is empty, or is not there (it was being created);
+//! * a live tally: the keyspace is there, with these rows; if not, it is lost;
+//! * a tally that says `dropping`: whatever is there is to be dropped, which the next opening does.
+//!
+//! All of it happens where no commit runs: in the pipeline's turn.
+
+use super::Integrity;
+use super::tally::{RowHasher, State, Tally};
+use crate::directory::StoreDirectory;
+use crate::store::{DEFAULT_KEYSPACE, Inner};
+use std::collections::{BTreeMap, HashMap};
+use strongroom_core::{
+    Durability, Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend,
+    WriteBatch,
+};
+
+/// The keyspace of the tallies.
+const KEYSPACE: &str = "_integrity";
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ledger {
+    id: KeyspaceId,
+}
+
+impl Ledger {
+    /// None for a store that has only its checksums. Finishes drops that were cut short, unless the store is
+    /// only read.
+    pub(crate) fn open(
+        backend: &dyn StorageBackend,
+        directory: Option<&StoreDirectory>,
+        integrity: Integrity,
+    ) -> Result<Option<Self>> {
+        if integrity == Integrity::Rows {
+            return Ok(None);
+        }
+        let is_new = !directory.is_some_and(StoreDirectory::is_finished) && !backend.is_read_only();
+        let id = match backend.keyspace(KEYSPACE) {
+            Err(error) if error.kind() == ErrorKind::NotFound && is_new => {
+                backend.create_keyspace(KEYSPACE, KeyspaceHints::default())?
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone("all keyspaces")),
+            found => found?,
+        };
+        let ledger = Self { id };
+        match backend.get(id, DEFAULT_KEYSPACE.as_bytes())? {
+            Some(_) => {}
+            None if is_new => ledger.enter(backend, DEFAULT_KEYSPACE)?,
+            // It was durable before the store was ready.
+            None => return Err(gone(&format!("keyspace {DEFAULT_KEYSPACE:?}"))),
+        }
+        if !backend.is_read_only() {
+            ledger.finish_drops(backend)?;
+        }
+        Ok(Some(ledger))
+    }
+
+    fn finish_drops(self, backend: &dyn StorageBackend) -> Result<()> {
+        let snapshot = backend.snapshot()?;
+        let mut cursor = snapshot.cursor(self.id, Scan::all())?;
+        let mut names = Vec::new();
+        while cursor.advance()? {
+            let (key, stored) = cursor.row();
+            let Ok(name) = std::str::from_utf8(key) else { continue };
+            // One that cannot be read is for `verify` to report: the store opens all the same.
+            if Tally::open(name, stored).is_ok_and(|tally| tally.state == State::Dropping) {
+                names.push(name.to_owned());
+            }
+        }
+        drop(cursor);
+        drop(snapshot);
+        for name in names {
+            match backend.keyspace(&name) {
+                Ok(id) => backend.drop_keyspace(id)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            self.end_drop(backend, &name)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to `merged` the tallies as they are when it is applied. Only in the pipeline's turn: between the
+    /// reads here and the commit nobody writes.
+    pub(crate) fn add_tallies(
+        self,
+        backend: &dyn StorageBackend,
+        merged: &mut WriteBatch,
+        store: &Inner,
+    ) -> Result<()> {
+        let mut books = Vec::with_capacity(merged.keyspaces().len());
+        for id in merged.keyspaces() {
+            let info = store.keyspace_info(*id)?;
+            books.push(if info.is_reserved() { None } else { Some(self.book(backend, *id, &info.name)?) });
+        }
+        // What the batch itself has done to a key so far.
+        let mut now: HashMap<(usize, &[u8]), Option<u128>> = HashMap::with_capacity(merged.len());
+        for (slot, op) in merged.ops() {
+            let Some(book) = &mut books[slot] else { continue };
+            let key = op.key();
+            let before = match now.get(&(slot, key)) {
+                Some(before) => *before,
+                // As it is stored, whether its checksum fits or not: the tally is over what is stored.
+                None => backend.get(book.id, key)?.map(|stored| book.hasher.hash(key, &stored)),
+            };
+            let after = match op {
+                Op::Put { value, .. } => Some(book.hasher.hash(key, value)),
+                Op::Delete { .. } => None,
+            };
+            if let Some(row) = before {
+                book.tally.remove(row);
+            }
+            if let Some(row) = after {
+                book.tally.add(row);
+            }
+            now.insert((slot, key), after);
+        }
+        for book in books.into_iter().flatten() {
+            merged.put(self.id, book.name.as_bytes(), &book.tally.seal(&book.name));
+        }
+        Ok(())
+    }
+
+    fn book(self, backend: &dyn StorageBackend, id: KeyspaceId, name: &str) -> Result<Book> {
+        let tally = match backend.get(self.id, name.as_bytes())? {
+            Some(stored) => Tally::open(name, &stored)?,
+            None if is_empty(backend, id)? => Tally::EMPTY,
+            None => return Err(gone(&format!("keyspace {name:?}"))),
+        };
+        if tally.state == State::Dropping {
+            return Err(Error::new(ErrorKind::NotFound, format!("keyspace {name:?} is being dropped"))
+                .hint("drop it again, or reopen the store, which finishes the drop"));
+        }
+        Ok(Book { id, name: name.to_owned(), tally, hasher: RowHasher::of(name) })
+    }
+
+    /// Before a keyspace is created: what a drop has left is removed, and a loss is not hidden.
+    pub(crate) fn before_creation(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
+        let Some(stored) = backend.get(self.id, name.as_bytes())? else { return Ok(()) };
+        match Tally::open(name, &stored)?.state {
+            State::Dropping => self.end_drop(backend, name),
+            State::Live => self.check_not_lost(backend, name),
+        }
+    }
+
+    /// After a keyspace was created: it has no rows.
+    pub(crate) fn enter(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
+        let mut batch = WriteBatch::new();
+        batch.put(self.id, name.as_bytes(), &Tally::EMPTY.seal(name));
+        firmly(backend, &batch)
+    }
+
+    /// [`Corruption`](ErrorKind::Corruption): there is a tally for this name and no keyspace.
+    pub(crate) fn check_not_lost(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
+        let Some(stored) = backend.get(self.id, name.as_bytes())? else { return Ok(()) };
+        if Tally::open(name, &stored)?.state == State::Dropping {
+            return Ok(());
+        }
+        match backend.keyspace(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(lost(name)),
+            found => found.map(drop),
+        }
+    }
+
+    /// Drops the keyspace so that a power cut at any moment leaves it as it was or has it dropped.
+    pub(crate) fn drop_keyspace(
+        self,
+        backend: &dyn StorageBackend,
+        id: KeyspaceId,
+        name: &str,
+    ) -> Result<()> {
+        let before = backend.get(self.id, name.as_bytes())?;
+        let tally = before.as_ref().and_then(|stored| Tally::open(name, stored).ok()).unwrap_or(Tally::EMPTY);
+        let mut batch = WriteBatch::new();
+        batch.put(self.id, name.as_bytes(), &Tally { state: State::Dropping, ..tally }.seal(name));
+        firmly(backend, &batch)?;
+        match backend.drop_keyspace(id) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                // Nothing was touched: it is as it was, a damaged tally too.
+                batch.clear();
+                match before {
+                    Some(stored) if tally.state == State::Live => {
+                        batch.put(self.id, name.as_bytes(), &stored)
+                    }
+                    Some(_) => {
+                        let live = Tally { state: State::Live, ..tally };
+                        batch.put(self.id, name.as_bytes(), &live.seal(name))
+                    }
+                    None => batch.delete(self.id, name.as_bytes()),
+                };
+                firmly(backend, &batch)?;
+                Err(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The keyspace is gone: so may be what is known about it, when its end is durable.
+    pub(crate) fn end_drop(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
+        backend.flush()?;
+        let mut batch = WriteBatch::new();
+        batch.delete(self.id, name.as_bytes());
+        firmly(backend, &batch)
+    }
+
+    /// All tallies in a snapshot, by keyspace.
+    pub(crate) fn tallies(self, snapshot: &dyn Snapshot) -> Result<BTreeMap<String, Tally>> {
+        let mut cursor = snapshot.cursor(self.id, Scan::all())?;
+        let mut tallies = BTreeMap::new();
+        while cursor.advance()? {
+            let (key, stored) = cursor.row();
+            let name = std::str::from_utf8(key)
+                .map_err(|_| Error::new(ErrorKind::Corruption, "a tally has a name that is no keyspace's"))?;
+            tallies.insert(name.to_owned(), Tally::open(name, stored)?);
+        }
+        Ok(tallies)
+    }
+}
+
+/// The tally of a keyspace while a batch is counted.
+struct Book {
+    id: KeyspaceId,
+    name: String,
+    tally: Tally,
+    hasher: RowHasher,
+}
+
+fn is_empty(backend: &dyn StorageBackend, id: KeyspaceId) -> Result<bool> {
+    let mut cursor = backend.snapshot()?.cursor(id, Scan::all().keys_only())?;
+    Ok(!cursor.advance()?)
+}
+
+/// As durably as the engine can.
+fn firmly(backend: &dyn StorageBackend, batch: &WriteBatch) -> Result<()> {
+    if backend.engine().capabilities.power_safe {
+        return backend.commit(batch, Durability::PowerSafe);
+    }
+    backend.commit(batch, Durability::Buffered)?;
+    backend.flush()
+}
+
+fn gone(of: &str) -> Error {
+    Error::new(ErrorKind::Corruption, format!("the tally of {of} is gone"))
+}
+
+/// The keyspace is gone, and its tally is still there.
+pub(crate) fn lost(name: &str) -> Error {
+    Error::new(ErrorKind::Corruption, format!("keyspace {name:?} is lost: its tally is there and it is not"))
+}

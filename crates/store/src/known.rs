@@ -1,0 +1,49 @@
+//! The keyspaces that an open store knows, by name and by number.
+
+use crate::envelope::KeyspaceSeed;
+use crate::keyspace::KeyspaceInfo;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use strongroom_core::{ErrorKind, KeyspaceId, Result, StorageBackend, is_reserved_keyspace};
+
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) by_name: BTreeMap<String, Arc<KeyspaceInfo>>,
+    pub(crate) by_id: BTreeMap<KeyspaceId, Arc<KeyspaceInfo>>,
+}
+
+impl Known {
+    pub(crate) fn of(backend: &dyn StorageBackend) -> Result<Self> {
+        let mut known = Self::default();
+        for name in backend.keyspaces()? {
+            match backend.keyspace(&name) {
+                Ok(id) => drop(known.add(&name, id)),
+                // Dropped since it was listed, by the process that writes beside us.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known)
+    }
+
+    pub(crate) fn of_applications(&self) -> Vec<Arc<KeyspaceInfo>> {
+        self.by_name.values().filter(|info| !is_reserved_keyspace(&info.name)).cloned().collect()
+    }
+
+    /// The layers' own.
+    pub(crate) fn reserved(&self) -> Vec<Arc<KeyspaceInfo>> {
+        self.by_name.values().filter(|info| is_reserved_keyspace(&info.name)).cloned().collect()
+    }
+
+    pub(crate) fn add(&mut self, name: &str, id: KeyspaceId) -> Arc<KeyspaceInfo> {
+        let info = Arc::new(KeyspaceInfo { name: name.to_owned(), id, seed: KeyspaceSeed::of(name) });
+        self.by_name.insert(name.to_owned(), Arc::clone(&info));
+        self.by_id.insert(id, Arc::clone(&info));
+        info
+    }
+
+    pub(crate) fn remove(&mut self, info: &KeyspaceInfo) {
+        self.by_name.remove(&info.name);
+        self.by_id.remove(&info.id);
+    }
+}

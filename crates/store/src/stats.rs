@@ -1,0 +1,25 @@
+//! Figures about a store.
+
+use strongroom_core::Stats;
+
+/// Figures about a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// Figures of the backend.
+    pub backend: Stats,
+    /// Groups of commits that went to the engine as one.
+    pub groups: u64,
+    /// Commits in those groups: commits per sync are `group_commits / groups`.
+    pub group_commits: u64,
+    /// Commits that wait in the queue now, in bytes of their keys and values.
+    pub queued_bytes: u64,
+    /// Rows read that were not what was written. Alert on anything above zero.
+    pub damaged_rows: u64,
+    /// Sequence number of the commit up to which the high-water mark stands; none for a store that keeps no
+    /// mark or is only read.
+    pub high_water: Option<u64>,
+    /// Marks that could not be written. Alert on anything above zero: until the store is opened anew, a loss
+    /// of later commits may not be noticed.
+    pub high_water_failures: u64,
+}
