@@ -26,7 +26,8 @@ const WATCH_ROWS: u64 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyProgress<'a> {
-    /// The keyspace that is being read.
+    /// The keyspace that is being read. The store's own, whose names begin with `_`, come first and are not
+    /// counted in the figures.
     pub keyspace: &'a str,
     /// Keyspaces that are done.
     pub keyspaces_done: usize,

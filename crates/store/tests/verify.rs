@@ -5,8 +5,9 @@
 mod support;
 
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 use strongroom_core::{Error, ErrorKind};
-use strongroom_store::{Store, Verified};
+use strongroom_store::{Store, StoreOptions, Verified};
 use support::pretend;
 
 fn verify(store: &Store) -> Result<Verified, Error> {
@@ -88,6 +89,26 @@ fn damage_is_found_and_named() {
     assert!(line.contains(r"\x00\x00\x00\x01") && line.contains("\"events\""), "{line}");
     assert!(!line.contains("12345"), "no values in messages: {line}");
     assert_eq!(store.stats().unwrap().damaged_rows, 1);
+}
+
+#[test]
+fn what_an_index_hides_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (backend, gate) = support::gated(&directory.path().join("store"));
+    let store = Store::new(backend, StoreOptions::new()).unwrap();
+    let rows = store.default_keyspace().unwrap();
+    for key in ["a", "hidden", "z"] {
+        rows.set(key, "1").unwrap();
+    }
+    verify(&store).unwrap();
+    gate.hides_from_gets.store(true, Ordering::SeqCst);
+    let error = verify(&store).unwrap_err().to_string();
+    assert!(error.contains("\"hidden\"") && error.contains("not found by its key"), "{error}");
+    gate.hides_from_gets.store(false, Ordering::SeqCst);
+    gate.hides_in_reverse.store(true, Ordering::SeqCst);
+    let error = verify(&store).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+    assert!(error.to_string().contains("3 rows forwards and 2 in reverse"), "{error}");
 }
 
 #[test]

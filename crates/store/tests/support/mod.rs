@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use strongroom_core::{
-    Backend, Bytes, Capabilities, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
-    MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats, Tuning, TypedOptions, Undo,
+    Backend, Bytes, Capabilities, Direction, EngineBatch, EngineCursor, EngineInfo, Error, ErrorKind,
+    KeyspaceHints, LiveEngine, MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats,
+    Tuning, TypedOptions, Undo,
 };
 
 /// Where commits wait, and how many have come.
@@ -28,6 +29,10 @@ pub struct Gate {
     pub fail_at: AtomicU64,
     /// It fails by a panic of the engine.
     pub panics: AtomicBool,
+    /// The key "hidden" is not found by its key: an index that has lost a page.
+    pub hides_from_gets: AtomicBool,
+    /// A scan in reverse passes over it.
+    pub hides_in_reverse: AtomicBool,
 }
 
 impl Gate {
@@ -104,6 +109,26 @@ pub fn gated(directory: &Path) -> (Backend<Undo<GatedEngine>>, Arc<Gate>) {
     (Backend::open(directory, options).unwrap(), gate)
 }
 
+const HIDDEN: &[u8] = b"hidden";
+
+pub struct GatedCursor {
+    inner: <MemoryEngine as LiveEngine>::Cursor,
+    hides: bool,
+}
+
+impl EngineCursor for GatedCursor {
+    fn advance(&mut self) -> Result<bool> {
+        let is_there = self.inner.advance()?;
+        if is_there && self.hides && self.inner.key() == HIDDEN { self.inner.advance() } else { Ok(is_there) }
+    }
+    fn key(&self) -> &[u8] {
+        self.inner.key()
+    }
+    fn value(&self) -> &[u8] {
+        self.inner.value()
+    }
+}
+
 impl LiveEngine for GatedEngine {
     const INFO: EngineInfo = EngineInfo {
         name: "gated",
@@ -121,7 +146,7 @@ impl LiveEngine for GatedEngine {
     };
     type Options = GatedOptions;
     type Keyspace = MemoryKeyspace;
-    type Cursor = <MemoryEngine as LiveEngine>::Cursor;
+    type Cursor = GatedCursor;
 
     fn open(context: OpenContext<'_, GatedOptions>) -> Result<Self> {
         Ok(Self { inner: MemoryEngine::default(), gate: Arc::clone(&context.options.gate) })
@@ -139,10 +164,14 @@ impl LiveEngine for GatedEngine {
         self.inner.drop_keyspace(name, keyspace)
     }
     fn get(&self, keyspace: &MemoryKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        if key == HIDDEN && self.gate.hides_from_gets.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         self.inner.get(keyspace, key)
     }
     fn cursor(&self, keyspace: &MemoryKeyspace, scan: &Scan) -> Result<Self::Cursor> {
-        self.inner.cursor(keyspace, scan)
+        let hides = scan.direction == Direction::Reverse && self.gate.hides_in_reverse.load(Ordering::SeqCst);
+        Ok(GatedCursor { inner: self.inner.cursor(keyspace, scan)?, hides })
     }
     fn apply(&self, batch: &EngineBatch<'_, MemoryKeyspace>) -> Result<()> {
         self.gate.pass();
