@@ -20,6 +20,9 @@ pub struct Cell {
     pub findings: BTreeMap<Finding, u64>,
     /// Trials in which the fault was never met, or the damage touched nothing.
     pub idle: u64,
+    /// Trials that say nothing, since the file system itself did not come back.
+    #[serde(default)]
+    pub void: u64,
     /// Some of the findings that matter.
     pub examples: Vec<Example>,
 }
@@ -70,6 +73,8 @@ pub struct Trial {
     pub found: Vec<Found>,
     /// Whether the fault was never met, or the damage touched nothing.
     pub idle: bool,
+    /// Why it says nothing, if the file system itself did not come back.
+    pub void: Option<String>,
 }
 
 impl Results {
@@ -91,6 +96,7 @@ impl Results {
         let cell = self.cells.entry(section).or_default().entry(trial.name.subject().to_owned()).or_default();
         cell.trials += 1;
         cell.idle += u64::from(trial.idle);
+        cell.void += u64::from(trial.void.is_some());
         *cell.kinds.entry(trial.name.kind()).or_default() += 1;
         let kinds: BTreeSet<Finding> = trial.found.iter().map(|(finding, _)| *finding).collect();
         for finding in kinds {
@@ -118,6 +124,12 @@ impl Results {
                             cell.trials
                         ));
                     }
+                }
+                if cell.void * 20 > cell.trials {
+                    failures.push(format!(
+                        "{name}: {section}: the file system did not come back in {} of {} trials: they say nothing",
+                        cell.void, cell.trials
+                    ));
                 }
                 let is_blind =
                     subject.promise == Promise::Loses && *section == Section::Power && !cell.loses();
@@ -169,7 +181,12 @@ mod tests {
 
     fn trial(subject: &str, found: &[Finding]) -> Trial {
         let name = Name::Kill { subject: subject.into(), workload: Workload::Single, seed: 1 };
-        Trial { name, found: found.iter().map(|finding| (*finding, "words".into())).collect(), idle: false }
+        Trial {
+            name,
+            found: found.iter().map(|finding| (*finding, "words".into())).collect(),
+            idle: false,
+            void: None,
+        }
     }
 
     #[test]
@@ -213,6 +230,19 @@ mod tests {
         assert!(bad(Section::Damage, Finding::Unnoticed, Role::StoreFull, Promise::KillSafe));
         assert!(!bad(Section::Damage, Finding::Crashed, Role::StoreFull, Promise::PowerSafe));
         assert!(!bad(Section::Damage, Finding::Noticed, Role::StoreFull, Promise::PowerSafe));
+    }
+
+    #[test]
+    fn file_systems_that_do_not_come_back_are_counted_and_too_many_fail_the_run() {
+        let mut results = Results::default();
+        results.subjects.insert("a".into(), described(Promise::PowerSafe));
+        for turn in 0..20 {
+            let void = (turn == 0).then(|| "no".to_owned());
+            results.count(&Trial { void, ..trial("a", &[]) });
+        }
+        assert!(results.failures().is_empty());
+        results.count(&Trial { void: Some("no".into()), ..trial("a", &[]) });
+        assert_eq!(results.failures().len(), 1);
     }
 
     fn described(promise: Promise) -> Described {

@@ -246,8 +246,10 @@ impl Opened for Store {
 
     fn checkpoint(&self, directory: &Path) -> Result<Done, Failure> {
         let failed = |error| Failure::new(format!("no checkpoint: {error}"));
-        std::fs::create_dir(directory).map_err(failed)?;
-        let copy = Self::open(directory, Flaw::None)?;
+        // It gets its name when it is whole.
+        let unfinished = directory.with_extension("unfinished");
+        std::fs::create_dir(&unfinished).map_err(failed)?;
+        let copy = Self::open(&unfinished, Flaw::None)?;
         let inner = self.lock()?;
         for (name, rows) in &inner.keyspaces {
             copy.create_keyspace(name)?;
@@ -257,6 +259,9 @@ impl Opened for Store {
                 copy.append(&Record { rows, ..Record::default() }, false)?;
             }
         }
+        std::fs::rename(&unfinished, directory).map_err(failed)?;
+        let parent = directory.parent().unwrap_or(directory);
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
         Ok(Done::Done)
     }
 

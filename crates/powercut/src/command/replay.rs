@@ -35,7 +35,9 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Replay) -> io::Resu
         }
         let trial = trial::run(&**subject, &name, Duration::from_secs(arguments.time_limit))?;
         let idle = if trial.idle { " (nothing was hit)" } else { "" };
-        if trial.found.is_empty() {
+        if let Some(why) = &trial.void {
+            writeln!(out, "{turn}: the file system did not come back: {why}")?;
+        } else if trial.found.is_empty() {
             writeln!(out, "{turn}: nothing found{idle}")?;
         }
         for (finding, text) in &trial.found {

@@ -62,6 +62,16 @@ impl FileSystem {
         }
     }
 
+    /// The program and arguments that repair what the kernel refuses to mount. Those of xfs throw its journal away, and
+    /// with it what was synced.
+    pub(super) fn repair(self) -> Option<(&'static str, &'static [&'static str])> {
+        match self {
+            FileSystem::Ext4 => Some(("e2fsck", &["-f", "-y"])),
+            FileSystem::Xfs => None,
+            FileSystem::Btrfs => Some(("btrfs", &["rescue", "super-recover", "-y"])),
+        }
+    }
+
     /// The package that has the program, by its name in Debian, Ubuntu and Fedora.
     pub(super) fn package(self) -> &'static str {
         match self {

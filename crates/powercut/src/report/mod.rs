@@ -66,7 +66,8 @@ fn explanation(section: Section) -> &'static str {
         Section::Power => {
             "Crash images of the simulated disk. *Lost*: an acknowledged commit is missing. *Torn*: a batch is there by \
              half, or a later commit without an earlier one. *Wrong*: a value that was never written. *Unusable*: it \
-             opened, and then could not be written, closed and opened again, or `verify` complained without a reason."
+             opened, and then could not be written, closed and opened again, or `verify` complained without a reason. \
+             *Void*: the file system itself did not come back, so that the image says nothing about the store."
         }
         Section::Fault => {
             "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \
@@ -147,11 +148,15 @@ fn ordered(results: &Results) -> Vec<&String> {
 
 fn table(results: &Results, section: Section) -> Table {
     let columns = columns(section);
-    let with_idle = section == Section::Fault;
+    let (with_idle, with_void) =
+        (section == Section::Fault, matches!(section, Section::Power | Section::Fault));
     let mut head = vec!["subject".to_owned(), "trials".to_owned()];
     head.extend(columns.iter().map(ToString::to_string));
     if with_idle {
         head.push("idle".to_owned());
+    }
+    if with_void {
+        head.push("void".to_owned());
     }
     let mut table = Table::new(head);
     for name in ordered(results) {
@@ -163,6 +168,9 @@ fn table(results: &Results, section: Section) -> Table {
         row.extend(columns.iter().map(|finding| cell.of(*finding).to_string()));
         if with_idle {
             row.push(cell.idle.to_string());
+        }
+        if with_void {
+            row.push(cell.void.to_string());
         }
         table.push(row);
     }

@@ -69,7 +69,7 @@ impl Prepared {
         let outcome = child::look_at(subject.name(), &store, depth, limit)?;
         let (finding, text) = self.judge(outcome);
         let idle = finding == Finding::Harmless;
-        Ok(Trial { name: name.clone(), found: vec![(finding, format!("{what}: {text}"))], idle })
+        Ok(Trial { name: name.clone(), found: vec![(finding, format!("{what}: {text}"))], idle, void: None })
     }
 
     fn judge(&self, outcome: Outcome<Seen>) -> Found {

@@ -4,7 +4,7 @@
 //! the disk holds at the end is looked at without the fault: nothing acknowledged may be missing, before the failure
 //! and behind it.
 
-use super::power::{alone, begin, look_on};
+use super::power::{alone, begin, look_on, void};
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{End, Outcome, Writing};
 use crate::disk::{Disk, DiskOptions, Fault, FileSystem};
@@ -54,9 +54,12 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let mut found = judge_end(ended?, &marks);
     let history = History::new(Script::new(*workload, *seed, COMMITS));
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let (outcome, _) = look_on(subject, recording.last(), *file_system, depth, limit)?;
+    let outcome = match look_on(subject, recording.last(), *file_system, depth, limit)? {
+        Ok((seen, _)) => seen,
+        Err(refused) => return Ok(void(name, &refused)),
+    };
     found.extend(judge_look(&history, &marks, outcome, subject.role()));
-    Ok(Trial { name: name.clone(), found, idle })
+    Ok(Trial { name: name.clone(), found, idle, void: None })
 }
 
 fn write(subject: &dyn Subject, disk: &Disk, workload: Workload, seed: u64) -> io::Result<Outcome<()>> {

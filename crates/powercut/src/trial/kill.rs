@@ -51,7 +51,7 @@ pub(super) fn trial(
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
     let outcome = child::look_at(subject.name(), &store, depth, limit)?;
     let found = judge_look(&history, &marks, outcome, subject.role());
-    Ok(Trial { name: name.clone(), found, idle: false })
+    Ok(Trial { name: name.clone(), found, idle: false, void: None })
 }
 
 /// Kills the child as soon as its marks are so many bytes; one that is done before has ended by itself.

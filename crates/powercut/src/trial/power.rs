@@ -88,15 +88,22 @@ impl Recorded {
         let crash = direct(*kind, &mut random);
         let image = self.recording.crash(cut, crash, &mut random);
         let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
-        let (mut outcome, recovery) = look_on(subject, image, self.file_system, depth, limit)?;
+        let looked = |image| look_on(subject, image, self.file_system, depth, limit);
+        let (mut outcome, recovery) = match looked(image)? {
+            Ok(seen) => seen,
+            Err(refused) => return Ok(void(name, &refused)),
+        };
         if *kind == ImageKind::Recovery {
             let cut = random.below(recovery.log.len() + 1);
             let crash = *random.pick(&DIRECT);
             let image = recovery.crash(cut, crash, &mut random);
-            outcome = look_on(subject, image, self.file_system, depth, limit)?.0;
+            outcome = match looked(image)? {
+                Ok((seen, _)) => seen,
+                Err(refused) => return Ok(void(name, &refused)),
+            };
         }
         let found = judge_look(&self.history, &marks, outcome, subject.role());
-        Ok(Trial { name: name.clone(), found, idle: false })
+        Ok(Trial { name: name.clone(), found, idle: false, void: None })
     }
 
     /// The moment: half of the time just behind an acknowledgement, once in twelve while the store is being made.
@@ -136,16 +143,27 @@ pub(super) fn begin(disk: &Disk) -> io::Result<()> {
     marks.write_all(Mark::new(What::Settled, 0, 0).to_string().as_bytes())
 }
 
-/// Mounts an image and has a child look at the store in it; gives what was recorded meanwhile, too.
+/// What a child saw on a disk, and what was recorded meanwhile; or why the image could not be mounted.
+type Looked = Result<(Outcome<Seen>, Recording), io::Error>;
+
+/// Mounts an image and has a child look at the store in it.
 pub(super) fn look_on(
     subject: &dyn Subject,
     image: Image,
     file_system: FileSystem,
     depth: Depth,
     limit: Duration,
-) -> io::Result<(Outcome<Seen>, Recording)> {
-    let disk = Disk::mount(image, file_system, &DiskOptions::default())?;
+) -> io::Result<Looked> {
+    let disk = match Disk::mount(image, file_system, &DiskOptions::default()) {
+        Ok(disk) => disk,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let outcome = child::look_at(subject.name(), &disk.path().join(STORE), depth, limit);
     let recording = disk.unmount()?;
-    Ok((outcome?, recording))
+    Ok(Ok((outcome?, recording)))
+}
+
+/// A trial that says nothing about its subject.
+pub(super) fn void(name: &Name, refused: &io::Error) -> Trial {
+    Trial { name: name.clone(), found: Vec::new(), idle: false, void: Some(refused.to_string()) }
 }

@@ -45,8 +45,9 @@ impl Disk {
         Ok(image)
     }
 
-    /// Mounts `image`. Its file system is recovered by the kernel, as after a power cut; one that is too damaged for
-    /// that is an error.
+    /// Mounts `image`. Its file system is recovered by the kernel, as after a power cut. One that the kernel refuses is
+    /// repaired by its own program first, as a machine does when it starts: ext4's superblock spans two sectors under one
+    /// checksum, so that a power cut may tear it. One that is too damaged for that is an error.
     pub fn mount(image: Image, file_system: FileSystem, options: &DiskOptions) -> io::Result<Disk> {
         let root = tempfile::Builder::new().prefix("strongroom-disk-").tempdir()?.keep();
         let (device, files) = (root.join("device"), root.join("files"));
@@ -60,7 +61,13 @@ impl Disk {
         };
         // From here on the drop cleans up.
         let disk = Disk { base: image, shared, root, files, session: Some(session) };
-        mount_loop(&device.join(DISK), &disk.files, file_system)?;
+        let device = device.join(DISK);
+        mount_loop(&device, &disk.files, file_system).or_else(|refused| {
+            let Some((program, arguments)) = file_system.repair() else { return Err(refused) };
+            // Its status says that it repaired something, or that it could not. The mount will show.
+            let _ = run(program, arguments.iter().map(AsRef::as_ref).chain([device.as_os_str()]));
+            mount_loop(&device, &disk.files, file_system).map_err(|_| refused)
+        })?;
         Ok(disk)
     }
 
