@@ -6,6 +6,8 @@
 mod arguments;
 mod commands;
 mod exit;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod interrupt;
 mod load;
 mod message;

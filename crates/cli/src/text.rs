@@ -153,31 +153,8 @@ fn parse_hex(digits: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::unescaped;
     use proptest::prelude::*;
-
-    /// Reads what [`escape`] wrote, without sharing any of its code.
-    fn unescaped(text: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            if first != '\\' {
-                bytes.extend_from_slice(&rest.as_bytes()[..first.len_utf8()]);
-                rest = &rest[first.len_utf8()..];
-                continue;
-            }
-            let used = match &rest[1..2] {
-                "\\" => (b'\\', 2),
-                "t" => (b'\t', 2),
-                "n" => (b'\n', 2),
-                "r" => (b'\r', 2),
-                "x" => (u8::from_str_radix(&rest[2..4], 16).unwrap(), 4),
-                other => panic!("unknown escape {other:?} in {text:?}"),
-            };
-            bytes.push(used.0);
-            rest = &rest[used.1..];
-        }
-        bytes
-    }
 
     fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![

@@ -14,6 +14,9 @@ mod batch;
 mod digest;
 mod directory;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod high_water;
 mod integrity;
 mod keyspace;

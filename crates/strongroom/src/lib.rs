@@ -57,6 +57,9 @@
 //! is measured side by side by the benchmark in this repository.
 
 mod config;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod registry;
 
 pub use config::{ByteSize, Config};

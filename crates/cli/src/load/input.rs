@@ -66,9 +66,10 @@ impl Input {
     }
 
     /// As if a file held `bytes`.
-    #[cfg(test)]
-    pub(super) fn of(bytes: &'static [u8]) -> Self {
-        Self { name: "a test".to_owned(), bytes_total: None, reader: RowReader::new(Box::new(bytes)) }
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(bytes: impl Into<Vec<u8>>) -> Self {
+        let reader = RowReader::new(Box::new(io::Cursor::new(bytes.into())));
+        Self { name: "a test".to_owned(), bytes_total: None, reader }
     }
 }
 

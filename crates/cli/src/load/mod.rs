@@ -4,6 +4,8 @@
 //! at a bad row, by a signal or by `kill -9`, the store opens and holds a whole number of batches.
 
 mod duplicates;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod input;
 mod json_lines;
 mod lines;
@@ -19,9 +21,11 @@ use crate::exit::{Failure, Outcome, Status};
 use crate::interrupt::Interrupt;
 use crate::message;
 use input::Input;
+use json_lines::JsonLines;
 use loader::Loader;
 use progress::Progress;
 use source::{Record, Source};
+use tables::{CsvTable, TsvTable};
 
 pub(crate) fn run(arguments: &Load) -> Outcome {
     let target = Target::of(&arguments.store.url, Access::Create)?;
@@ -75,8 +79,7 @@ impl Rows {
         }
         let input = Input::open(&arguments.file, interrupt)?;
         let (file, bytes_total) = (input.name.clone(), input.bytes_total);
-        let begun =
-            source::open(input, arguments).and_then(|mut rest| Ok((first(&mut *rest, limits)?, rest)));
+        let begun = open_source(input, arguments).and_then(|mut rest| Ok((first(&mut *rest, limits)?, rest)));
         // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
         if interrupt.is_requested() {
             return Err(loader::stopped(&file, 0, arguments.on_duplicate));
@@ -84,6 +87,16 @@ impl Rows {
         let (first, rest) = begun.map_err(|problem| Failure::bad_input(format_args!("{file}: {problem}")))?;
         Ok(Self { file, bytes_total, first, rest })
     }
+}
+
+/// Finds the columns of `input`.
+fn open_source(input: Input, arguments: &Load) -> Result<Box<dyn Source>, String> {
+    let (key, has_header) = (&arguments.key, !arguments.no_header);
+    Ok(match arguments.format {
+        LoadFormat::Csv => Box::new(CsvTable::open(input, key, has_header)?),
+        LoadFormat::Tsv => Box::new(TsvTable::open(input, key, has_header)?),
+        LoadFormat::Jsonl => Box::new(JsonLines::open(input, key)),
+    })
 }
 
 fn first(source: &mut dyn Source, limits: Limits) -> Result<Option<Record>, String> {

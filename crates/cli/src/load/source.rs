@@ -1,9 +1,5 @@
 //! Where rows come from, whatever the format.
 
-use super::input::Input;
-use super::json_lines::JsonLines;
-use super::tables::{CsvTable, TsvTable};
-use crate::arguments::{Load, LoadFormat};
 use strongroom::limits::{check_key_against, check_value_against};
 
 /// A row, ready to be stored.
@@ -42,14 +38,4 @@ pub(super) trait Source {
 
     /// Bytes of the file that are done.
     fn bytes(&self) -> u64;
-}
-
-/// Finds the columns of `input`.
-pub(super) fn open(input: Input, arguments: &Load) -> Result<Box<dyn Source>, String> {
-    let (key, has_header) = (&arguments.key, !arguments.no_header);
-    Ok(match arguments.format {
-        LoadFormat::Csv => Box::new(CsvTable::open(input, key, has_header)?),
-        LoadFormat::Tsv => Box::new(TsvTable::open(input, key, has_header)?),
-        LoadFormat::Jsonl => Box::new(JsonLines::open(input, key)),
-    })
 }

@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn bad_headers_are_refused() {
-        let refused = |bytes, key| CsvTable::open(Input::of(bytes), key, true).err().unwrap();
+        let refused = |bytes: &[u8], key| CsvTable::open(Input::of(bytes), key, true).err().unwrap();
         assert!(refused(b"a,b\n1,2\n", "c").contains(r#""a", "b""#));
         assert!(refused(b"a,a\n1,2\n", "a").contains("two columns"));
         assert!(refused(b"", "a").contains("empty"));

@@ -111,7 +111,7 @@ impl Marker {
         Self::parse(&bytes, &path).map(Some)
     }
 
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| damaged(path, "is not text"))?;
         if !text.starts_with(TITLE) {
             return Err(damaged(path, "is no marker of a store"));
@@ -160,7 +160,7 @@ impl Marker {
         }
     }
 
-    fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let state = match self.state {
             State::Creating => "creating",
             State::Ready => "ready",

@@ -4,7 +4,7 @@
 //! empty; one with a marker is opened with the engine that it names, or not at all.
 
 mod lock;
-mod marker;
+pub(crate) mod marker;
 mod special;
 
 use crate::high_water::file::{MarkFile, file_name as high_water_file_name};

@@ -19,8 +19,8 @@ use strongroom_core::{Error, ErrorKind, MARKER_FILE, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 8] = b"highwtr1";
-const SLOT_BYTES: usize = 48;
-const SLOT_SPACING: usize = 4_096;
+pub(crate) const SLOT_BYTES: usize = 48;
+pub(crate) const SLOT_SPACING: usize = 4_096;
 const FILE_BYTES: usize = 2 * SLOT_SPACING;
 
 /// Name of the file in a store's directory.
@@ -30,9 +30,9 @@ pub(crate) fn file_name() -> String {
 
 /// What a slot says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slot {
-    counter: u64,
-    sequence: u64,
+pub(crate) struct Slot {
+    pub(crate) counter: u64,
+    pub(crate) sequence: u64,
 }
 
 /// What the file says.
@@ -63,7 +63,7 @@ pub(crate) struct MarkFile {
 }
 
 impl Slot {
-    fn seal(self, store: StoreId) -> [u8; SLOT_BYTES] {
+    pub(crate) fn seal(self, store: StoreId) -> [u8; SLOT_BYTES] {
         let mut bytes = [0; SLOT_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..24].copy_from_slice(&store.0);
@@ -75,7 +75,7 @@ impl Slot {
     }
 
     /// None: it is torn or was never written.
-    fn open(bytes: &[u8]) -> Option<(Self, StoreId)> {
+    pub(crate) fn open(bytes: &[u8]) -> Option<(Self, StoreId)> {
         let (slot, _) = bytes.split_first_chunk::<SLOT_BYTES>()?;
         if &slot[..8] != MAGIC || xxh3_64(&slot[..40]).to_be_bytes() != slot[40..] {
             return None;
@@ -99,7 +99,7 @@ pub(crate) fn read(directory: &Path, store: StoreId) -> Result<Reading> {
     }
 }
 
-fn parse(bytes: &[u8], store: StoreId) -> Reading {
+pub(crate) fn parse(bytes: &[u8], store: StoreId) -> Reading {
     let mut best = Reading::Unreadable;
     for slot in 0..2 {
         let Some((found, id)) = bytes.get(slot * SLOT_SPACING..).and_then(Slot::open) else { continue };

@@ -17,7 +17,7 @@ use strongroom_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 const FORMAT: u8 = 1;
-const CHECKSUM_START: usize = 26;
+pub(crate) const CHECKSUM_START: usize = 26;
 const BYTES: usize = 34;
 
 /// What a tally says about its keyspace.
@@ -93,7 +93,7 @@ impl Tally {
     }
 }
 
-fn checksum(keyspace: &str, bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(keyspace: &str, bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, xxh3_64(keyspace.as_bytes()))
 }
 

@@ -1,0 +1,4 @@
+//! The tally of a keyspace.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strongroom_store::fuzz::tally(bytes));

@@ -1,0 +1,19 @@
+//! The inputs that are kept, for the tests of the crates whose parsers are fuzzed.
+
+use std::path::Path;
+
+/// Calls `property` with every file in `fuzz/corpus/TARGET`. The name of the one that breaks it is the last line
+/// that the test printed.
+pub(crate) fn for_each(target: &str, property: impl Fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no inputs are kept for {target}: the test would pass without looking");
+    for file in files {
+        println!("{}", file.display());
+        property(&std::fs::read(&file).unwrap());
+    }
+}
