@@ -3,6 +3,7 @@
 use crate::disk::FileSystem;
 use crate::name::{DamageKind, FaultKind, ImageKind, Name, Section};
 use crate::script::Workload;
+use crate::subject::Role;
 
 /// The scripts that meet faults: what is peculiar about the others has nothing to do with the disk.
 const FAULT_WORKLOADS: [Workload; 6] = [
@@ -28,11 +29,17 @@ pub struct Size {
 }
 
 impl Size {
-    /// The published run.
-    pub const FULL: Self = Self { kills: 54, images: 1_134, faults: 144, damages: 504 };
-
     /// A few minutes for all subjects.
     pub const SHORT: Self = Self { kills: 2, images: 12, faults: 6, damages: 12 };
+
+    /// The published run: most images for the stores, most damage for those that promise to notice it.
+    pub const fn full(role: Role) -> Self {
+        match role {
+            Role::Store => Self { kills: 54, images: 1_134, faults: 48, damages: 144 },
+            Role::StoreFull => Self { kills: 18, images: 108, faults: 24, damages: 504 },
+            Role::Raw => Self { kills: 18, images: 108, faults: 24, damages: 144 },
+        }
+    }
 }
 
 /// The trials of a subject in a section, in groups that share what is made first.
@@ -136,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_full_run_has_a_thousand_images_and_five_hundred_damages() {
-        let images = plan(Section::Power, Size::FULL);
+        let images = plan(Section::Power, Size::full(Role::Store));
         assert!(images.len() >= 1_000, "{}", images.len());
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         let mut pairs = BTreeSet::new();
@@ -148,13 +155,13 @@ mod tests {
         assert_eq!(kinds.len(), 6);
         assert!(kinds.values().all(|count| *count == images.len() / 6));
         assert_eq!(pairs.len(), 27, "each script on each file system");
-        assert_eq!(plan(Section::Damage, Size::FULL).len(), 504);
+        assert_eq!(plan(Section::Damage, Size::full(Role::StoreFull)).len(), 504);
     }
 
     #[test]
     fn no_trial_is_made_twice() {
         for section in Section::ALL {
-            for size in [Size::FULL, Size::SHORT] {
+            for size in [Size::full(Role::Store), Size::full(Role::Raw), Size::SHORT] {
                 let names: Vec<String> = plan(section, size).iter().map(ToString::to_string).collect();
                 assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{section}");
                 assert!(!names.is_empty());
@@ -164,7 +171,7 @@ mod tests {
 
     #[test]
     fn without_a_disk_there_are_no_trials_on_it() {
-        assert!(groups(Section::Power, "a", Size::FULL, 1, &[]).is_empty());
-        assert!(groups(Section::Fault, "a", Size::FULL, 1, &[]).is_empty());
+        assert!(groups(Section::Power, "a", Size::SHORT, 1, &[]).is_empty());
+        assert!(groups(Section::Fault, "a", Size::SHORT, 1, &[]).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use crate::name::{Name, Section};
 use crate::plan::{self, Size};
 use crate::report;
 use crate::results::{Results, Trial};
-use crate::subject::Subject;
+use crate::subject::{Role, Subject};
 use crate::trial::{self, Prepared, Recorded};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
@@ -38,10 +38,10 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
         arguments.only.is_empty() || arguments.only.iter().any(|name| name == subject.name())
     });
     for subject in chosen {
+        let size = size_of(arguments, subject.role());
         for &section in &sections {
             results.begin(section, &**subject);
-            let groups =
-                plan::groups(section, subject.name(), size_of(arguments), arguments.seed, &file_systems);
+            let groups = plan::groups(section, subject.name(), size, arguments.seed, &file_systems);
             run_section(&**subject, section, &groups, limit, &mut results)?;
             if is_stopped() {
                 eprintln!("strongroom-powercut: stopped; nothing was written");
@@ -58,8 +58,8 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
     summary(&results)
 }
 
-fn size_of(arguments: &Matrix) -> Size {
-    let size = if arguments.short { Size::SHORT } else { Size::FULL };
+fn size_of(arguments: &Matrix, role: Role) -> Size {
+    let size = if arguments.short { Size::SHORT } else { Size::full(role) };
     Size {
         kills: arguments.kills.unwrap_or(size.kills),
         images: arguments.images.unwrap_or(size.images),
