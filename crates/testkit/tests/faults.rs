@@ -4,6 +4,7 @@ use strongroom_core::{
     Backend, Durability, ErrorKind, Expect, KeyRange, KeyspaceHints, MemoryBackend, MemoryEngine, Result,
     Scan, StorageBackend, Undo, WriteBatch,
 };
+use strongroom_testkit::PretendEngine;
 use strongroom_testkit::fault::{Faults, Faulty, FaultyEngine, FaultyOptions, How, INJECTED, for_each_fault};
 
 /// A little of everything; answers the first error, as a careful caller does.
@@ -97,6 +98,26 @@ fn a_failed_commit_beneath_a_snapshot_leaves_the_snapshot_closed_too() {
     let unknown = backend.commit(batch.put(names, b"a", b"1"), Durability::Buffered).unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::CommitUnknown);
     assert_eq!(view.get(names, b"a").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_original_open() {
+    let parent = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let options = FaultyOptions::new(faults.clone());
+    let backend =
+        Backend::<Undo<FaultyEngine<PretendEngine>>>::open(parent.path().join("store"), options).unwrap();
+    let names = backend.create_keyspace("names", KeyspaceHints::default()).unwrap();
+    backend.commit(WriteBatch::new().put(names, b"a", b"1"), Durability::PowerSafe).unwrap();
+    for operation in ["open", "open_keyspace", "apply", "flush"] {
+        faults.fail_at_operation(operation, 1, How::Error);
+        let error = backend.checkpoint(&parent.path().join("copy")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{operation}: {}", error.one_line());
+        assert_eq!(faults.injected(), Some(operation));
+        assert!(backend.get(names, b"a").unwrap().is_some(), "{operation}");
+    }
+    faults.disarm();
+    backend.checkpoint(&parent.path().join("copy")).unwrap();
 }
 
 #[test]

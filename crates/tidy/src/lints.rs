@@ -5,6 +5,7 @@
 const UNSAFE: &[(&str, &str)] = &[
     ("crates/backends/lmdb", "LMDB maps its file into memory, so to open one is unsafe"),
     ("crates/bench", "it opens LMDB by itself, to compare"),
+    ("crates/powercut", "it opens LMDB by itself, to compare"),
 ];
 
 /// Lines about unsafe code, which may differ.

@@ -65,6 +65,9 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     if !data.exists() {
         create(directory)?;
     }
+    if !read_only {
+        settle(&data)?;
+    }
     let env = open_env(directory, options)?;
     refuse_small_pages(&env)?;
     Ok(Opened { env, writer_lock })
@@ -127,6 +130,13 @@ fn create(directory: &Path) -> Result<()> {
     remove_if_there(&directory.join(UNFINISHED_LOCK_FILE))?;
     std::fs::rename(&unfinished, data_file(directory)).map_err(translate_io)?;
     sync_entry(directory).map_err(translate_io)
+}
+
+/// Makes durable what is in the file. A process that died in a commit, or whose sync failed, may have left a commit
+/// that only the operating system's cache holds. It is seen, so that the next commit builds on it, and must not go with
+/// the power while that stays.
+fn settle(data: &Path) -> Result<()> {
+    File::options().write(true).open(data).and_then(|file| file.sync_all()).map_err(translate_io)
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {

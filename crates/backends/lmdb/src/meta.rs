@@ -78,8 +78,19 @@ const META_END: usize = HERE.commit + WORD;
 struct Meta {
     page_bytes: usize,
     free_root: u64,
+    main_root: u64,
     last_page: u64,
     commit: u64,
+}
+
+impl Meta {
+    /// LMDB ends the process over a root that cannot be one.
+    fn is_sane(&self) -> bool {
+        self.last_page >= 1
+            && [self.free_root, self.main_root]
+                .iter()
+                .all(|root| *root == NO_PAGE || (2..=self.last_page).contains(root))
+    }
 }
 
 /// Refuses a file that LMDB must not be let loose on.
@@ -100,14 +111,16 @@ pub(crate) fn check(data_file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The newer of the two meta pages.
+/// The newer of the two meta pages. Nothing is asked of what the older says: when writing a meta page fails, LMDB puts
+/// the old commit's number and the old last page back, and leaves the roots of the commit that failed.
 fn newest(file: &mut File) -> Result<Meta> {
     let first = read_meta(file, 0)?;
     let second = read_meta(file, first.page_bytes as u64)?;
     if first.page_bytes != second.page_bytes {
         return Err(not_lmdb());
     }
-    Ok(if second.commit > first.commit { second } else { first })
+    let newest = if second.commit > first.commit { second } else { first };
+    if newest.is_sane() { Ok(newest) } else { Err(not_lmdb()) }
 }
 
 fn not_lmdb() -> Error {
@@ -133,18 +146,14 @@ fn read_meta(file: &mut File, offset: u64) -> Result<Meta> {
         let meta = Meta {
             page_bytes,
             free_root: word_at(&page, HERE.free_root)?,
+            main_root: word_at(&page, HERE.main_root)?,
             last_page: word_at(&page, HERE.last_page)?,
             commit: word_at(&page, HERE.commit)?,
         };
-        let sane = u16_at(&page, HERE.flags)? & META_FLAG != 0
+        let readable = u16_at(&page, HERE.flags)? & META_FLAG != 0
             && PAGE_BYTES.contains(&page_bytes)
-            && page_bytes.is_power_of_two()
-            && meta.last_page >= 1
-            // LMDB ends the process over a root that cannot be one.
-            && [meta.free_root, word_at(&page, HERE.main_root)?]
-                .iter()
-                .all(|root| *root == NO_PAGE || (2..=meta.last_page).contains(root));
-        sane.then_some(meta)
+            && page_bytes.is_power_of_two();
+        readable.then_some(meta)
     };
     found().ok_or_else(not_lmdb)
 }

@@ -34,7 +34,10 @@ const WRITER_TEXT: &[u8] = b"Locked by the process that writes data.sqlite.\n";
 
 /// Whether `directory` holds a database, or one whose creation was interrupted.
 pub(crate) fn exists(directory: &Path) -> bool {
-    [DATA_FILE, UNFINISHED_FILE, WRITER_FILE].iter().any(|name| directory.join(name).exists())
+    let unfinished = directory.join(UNFINISHED_FILE);
+    // After a power cut, one of the names may be there without the others.
+    let is_begun = ["", LOG, INDEX, JOURNAL].iter().any(|suffix| beside(&unfinished, suffix).exists());
+    is_begun || [DATA_FILE, WRITER_FILE].iter().any(|name| directory.join(name).exists())
 }
 
 /// The files of an opened database.

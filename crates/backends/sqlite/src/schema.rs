@@ -163,7 +163,17 @@ fn view_sql(keyspaces: &[(i64, String)]) -> String {
 
 /// Whether everything is as we made it. Statements are prepared from what the file says, so nothing in it may
 /// say more: no index, no trigger and no other columns on our tables.
+///
+/// All of it in one transaction: another process may make and drop keyspaces meanwhile.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
+    connection.execute_batch("BEGIN").map_err(translate)?;
+    let checked = check_tables(connection);
+    // It has only read: what is left of it, if even that fails, ends with the connection.
+    let ended = connection.execute_batch("COMMIT").map_err(translate);
+    checked.and(ended)
+}
+
+fn check_tables(connection: &Connection) -> Result<()> {
     let mut expected = vec![("keyspaces".to_owned(), KEYSPACES.to_owned()), ("syncs".into(), SYNCS.into())];
     for (name, sql) in &expected {
         check_table(connection, name, sql)?;

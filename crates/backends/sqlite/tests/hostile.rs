@@ -136,7 +136,7 @@ fn a_creation_that_was_interrupted_is_done_again() {
         ("data.sqlite.writer", b""),
     ] {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("data.sqlite.writer"), b"").unwrap();
+        // Each by itself: a power cut keeps the names that it likes.
         std::fs::write(home.path().join(name), left_behind).unwrap();
         for options in [SqliteOptions::new().create(Create::Never), SqliteOptions::new().read_only()] {
             let refused = SqliteBackend::open(home.path(), options).err().unwrap();

@@ -67,16 +67,27 @@ fn fill<E: Engine>(
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
     let copy = Backend::<E>::start(directory, options, false)?;
     for (name, id) in names {
-        let target = copy.create_keyspace(&name, KeyspaceHints::default())?;
+        let target = copy.create_keyspace(&name, KeyspaceHints::default()).map_err(of_copy)?;
         match copy_rows(snapshot, id, &copy, target) {
             // Dropped meanwhile. A drop shows in open snapshots too, so the copy does without the keyspace.
             Err(error) if error.kind() == ErrorKind::NotFound && shared.keyspaces.get(id).is_err() => {
-                copy.drop_keyspace(target)?;
+                copy.drop_keyspace(target).map_err(of_copy)?;
             }
             outcome => outcome?,
         }
     }
-    copy.flush()
+    copy.flush().map_err(of_copy)
+}
+
+/// The copy's handle is of no use after a failed write, but nobody else has it: to the caller it is an I/O error, and
+/// the store that was to be copied goes on.
+fn of_copy(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::CommitUnknown | ErrorKind::Closed => error
+            .into_kind(ErrorKind::Io, "the copy could not be written")
+            .hint("make room for it, and try again"),
+        _ => error,
+    }
 }
 
 fn copy_rows<E: Engine>(
@@ -90,11 +101,11 @@ fn copy_rows<E: Engine>(
     while cursor.advance()? {
         batch.put(target, cursor.key(), cursor.value());
         if batch.len() >= COPY_ROWS || batch.bytes() >= COPY_BYTES {
-            copy.commit(&batch, Durability::Buffered)?;
+            copy.commit(&batch, Durability::Buffered).map_err(of_copy)?;
             batch.clear();
         }
     }
-    copy.commit(&batch, Durability::Buffered)
+    copy.commit(&batch, Durability::Buffered).map_err(of_copy)
 }
 
 fn refuse_occupied(directory: &Path) -> Result<()> {

@@ -1,0 +1,313 @@
+//! The processes that do the work and die of it.
+//!
+//! Everything that touches a store runs in a child, so that a hang, a crash or a kill never takes the harness along.
+//! A child is this very program with hidden arguments; it has limits on its memory, and its parent on its time.
+
+use crate::look::{self, Depth, Seen};
+use crate::marks::{Mark, What};
+use crate::script::{Batch, KEYSPACES, Op, Script, Step, Value, Workload};
+use crate::subject::{Done, Failure, Opened, Subject, Verdict};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// The first argument of a child.
+pub const CHILD: &str = "child";
+
+/// Address space of a child at most, in bytes: more than any engine needs for these stores, LMDB's map included.
+#[cfg(target_os = "linux")]
+const MEMORY_BYTES_MAX: u64 = 8 * 1_024 * 1_024 * 1_024;
+
+/// How long the high-water mark of a store may lag behind its commits, and some more.
+const SETTLE: Duration = Duration::from_millis(1_400);
+
+/// How a writing child ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It closes the store.
+    Close,
+    /// It pauses before the last fifth of its steps, for longer than the high-water mark lags, and dies behind them.
+    Die,
+}
+
+/// What a writing child is to do.
+#[derive(Debug, Clone)]
+pub struct Writing<'w> {
+    /// The subject's name.
+    pub subject: &'w str,
+    /// The store's directory, which exists.
+    pub directory: &'w Path,
+    /// The file for its marks.
+    pub marks: &'w Path,
+    /// The script.
+    pub workload: Workload,
+    /// Its seed.
+    pub seed: u64,
+    /// Its length.
+    pub commits: usize,
+    /// How it ends.
+    pub end: End,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It did what it was to do.
+    Done(T),
+    /// It was killed, since its time was up.
+    Hung,
+    /// It gave up with a message.
+    Failed(String),
+    /// It died; the words say of what.
+    Died(String),
+}
+
+/// The exit status with which a child gives up.
+pub const GAVE_UP: u8 = 9;
+
+impl Writing<'_> {
+    /// Starts the child.
+    pub fn start(&self) -> io::Result<Child> {
+        let end = match self.end {
+            End::Close => "close",
+            End::Die => "die",
+        };
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([CHILD, "write", self.subject]).arg(self.directory).arg(self.marks);
+        command.args([self.workload.to_string(), self.seed.to_string(), self.commits.to_string()]).arg(end);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    }
+
+    /// Runs the child to its end, or for `limit`.
+    pub fn run(&self, limit: Duration) -> io::Result<Outcome<()>> {
+        Ok(match wait(self.start()?, limit)? {
+            Outcome::Died(_) if self.end == End::Die => Outcome::Done(()),
+            outcome => outcome,
+        })
+    }
+}
+
+/// Has a child look into `directory`.
+pub fn look_at(subject: &str, directory: &Path, depth: Depth, limit: Duration) -> io::Result<Outcome<Seen>> {
+    let report = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
+    command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    Ok(match wait(command.spawn()?, limit)? {
+        Outcome::Done(()) => match serde_json::from_slice(&std::fs::read(report.path())?) {
+            Ok(seen) => Outcome::Done(seen),
+            Err(error) => Outcome::Died(format!("its report cannot be read: {error}")),
+        },
+        Outcome::Hung => Outcome::Hung,
+        Outcome::Failed(why) => Outcome::Failed(why),
+        Outcome::Died(how) => Outcome::Died(how),
+    })
+}
+
+/// Waits for a child, and kills it when its time is up. Never longer.
+pub fn wait(mut child: Child, limit: Duration) -> io::Result<Outcome<()>> {
+    let said = child.stderr.take().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = io::Read::read_to_end(&mut io::Read::take(&mut stderr, 64 * 1_024), &mut said);
+            // The rest is of no use, but a full pipe would stop the child.
+            let _ = io::copy(&mut stderr, &mut io::sink());
+            said
+        })
+    });
+    let began = Instant::now();
+    let mut pause = Duration::from_micros(500);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if began.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Outcome::Hung);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    };
+    if status.success() {
+        return Ok(Outcome::Done(()));
+    }
+    let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("").trim();
+    if status.code() == Some(i32::from(GAVE_UP)) {
+        return Ok(Outcome::Failed(line.to_owned()));
+    }
+    // The first line of a panic's message names its place.
+    let line = said.lines().find(|line| line.contains("panicked")).unwrap_or(line);
+    Ok(Outcome::Died(format!("{}: {line}", how(status))))
+}
+
+#[cfg(unix)]
+fn how(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match status.signal() {
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
+#[cfg(not(unix))]
+fn how(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+/// The entry of a child: what its arguments say, with the subject of that name. An `Err` is for its standard error.
+pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), String> {
+    crate::disk::die_with_parent().map_err(|error| error.to_string())?;
+    limit_resources()?;
+    let [what, name, directory, file, rest @ ..] = arguments else {
+        return Err("too few arguments".to_owned());
+    };
+    let subject = subjects.iter().find(|subject| subject.name() == name);
+    let subject = &**subject.ok_or_else(|| format!("there is no subject {name:?}"))?;
+    let (directory, file) = (PathBuf::from(directory), PathBuf::from(file));
+    match (what.as_str(), rest) {
+        ("write", [workload, seed, commits, end]) => {
+            let number = |text: &String| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
+            let commits = usize::try_from(number(commits)?).map_err(|error| error.to_string())?;
+            let script = Script::new(workload.parse()?, number(seed)?, commits);
+            let end = if end == "die" { End::Die } else { End::Close };
+            write(subject, &directory, &file, &script, end).map_err(|failure| failure.message)
+        }
+        ("look", [verify, probe]) => {
+            let seen = look::look(subject, &directory, Depth { verify: verify == "1", probe: probe == "1" });
+            let report = serde_json::to_vec(&seen).map_err(|error| error.to_string())?;
+            std::fs::write(file, report).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("wrong arguments for {what}")),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn limit_resources() -> Result<(), String> {
+    use nix::sys::resource::{Resource, setrlimit};
+    setrlimit(Resource::RLIMIT_AS, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX)
+        .and_then(|()| setrlimit(Resource::RLIMIT_CORE, 0, 0))
+        .map_err(|error| format!("the limits of a child cannot be set: {error}"))
+}
+
+/// Only time is limited elsewhere.
+#[cfg(not(target_os = "linux"))]
+fn limit_resources() -> Result<(), String> {
+    Ok(())
+}
+
+/// The file of marks: one line, one write.
+struct Marks(Mutex<File>);
+
+impl Marks {
+    fn say(&self, mark: Mark) -> Result<(), Failure> {
+        let line = mark.to_string();
+        let mut file = self.0.lock().map_err(|_| Failure::new("another writer panicked"))?;
+        file.write_all(line.as_bytes()).map_err(|error| Failure::new(format!("cannot mark: {error}")))
+    }
+}
+
+fn write(
+    subject: &dyn Subject,
+    directory: &Path,
+    marks: &Path,
+    script: &Script,
+    end: End,
+) -> Result<(), Failure> {
+    let file = OpenOptions::new().append(true).create(true).open(marks);
+    let marks = Marks(Mutex::new(file.map_err(|error| Failure::new(format!("cannot mark: {error}")))?));
+    let opened = subject.open(directory)?;
+    for name in KEYSPACES {
+        opened.create_keyspace(name)?;
+    }
+    marks.say(Mark::new(What::Ready, 0, 0))?;
+    let beside = directory.parent().unwrap_or(directory);
+    let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+        let writers: Vec<_> = script
+            .writers
+            .iter()
+            .enumerate()
+            .map(|(number, steps)| {
+                let (opened, marks) = (&*opened, &marks);
+                scope.spawn(move || Writer { opened, marks, beside, number, end }.run(steps))
+            })
+            .collect();
+        writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap_or_else(|_| Err(Failure::new("a writer panicked"))))
+            .collect()
+    });
+    results.into_iter().collect::<Result<(), Failure>>()?;
+    if end == End::Die {
+        std::process::abort();
+    }
+    drop(opened);
+    marks.say(Mark::new(What::Ended, 0, 0))
+}
+
+struct Writer<'w> {
+    opened: &'w dyn Opened,
+    marks: &'w Marks,
+    beside: &'w Path,
+    number: usize,
+    end: End,
+}
+
+impl Writer<'_> {
+    /// Takes the steps; stops at the first that fails, which is no failure of the child.
+    fn run(&self, steps: &[Step]) -> Result<(), Failure> {
+        for (at, step) in steps.iter().enumerate() {
+            if self.end == End::Die && self.number == 0 && at == steps.len() * 4 / 5 {
+                std::thread::sleep(SETTLE);
+                self.say(What::Settled, at)?;
+            }
+            self.say(What::Begun, at)?;
+            match self.take(step) {
+                Ok(what) => self.say(what, at)?,
+                Err(failure) => {
+                    self.say(What::Failed, at)?;
+                    eprintln!("writer {} step {at}: {failure}", self.number);
+                    return if failure.closed { self.go_on(at) } else { Ok(()) };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, step: &Step) -> Result<What, Failure> {
+        let done = match step {
+            Step::Commit { batch, .. } => {
+                return Ok(match self.opened.commit(batch)? {
+                    Verdict::Committed => What::Acknowledged,
+                    Verdict::Refused => What::Refused,
+                });
+            }
+            Step::Create(name) => self.opened.create_keyspace(name).map(|()| Done::Done),
+            Step::Drop(name) => self.opened.drop_keyspace(name).map(|()| Done::Done),
+            Step::Compact => self.opened.compact(),
+            Step::Checkpoint(name) => self.opened.checkpoint(&self.beside.join(name)),
+        };
+        Ok(if look::exists(done?) { What::Acknowledged } else { What::Lacking })
+    }
+
+    /// A handle that said it is closed has to stay closed.
+    fn go_on(&self, at: usize) -> Result<(), Failure> {
+        let op = Op {
+            keyspace: KEYSPACES[0].to_owned(),
+            key: "probe/after".to_owned(),
+            value: Some(Value { seed: 3, len: 9 }),
+        };
+        let accepted = self.opened.commit(&Batch { ops: vec![op], ..Batch::default() }).is_ok();
+        self.say(if accepted { What::WentOn } else { What::Poisoned }, at)
+    }
+
+    fn say(&self, what: What, step: usize) -> Result<(), Failure> {
+        self.marks.say(Mark::new(what, self.number, step))
+    }
+}

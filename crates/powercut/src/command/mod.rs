@@ -1,0 +1,102 @@
+//! The command: which subjects, which sections, how many; and what came of it.
+
+mod arguments;
+mod matrix;
+mod replay;
+
+use crate::child::{self, CHILD, GAVE_UP};
+use crate::disk;
+use crate::subject::Subject;
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set when somebody wants it to stop.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// How the command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// All is as it has to be.
+    Sound,
+    /// Something was lost, or a control lost nothing.
+    Unsound,
+    /// Wrong usage.
+    Usage,
+    /// The harness itself failed.
+    Broken,
+    /// Stopped by a signal.
+    Stopped,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Sound => 0,
+            Status::Unsound => 1,
+            Status::Usage => 2,
+            Status::Broken => 3,
+            Status::Stopped => 130,
+        })
+    }
+}
+
+/// The entry of a program that tries `subjects`: its children are the same program.
+///
+/// Exit status: 0 if all is as it has to be, 1 if something was lost or a negative control lost nothing, 2 for wrong
+/// usage, 3 if the harness itself failed, 130 if it was stopped.
+pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if given.first().is_some_and(|first| first == CHILD) {
+        return match child::main(subjects, &given[1..]) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("{message}");
+                ExitCode::from(GAVE_UP)
+            }
+        };
+    }
+    let arguments = Arguments::parse();
+    // Before there is any other thread: what is mounted from here on goes when the process goes.
+    if disk::unavailable().is_none()
+        && let Err(error) = disk::isolate()
+    {
+        return failed(&format!("no mounts of its own: {error}"));
+    }
+    if let Err(error) = ctrlc::set_handler(|| STOPPED.store(true, Ordering::SeqCst)) {
+        return failed(&format!("signals cannot be handled: {error}"));
+    }
+    let done = match &arguments.command {
+        Command::Matrix(matrix) => matrix::run(subjects, matrix),
+        Command::Replay(replay) => replay::run(subjects, replay),
+        Command::Subjects => list(subjects),
+    };
+    match done {
+        Ok(status) => status.into(),
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn failed(message: &str) -> ExitCode {
+    eprintln!("strongroom-powercut: {message}");
+    Status::Broken.into()
+}
+
+fn is_stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
+fn list(subjects: &[Box<dyn Subject>]) -> std::io::Result<Status> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    for subject in subjects {
+        let promise = match subject.promise() {
+            crate::subject::Promise::PowerSafe => "power-safe",
+            crate::subject::Promise::KillSafe => "kill-safe",
+            crate::subject::Promise::Loses => "must lose",
+        };
+        writeln!(out, "{:20} {promise:12} {}", subject.name(), subject.note())?;
+    }
+    Ok(Status::Sound)
+}

@@ -1,0 +1,61 @@
+//! The programs of the system that format, mount and unmount: util-linux and the `mkfs` family.
+//!
+//! Programs and not system calls of our own: a process that is killed while it waits for a disk that it serves
+//! itself can never end, and a child of it can. They cost some milliseconds.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program may take before it is given up.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where `program` is; also in the directories of the system's own programs, which not every `PATH` names.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories =
+        env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from));
+    directories.map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// Runs a program to its end. An error holds what the program said. One that takes too long is killed, left to
+/// itself if even that does not end it, and answered with `TimedOut`.
+pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> io::Result<()> {
+    let file = find(program).unwrap_or_else(|| Path::new(program).to_path_buf());
+    let mut child = Command::new(file)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{program} could not be started: {error}")))?;
+    if !ended_in_time(&mut child)? {
+        // It cannot be waited for: a program inside the kernel ends when the kernel lets it.
+        let _ = child.kill();
+        return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{program} did not end in time")));
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+    Err(io::Error::other(format!("{program} failed: {said}")))
+}
+
+fn ended_in_time(child: &mut Child) -> io::Result<bool> {
+    let began = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    while child.try_wait()?.is_none() {
+        if began.elapsed() > TIME_LIMIT {
+            return Ok(false);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+    Ok(true)
+}

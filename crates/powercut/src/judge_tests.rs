@@ -1,0 +1,233 @@
+use super::*;
+use crate::script::{Batch, Op, Value, Workload};
+
+/// A script with `steps` commits of two rows in two keyspaces each.
+fn script(writers: usize, steps: usize) -> Script {
+    let op = |keyspace: usize, key: String, seed: u64| Op {
+        keyspace: KEYSPACES[keyspace].to_owned(),
+        key,
+        value: Some(Value { seed, len: 20 }),
+    };
+    let writer = |writer: usize| {
+        (0..steps)
+            .map(|step| {
+                let seed = (writer * 1_000 + step) as u64;
+                let ops = vec![
+                    op(0, format!("w{writer}/step"), seed),
+                    op(1, format!("w{writer}/{}", step % 3), seed + 500),
+                ];
+                Step::Commit { batch: Batch { ops, ..Batch::default() }, holds: true }
+            })
+            .collect()
+    };
+    Script { writers: (0..writers).map(writer).collect() }
+}
+
+/// What a store holds behind so many steps of each writer.
+fn state(script: &Script, steps: &[usize]) -> State {
+    let mut rows: BTreeMap<Place, Content> = BTreeMap::new();
+    let mut keyspaces: BTreeSet<String> = KEYSPACES.iter().map(|name| (*name).to_owned()).collect();
+    for (writer, steps) in script.writers.iter().zip(steps) {
+        for effect in writer.iter().take(*steps).flat_map(effects_of) {
+            match effect {
+                Effect::Row((name, key), Some(_)) if key.is_empty() => drop(keyspaces.insert(name)),
+                Effect::Row(place, Some(content)) => drop(rows.insert(place, content)),
+                Effect::Row(place, None) => drop(rows.remove(&place)),
+                Effect::DropKeyspace(name) => {
+                    keyspaces.remove(&name);
+                    rows.retain(|(keyspace, _), _| *keyspace != name);
+                }
+            }
+        }
+    }
+    let row = |((keyspace, key), (len, hash))| Row { keyspace, key, len, hash };
+    State { keyspaces: keyspaces.into_iter().collect(), rows: rows.into_iter().map(row).collect() }
+}
+
+/// All steps acknowledged, one after the other; the last one of writer 0 only begun, if `open`.
+fn marks(steps: usize, open: bool) -> Vec<Mark> {
+    let mut marks = vec![Mark::new(What::Ready, 0, 0)];
+    for step in 0..steps {
+        marks.extend([Mark::new(What::Begun, 0, step), Mark::new(What::Acknowledged, 0, step)]);
+    }
+    if open {
+        marks.push(Mark::new(What::Begun, 0, steps));
+    }
+    marks
+}
+
+fn findings(found: &[Found]) -> Vec<Finding> {
+    found.iter().map(|(finding, _)| *finding).collect()
+}
+
+#[test]
+fn what_was_acknowledged_is_required_and_what_had_begun_is_allowed() {
+    let script = script(1, 6);
+    let history = History::new(script.clone());
+    let judge = |steps| findings(&history.judge(&marks(4, true), &state(&script, &[steps])));
+    assert_eq!(judge(4), []);
+    assert_eq!(judge(5), []);
+    assert_eq!(judge(3), [Finding::Lost]);
+    assert_eq!(judge(0), [Finding::Lost]);
+    // A step that had not begun when the power went.
+    assert_eq!(judge(6), [Finding::Torn]);
+}
+
+#[test]
+fn half_a_batch_is_torn() {
+    let script = script(1, 6);
+    let history = History::new(script.clone());
+    let mut torn = state(&script, &[5]);
+    let before = state(&script, &[4]);
+    torn.rows[0] = before.rows[0].clone();
+    assert_eq!(findings(&history.judge(&marks(4, true), &torn)), [Finding::Torn]);
+    let mut without = state(&script, &[4]);
+    without.rows.remove(1);
+    assert_eq!(findings(&history.judge(&marks(4, true), &without)), [Finding::Torn]);
+}
+
+#[test]
+fn what_nobody_wrote_is_wrong() {
+    let script = script(1, 4);
+    let history = History::new(script.clone());
+    let whole = state(&script, &[4]);
+    for spoil in [
+        |state: &mut State| state.rows[1].hash ^= 1,
+        |state: &mut State| state.rows[1].key = "w0/9".to_owned(),
+        |state: &mut State| state.rows[1].keyspace = KEYSPACES[2].to_owned(),
+        |state: &mut State| state.keyspaces.push("strange".to_owned()),
+    ] {
+        let mut spoilt = whole.clone();
+        spoil(&mut spoilt);
+        assert_eq!(findings(&history.judge(&marks(4, false), &spoilt)), [Finding::Wrong]);
+    }
+}
+
+#[test]
+fn a_keyspace_that_is_gone_is_lost_once_it_was_there() {
+    let script = script(1, 1);
+    let history = History::new(script.clone());
+    let nothing = State::default();
+    assert_eq!(findings(&history.judge(&marks(0, false), &nothing)), [Finding::Lost]);
+    assert_eq!(history.judge(&[], &nothing), []);
+}
+
+#[test]
+fn buffered_commits_may_go_until_a_power_safe_one_follows() {
+    let mut script = script(1, 6);
+    for (step, taken) in script.writers[0].iter_mut().enumerate() {
+        if let Step::Commit { batch, .. } = taken {
+            batch.buffered = step != 2;
+        }
+    }
+    let history = History::new(script.clone());
+    let judge = |steps| findings(&history.judge(&marks(5, false), &state(&script, &[steps])));
+    assert_eq!(judge(2), [Finding::Lost]);
+    assert_eq!(judge(3), []);
+    assert_eq!(judge(5), []);
+}
+
+#[test]
+fn writers_are_judged_apart_and_their_order_together() {
+    let script = script(2, 3);
+    let history = History::new(script.clone());
+    let mark = Mark::new;
+    // Writer 0 has its step acknowledged before writer 1 begins its own.
+    let marks = [
+        mark(What::Ready, 0, 0),
+        mark(What::Begun, 0, 0),
+        mark(What::Acknowledged, 0, 0),
+        mark(What::Begun, 1, 0),
+    ];
+    let judge = |steps: [usize; 2], marks: &[Mark]| findings(&history.judge(marks, &state(&script, &steps)));
+    assert_eq!(judge([1, 0], &marks), []);
+    assert_eq!(judge([1, 1], &marks), []);
+    assert_eq!(judge([0, 0], &marks), [Finding::Lost]);
+    // Buffered, the first may be missing, but not while the second is there.
+    let mut buffered = script.clone();
+    for step in buffered.writers.iter_mut().flatten() {
+        if let Step::Commit { batch, .. } = step {
+            batch.buffered = true;
+        }
+    }
+    let history = History::new(buffered.clone());
+    let judge = |steps: [usize; 2]| findings(&history.judge(&marks, &state(&buffered, &steps)));
+    assert_eq!(judge([0, 0]), []);
+    assert_eq!(judge([0, 1]), [Finding::Torn]);
+}
+
+#[test]
+fn keyspaces_come_and_go_with_their_steps() {
+    let script = Script::new(Workload::Keyspaces, 3, 40);
+    let history = History::new(script.clone());
+    let steps = script.writers[0].len();
+    for at in 0..=steps {
+        let marks = marks(at, false);
+        assert_eq!(history.judge(&marks, &state(&script, &[at])), [], "behind step {at}");
+        let mut more = state(&script, &[at]);
+        more.keyspaces.push("extra-0-0".to_owned());
+        let has_it = state(&script, &[at]).keyspaces.contains(&"extra-0-0".to_owned());
+        if !has_it && at > 0 {
+            assert_ne!(history.judge(&marks, &more), [], "behind step {at}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_has_to_be_judged_as_the_script_says() {
+    let script = Script::new(Workload::Batches, 1, 40);
+    let history = History::new(script.clone());
+    let holds = |wanted: bool| {
+        let is_it = |step: &Step| matches!(step, Step::Commit { batch, holds } if *holds == wanted && !batch.conditions.is_empty());
+        script.writers[0].iter().position(is_it).unwrap()
+    };
+    let conditions = |what, step| findings(&history.conditions(&[Mark::new(what, 0, step)]));
+    assert_eq!(conditions(What::Acknowledged, holds(true)), []);
+    assert_eq!(conditions(What::Refused, holds(false)), []);
+    assert_eq!(conditions(What::Refused, holds(true)), [Finding::Condition]);
+    assert_eq!(conditions(What::Acknowledged, holds(false)), [Finding::Condition]);
+}
+
+#[test]
+fn a_checkpoint_holds_what_was_there_while_it_was_made() {
+    let mut script = script(1, 6);
+    script.writers.push(vec![Step::Checkpoint("checkpoint-0".to_owned())]);
+    let history = History::new(script.clone());
+    let mut all = marks(2, false);
+    all.push(Mark::new(What::Begun, 1, 0));
+    all.push(Mark::new(What::Begun, 0, 2));
+    let unfinished = all.clone();
+    all.push(Mark::new(What::Acknowledged, 1, 0));
+    all.push(Mark::new(What::Acknowledged, 0, 2));
+    let judge = |marks: &[Mark], steps: Option<usize>| {
+        let state = steps.map(|steps| state(&script, &[steps, 0]));
+        findings(&history.judge_checkpoint(marks, 1, 0, state.as_ref()))
+    };
+    assert_eq!(judge(&all, Some(2)), []);
+    assert_eq!(judge(&all, Some(3)), []);
+    assert_eq!(judge(&all, Some(1)), [Finding::Lost]);
+    assert_eq!(judge(&all, Some(4)), [Finding::Torn]);
+    assert_eq!(judge(&all, None), [Finding::Unopenable]);
+    // One that was cut short need not open, but must not open with less.
+    assert_eq!(judge(&unfinished, None), []);
+    assert_eq!(judge(&unfinished, Some(1)), [Finding::Lost]);
+}
+
+#[test]
+fn after_damage_only_what_is_within_the_lag_may_be_missing() {
+    let script = script(1, 6);
+    let history = History::new(script.clone());
+    let missing = |marks: &[Mark], steps| history.missing(marks, &state(&script, &[steps]));
+    let mut died = marks(4, false);
+    died.insert(5, Mark::new(What::Settled, 0, 2));
+    assert_eq!(missing(&died, 4), Ok(None));
+    assert_eq!(missing(&died, 2), Ok(None));
+    assert!(missing(&died, 1).unwrap().is_some());
+    let mut closed = marks(4, false);
+    closed.push(Mark::new(What::Ended, 0, 0));
+    assert_eq!(missing(&closed, 4), Ok(None));
+    assert!(missing(&closed, 3).unwrap().is_some());
+    let mut wrong = state(&script, &[4]);
+    wrong.rows[0].hash ^= 1;
+    assert!(history.missing(&closed, &wrong).is_err());
+}

@@ -1,0 +1,8 @@
+//! The matrix of Strongroom: its store over every engine, and the raw engines beside it.
+
+use std::process::ExitCode;
+use strongroom_powercut::{command, subjects};
+
+fn main() -> ExitCode {
+    command::main(&subjects::all())
+}

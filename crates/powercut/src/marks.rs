@@ -1,0 +1,97 @@
+//! What a child says while it works, so that whoever cuts it off knows what had been acknowledged.
+//!
+//! A mark is one line in one write to a file. On the simulated disk that file lies beside the disk, and its writes
+//! stand in one log with the disk's own; for a killed process it is an ordinary file.
+
+use std::fmt;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The store is open and its first keyspaces are there.
+    Ready,
+    /// A step begins.
+    Begun,
+    /// It was acknowledged.
+    Acknowledged,
+    /// A condition did not hold.
+    Refused,
+    /// The subject has no such operation.
+    Lacking,
+    /// It failed; the store has to be opened again.
+    Failed,
+    /// After a failure, another commit was refused as it should be.
+    Poisoned,
+    /// After a failure, another commit was accepted.
+    WentOn,
+    /// A second has passed since the last commit: what was committed before is more than the high-water mark's lag ago.
+    Settled,
+    /// All steps are done.
+    Ended,
+}
+
+const LETTERS: [(What, char); 10] = [
+    (What::Ready, 'y'),
+    (What::Begun, 'b'),
+    (What::Acknowledged, 'a'),
+    (What::Refused, 'r'),
+    (What::Lacking, 'l'),
+    (What::Failed, 'f'),
+    (What::Poisoned, 'p'),
+    (What::WentOn, 'g'),
+    (What::Settled, 's'),
+    (What::Ended, 'e'),
+];
+
+/// One mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// What happened.
+    pub what: What,
+    /// To which writer; 0 where it is about none.
+    pub writer: usize,
+    /// At which of its steps.
+    pub step: usize,
+}
+
+impl Mark {
+    /// A mark about one step.
+    pub fn new(what: What, writer: usize, step: usize) -> Self {
+        Self { what, writer, step }
+    }
+
+    /// Reads the lines of a mark file; a last line that was cut short is left out.
+    pub fn parse_all(text: &[u8]) -> Vec<Self> {
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        String::from_utf8_lossy(&text[..whole]).lines().filter_map(Self::parse).collect()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let letter = words.next()?.chars().next()?;
+        let what = LETTERS.iter().find(|(_, known)| *known == letter)?.0;
+        Some(Self { what, writer: words.next()?.parse().ok()?, step: words.next()?.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = LETTERS.iter().find(|(what, _)| *what == self.what).map_or('?', |(_, letter)| *letter);
+        writeln!(f, "{letter} {} {}", self.writer, self.step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_a_cut_line_is_not() {
+        let marks: Vec<_> =
+            LETTERS.iter().enumerate().map(|(at, (what, _))| Mark::new(*what, at, at * 7)).collect();
+        let text: String = marks.iter().map(ToString::to_string).collect();
+        assert_eq!(Mark::parse_all(text.as_bytes()), marks);
+        assert_eq!(Mark::parse_all(&text.as_bytes()[..text.len() - 1]), marks[..marks.len() - 1]);
+        assert_eq!(Mark::parse_all(b"? 1 2\nb 1\n\nb x 1\n"), []);
+    }
+}

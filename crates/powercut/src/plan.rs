@@ -1,0 +1,177 @@
+//! Which trials are made: the same for the same size and seed.
+
+use crate::disk::FileSystem;
+use crate::name::{DamageKind, FaultKind, ImageKind, Name, Section};
+use crate::script::Workload;
+use crate::subject::Role;
+
+/// The scripts that meet faults: what is peculiar about the others has nothing to do with the disk.
+const FAULT_WORKLOADS: [Workload; 6] = [
+    Workload::Batches,
+    Workload::Single,
+    Workload::Keyspaces,
+    Workload::Checkpoint,
+    Workload::Concurrent,
+    Workload::Overwrites,
+];
+
+/// How many trials of each section a subject gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Killed processes.
+    pub kills: usize,
+    /// Crash images.
+    pub images: usize,
+    /// I/O errors.
+    pub faults: usize,
+    /// Damaged files.
+    pub damages: usize,
+}
+
+impl Size {
+    /// A few minutes for all subjects.
+    pub const SHORT: Self = Self { kills: 2, images: 12, faults: 6, damages: 12 };
+
+    /// The published run: most images for the stores, most damage for those that promise to notice it.
+    pub const fn full(role: Role) -> Self {
+        match role {
+            Role::Store => Self { kills: 54, images: 1_134, faults: 48, damages: 144 },
+            Role::StoreFull => Self { kills: 18, images: 108, faults: 24, damages: 504 },
+            Role::Raw => Self { kills: 18, images: 108, faults: 24, damages: 144 },
+        }
+    }
+}
+
+/// The trials of a subject in a section, in groups that share what is made first.
+pub fn groups(
+    section: Section,
+    subject: &str,
+    size: Size,
+    seed: u64,
+    file_systems: &[FileSystem],
+) -> Vec<Vec<Name>> {
+    match section {
+        Section::Kill => vec![kills(subject, size.kills, seed)],
+        Section::Power | Section::Fault if file_systems.is_empty() => Vec::new(),
+        Section::Power => powers(subject, size.images, seed, file_systems),
+        Section::Fault => vec![faults(subject, size.faults, seed, file_systems)],
+        Section::Damage => damages(subject, size.damages, seed),
+    }
+}
+
+fn kills(subject: &str, count: usize, seed: u64) -> Vec<Name> {
+    (0..count)
+        .map(|at| Name::Kill {
+            subject: subject.to_owned(),
+            workload: Workload::ALL[at % Workload::ALL.len()],
+            seed: seed + at as u64,
+        })
+        .collect()
+}
+
+/// Each recording is one script on one file system, and gives a multiple of the six kinds of images.
+fn powers(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -> Vec<Vec<Name>> {
+    let (kinds, workloads) = (ImageKind::ALL.len(), Workload::ALL.len());
+    let recordings = (count / kinds).clamp(1, workloads * file_systems.len());
+    let each = count.div_ceil(recordings).div_ceil(kinds) * kinds;
+    (0..recordings)
+        .map(|at| {
+            let (pass, workload) = (at / workloads, at % workloads);
+            (0..each)
+                .map(|number| Name::Power {
+                    subject: subject.to_owned(),
+                    // A short run has seen every script and every file system, a full one each with each.
+                    file_system: file_systems[(pass + workload) % file_systems.len()],
+                    workload: Workload::ALL[(workload * 2) % workloads],
+                    seed: seed + pass as u64,
+                    kind: ImageKind::ALL[number % kinds],
+                    number: number as u64,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn faults(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -> Vec<Name> {
+    let kinds = FaultKind::ALL.len();
+    (0..count)
+        .map(|at| {
+            let pass = at / kinds;
+            Name::Fault {
+                subject: subject.to_owned(),
+                file_system: file_systems[pass % file_systems.len()],
+                workload: FAULT_WORKLOADS[(at + pass) % FAULT_WORKLOADS.len()],
+                kind: FaultKind::ALL[at % kinds],
+                seed: seed + pass as u64,
+            }
+        })
+        .collect()
+}
+
+/// Grouped by the store that they damage.
+fn damages(subject: &str, count: usize, seed: u64) -> Vec<Vec<Name>> {
+    let stores = crate::trial::Prepared::SEEDS;
+    let mut groups = Vec::new();
+    for closed in [true, false] {
+        for store in 0..stores {
+            let group: Vec<Name> = (0..count)
+                .map(|at| {
+                    let (kind, turn) = (at % DamageKind::ALL.len(), (at / DamageKind::ALL.len()) as u64);
+                    (DamageKind::ALL[kind], turn % 2 == 0, seed + turn / 2)
+                })
+                .filter(|(_, is_closed, seed)| *is_closed == closed && seed % stores == store)
+                .map(|(kind, closed, seed)| Name::Damage { subject: subject.to_owned(), closed, kind, seed })
+                .collect();
+            if !group.is_empty() {
+                groups.push(group);
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const FILE_SYSTEMS: [FileSystem; 3] = [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Btrfs];
+
+    fn plan(section: Section, size: Size) -> Vec<Name> {
+        groups(section, "a", size, 1, &FILE_SYSTEMS).into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn a_full_run_has_a_thousand_images_and_five_hundred_damages() {
+        let images = plan(Section::Power, Size::full(Role::Store));
+        assert!(images.len() >= 1_000, "{}", images.len());
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        let mut pairs = BTreeSet::new();
+        for name in &images {
+            let Name::Power { file_system, workload, kind, .. } = name else { panic!() };
+            *kinds.entry(kind.to_string()).or_default() += 1;
+            pairs.insert((file_system.to_string(), *workload));
+        }
+        assert_eq!(kinds.len(), 6);
+        assert!(kinds.values().all(|count| *count == images.len() / 6));
+        assert_eq!(pairs.len(), 27, "each script on each file system");
+        assert_eq!(plan(Section::Damage, Size::full(Role::StoreFull)).len(), 504);
+    }
+
+    #[test]
+    fn no_trial_is_made_twice() {
+        for section in Section::ALL {
+            for size in [Size::full(Role::Store), Size::full(Role::Raw), Size::SHORT] {
+                let names: Vec<String> = plan(section, size).iter().map(ToString::to_string).collect();
+                assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{section}");
+                assert!(!names.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_disk_there_are_no_trials_on_it() {
+        assert!(groups(Section::Power, "a", Size::SHORT, 1, &[]).is_empty());
+        assert!(groups(Section::Fault, "a", Size::SHORT, 1, &[]).is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! What a person reads: tables in a terminal, and `docs/DURABILITY.md`.
+
+mod tables;
+
+use crate::judge::Finding;
+use crate::name::Section;
+use crate::results::{Results, is_bad};
+use crate::subject::Promise;
+use std::fmt::Write as _;
+use tables::Table;
+
+/// What was found and mended, kept by hand.
+const FINDINGS: &str = include_str!("findings.md");
+
+const HEAD: &str = include_str!("head.md");
+
+/// The columns of a section.
+fn columns(section: Section) -> &'static [Finding] {
+    match section {
+        Section::Kill | Section::Power => &[
+            Finding::Lost,
+            Finding::Torn,
+            Finding::Wrong,
+            Finding::Unopenable,
+            Finding::Unusable,
+            Finding::Condition,
+            Finding::Hung,
+            Finding::Crashed,
+        ],
+        Section::Fault => &[
+            Finding::Lost,
+            Finding::Torn,
+            Finding::Wrong,
+            Finding::Unopenable,
+            Finding::Unusable,
+            Finding::WentOn,
+            Finding::Hung,
+            Finding::Crashed,
+        ],
+        Section::Damage => &[
+            Finding::Wrong,
+            Finding::Unnoticed,
+            Finding::Noticed,
+            Finding::Crashed,
+            Finding::Hung,
+            Finding::Harmless,
+        ],
+    }
+}
+
+fn title(section: Section) -> &'static str {
+    match section {
+        Section::Kill => "Killed processes",
+        Section::Power => "Power cuts",
+        Section::Fault => "I/O errors",
+        Section::Damage => "Damaged files",
+    }
+}
+
+fn explanation(section: Section) -> &'static str {
+    match section {
+        Section::Kill => {
+            "`kill -9` at a seeded moment. The operating system keeps what it was handed, so this proves little. The \
+             columns are those of power cuts."
+        }
+        Section::Power => {
+            "Crash images of the simulated disk. *Lost*: an acknowledged commit is missing. *Torn*: a batch is there by \
+             half, or a later commit without an earlier one. *Wrong*: a value that was never written. *Unusable*: it \
+             opened, and then could not be written, closed and opened again, or `verify` complained without a reason. \
+             *Void*: the file system itself did not come back, so that the image says nothing about the store."
+        }
+        Section::Fault => {
+            "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \
+             is full. The store is looked at afterwards as the disk has it. *Idle*: the script ended before the fault \
+             was met. *Went on*: a commit was accepted on a handle that had said it is closed."
+        }
+        Section::Damage => {
+            "One file of a store that was closed, or whose process had died, is changed; a process of its own opens it, \
+             reads everything and verifies it. *Wrong*: a value was served that is not what was written. *Unnoticed*: \
+             something is missing or stale, and neither opening, reading nor verifying said so. *Noticed*: one of them \
+             did. *Crashed*: the process that opened it died, which `strongroom verify` survives and reports. \
+             *Harmless*: nothing that matters was hit. A store without `integrity=full` cannot notice a single row that \
+             an engine has lost, and raw engines have nothing but checks of their own."
+        }
+    }
+}
+
+/// The tables of all sections, for a terminal.
+pub fn text(results: &Results) -> String {
+    let mut text = String::new();
+    for section in results.cells.keys() {
+        // Writing to memory does not fail.
+        let _ = writeln!(text, "{}\n{}", title(*section), table(results, *section).text());
+    }
+    for (section, cells) in &results.cells {
+        for (name, cell) in cells {
+            let Some(subject) = results.subjects.get(name) else { continue };
+            let bad = |finding| is_bad(*section, finding, subject.role, subject.promise);
+            for example in cell.examples.iter().filter(|example| bad(example.finding)) {
+                let _ = writeln!(text, "{}: {}: {}", example.trial, example.finding, example.text);
+            }
+        }
+    }
+    text
+}
+
+/// The report.
+pub fn markdown(results: &Results) -> String {
+    let mut text = HEAD.to_owned();
+    let trials: u64 = results.cells.values().flat_map(|cells| cells.values()).map(|cell| cell.trials).sum();
+    let _ = writeln!(text, "\nThis run: {trials} trials, seed {}.", results.seed);
+    if results.skipped.is_empty() {
+        let _ = writeln!(text, "Nothing was skipped.");
+    }
+    for skipped in &results.skipped {
+        let _ = writeln!(text, "\nSKIPPED {skipped}");
+    }
+    let failures = results.failures();
+    let _ = if failures.is_empty() {
+        writeln!(text, "\nEvery promise was kept, and every negative control lost something.")
+    } else {
+        writeln!(text, "\n**What has to be zero and is not:** {}.", failures.join("; "))
+    };
+    for section in results.cells.keys() {
+        let _ = writeln!(text, "\n## {}\n\n{}\n", title(*section), explanation(*section));
+        text.push_str(&table(results, *section).markdown());
+        if *section == Section::Power {
+            text.push_str("\nImages by file system and kind, for each subject:\n\n");
+            text.push_str(&images(results).markdown());
+        }
+    }
+    text.push_str("\n## The subjects\n\n");
+    text.push_str(&subjects(results).markdown());
+    text.push('\n');
+    text.push_str(FINDINGS);
+    text
+}
+
+/// Subjects by engine, the raw one last.
+fn ordered(results: &Results) -> Vec<&String> {
+    let mut names: Vec<&String> = results.subjects.keys().collect();
+    names.sort_by_key(|name| {
+        let subject = &results.subjects[*name];
+        (subject.engine.clone(), subject.role, subject.promise == Promise::Loses, (*name).clone())
+    });
+    names
+}
+
+fn table(results: &Results, section: Section) -> Table {
+    let columns = columns(section);
+    let (with_idle, with_void) =
+        (section == Section::Fault, matches!(section, Section::Power | Section::Fault));
+    let mut head = vec!["subject".to_owned(), "trials".to_owned()];
+    head.extend(columns.iter().map(ToString::to_string));
+    if with_idle {
+        head.push("idle".to_owned());
+    }
+    if with_void {
+        head.push("void".to_owned());
+    }
+    let mut table = Table::new(head);
+    for name in ordered(results) {
+        let Some(cell) = results.cells.get(&section).and_then(|cells| cells.get(name)) else { continue };
+        if cell.trials == 0 {
+            continue;
+        }
+        let mut row = vec![name.clone(), cell.trials.to_string()];
+        row.extend(columns.iter().map(|finding| cell.of(*finding).to_string()));
+        if with_idle {
+            row.push(cell.idle.to_string());
+        }
+        if with_void {
+            row.push(cell.void.to_string());
+        }
+        table.push(row);
+    }
+    table
+}
+
+fn images(results: &Results) -> Table {
+    let cells = results.cells.get(&Section::Power);
+    let mut kinds: Vec<&String> =
+        cells.into_iter().flat_map(|cells| cells.values()).flat_map(|cell| cell.kinds.keys()).collect();
+    kinds.sort();
+    kinds.dedup();
+    let mut head = vec!["subject".to_owned()];
+    head.extend(kinds.iter().map(ToString::to_string));
+    let mut table = Table::new(head);
+    for name in ordered(results) {
+        let Some(cell) = cells.and_then(|cells| cells.get(name)).filter(|cell| cell.trials > 0) else {
+            continue;
+        };
+        let mut row = vec![name.clone()];
+        row.extend(kinds.iter().map(|kind| cell.kinds.get(*kind).copied().unwrap_or(0).to_string()));
+        table.push(row);
+    }
+    table
+}
+
+fn subjects(results: &Results) -> Table {
+    let mut table = Table::new(["subject", "engine", "promise", "settings"].map(str::to_owned).to_vec());
+    for name in ordered(results) {
+        let subject = &results.subjects[name];
+        let promise = match subject.promise {
+            Promise::PowerSafe => "survives a power cut",
+            Promise::KillSafe => "survives a kill",
+            Promise::Loses => "must be seen to lose",
+        };
+        table.push(vec![name.clone(), subject.engine.clone(), promise.to_owned(), subject.note.clone()]);
+    }
+    table
+}

@@ -1,0 +1,76 @@
+//! Tables, for a terminal and as Markdown. Numbers stand on the right.
+
+use std::fmt::Write as _;
+
+/// Rows of as many cells as the head has.
+pub(super) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(head: Vec<String>) -> Self {
+        Self { rows: vec![head] }
+    }
+
+    pub(super) fn push(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let columns = self.rows[0].len();
+        (0..columns)
+            .map(|at| self.rows.iter().filter_map(|row| row.get(at)).map(String::len).max().unwrap_or(0))
+            .collect()
+    }
+
+    fn is_number(&self, column: usize) -> bool {
+        self.rows.len() > 1
+            && self.rows[1..]
+                .iter()
+                .all(|row| row.get(column).is_some_and(|cell| cell.bytes().all(|byte| byte.is_ascii_digit())))
+    }
+
+    pub(super) fn text(&self) -> String {
+        let widths = self.widths();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (at, cell) in row.iter().enumerate() {
+                let width = widths[at];
+                let _ = if self.is_number(at) {
+                    write!(line, "{cell:>width$}  ")
+                } else {
+                    write!(line, "{cell:width$}  ")
+                };
+            }
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if number == 0 {
+                let rule = |at| if self.is_number(at) { "---:" } else { "---" };
+                let _ = writeln!(text, "|{}|", (0..row.len()).map(rule).collect::<Vec<_>>().join("|"));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn numbers_stand_on_the_right() {
+        let mut table = Table::new(vec!["subject".into(), "lost".into()]);
+        table.push(vec!["a".into(), "10".into()]);
+        table.push(vec!["longer".into(), "0".into()]);
+        assert_eq!(table.text(), "subject  lost\na          10\nlonger      0\n");
+        assert_eq!(table.markdown(), "| subject | lost |\n|---|---:|\n| a | 10 |\n| longer | 0 |\n");
+    }
+}

@@ -1,0 +1,330 @@
+//! What a child does to a store: a script of steps for each writer, the same for the same seed.
+//!
+//! Every writer has rows of its own (`w0/...`), and each of its commits also writes its row `w0/step` in the first
+//! keyspace. So the state that a writer's rows can be in after a crash is one of a line of states, one behind each
+//! step, whatever the other writers did.
+
+use crate::random::Random;
+use std::fmt;
+use std::str::FromStr;
+
+/// The keyspaces that are made before a script begins.
+pub const KEYSPACES: [&str; 3] = ["accounts", "events", "index"];
+
+/// The kinds of script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Workload {
+    /// One row a commit.
+    Single,
+    /// Several rows in several keyspaces a commit, some with conditions.
+    Batches,
+    /// A few rows, written again and again and deleted.
+    Overwrites,
+    /// Values of up to 300 KiB among small ones.
+    Large,
+    /// Four writers.
+    Concurrent,
+    /// A writer, and another thread that compacts.
+    Compaction,
+    /// A writer, and another thread that makes checkpoints.
+    Checkpoint,
+    /// Keyspaces made, filled and dropped between commits.
+    Keyspaces,
+    /// Buffered commits, every sixth followed by a power-safe one.
+    Buffered,
+}
+
+impl Workload {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Single,
+        Self::Batches,
+        Self::Overwrites,
+        Self::Large,
+        Self::Concurrent,
+        Self::Compaction,
+        Self::Checkpoint,
+        Self::Keyspaces,
+        Self::Buffered,
+    ];
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Single => "single",
+            Self::Batches => "batches",
+            Self::Overwrites => "overwrites",
+            Self::Large => "large",
+            Self::Concurrent => "concurrent",
+            Self::Compaction => "compaction",
+            Self::Checkpoint => "checkpoint",
+            Self::Keyspaces => "keyspaces",
+            Self::Buffered => "buffered",
+        })
+    }
+}
+
+impl FromStr for Workload {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|workload| workload.to_string() == text)
+            .ok_or_else(|| format!("there is no workload {text:?}"))
+    }
+}
+
+/// A value by what makes it: its bytes are only there while they are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// What its bytes are made from.
+    pub seed: u64,
+    /// How many there are.
+    pub len: usize,
+}
+
+impl Value {
+    /// Its bytes. No two values of a script are the same.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut random = Random::new(self.seed);
+        let mut bytes = Vec::with_capacity(self.len + 8);
+        while bytes.len() < self.len {
+            bytes.extend_from_slice(&random.next().to_le_bytes());
+        }
+        bytes.truncate(self.len);
+        bytes
+    }
+}
+
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Op {
+    /// The keyspace's name.
+    pub keyspace: String,
+    /// The key: printable text.
+    pub key: String,
+    /// The value; none deletes the key.
+    pub value: Option<Value>,
+}
+
+/// What must hold for a batch to be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The keyspace's name.
+    pub keyspace: String,
+    /// The key.
+    pub key: String,
+    /// Its value; none for a key that is not there.
+    pub expect: Option<Value>,
+}
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// The changes.
+    pub ops: Vec<Op>,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// Whether less than power-safe will do.
+    pub buffered: bool,
+}
+
+/// What a writer does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Commits a batch whose conditions hold, if `holds`, and which is refused otherwise.
+    Commit {
+        /// The batch.
+        batch: Batch,
+        /// Whether its conditions hold.
+        holds: bool,
+    },
+    /// Makes a keyspace.
+    Create(String),
+    /// Drops one.
+    Drop(String),
+    /// Compacts.
+    Compact,
+    /// Makes a checkpoint in a directory beside the store, with this name.
+    Checkpoint(String),
+}
+
+/// What all writers do.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// One list of steps for each thread.
+    pub writers: Vec<Vec<Step>>,
+}
+
+impl Script {
+    /// The script of `workload` and `seed`, with some `commits` commits in all.
+    pub fn new(workload: Workload, seed: u64, commits: usize) -> Self {
+        let writer = |number: usize, commits: usize| Writer::new(number, workload, seed).steps(commits);
+        let mut writers = match workload {
+            Workload::Concurrent => (0..4).map(|number| writer(number, commits.div_ceil(4))).collect(),
+            Workload::Large => vec![writer(0, commits.div_ceil(3))],
+            _ => vec![writer(0, commits)],
+        };
+        match workload {
+            Workload::Compaction => writers.push(vec![Step::Compact; 6]),
+            Workload::Checkpoint => {
+                writers.push((0..4).map(|number| Step::Checkpoint(format!("checkpoint-{number}"))).collect());
+            }
+            _ => {}
+        }
+        Self { writers }
+    }
+
+    /// All values that any step writes for a key of a keyspace.
+    pub fn values<'s>(&'s self, keyspace: &'s str, key: &'s str) -> impl Iterator<Item = Value> + 's {
+        self.writers
+            .iter()
+            .flatten()
+            .filter_map(|step| match step {
+                Step::Commit { batch, .. } => Some(&batch.ops),
+                _ => None,
+            })
+            .flatten()
+            .filter(move |op| op.keyspace == keyspace && op.key == key)
+            .filter_map(|op| op.value)
+    }
+}
+
+/// Makes the steps of one writer, knowing what its rows hold.
+struct Writer {
+    number: usize,
+    workload: Workload,
+    random: Random,
+    rows: Vec<(String, String, Value)>,
+    extra: Vec<String>,
+    extras_made: usize,
+}
+
+impl Writer {
+    fn new(number: usize, workload: Workload, seed: u64) -> Self {
+        let random = Random::new(seed ^ (number as u64) << 48 ^ (workload as u64) << 56);
+        Self { number, workload, random, rows: Vec::new(), extra: Vec::new(), extras_made: 0 }
+    }
+
+    fn steps(mut self, commits: usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for number in 0..commits {
+            if self.workload == Workload::Keyspaces && number % 4 == 1 {
+                steps.push(self.change_keyspaces());
+            }
+            steps.push(self.commit(number));
+        }
+        steps
+    }
+
+    fn change_keyspaces(&mut self) -> Step {
+        if self.extra.len() >= 3 || (!self.extra.is_empty() && self.random.below(3) == 0) {
+            let dropped = self.extra.remove(self.random.below(self.extra.len()));
+            self.rows.retain(|(keyspace, ..)| *keyspace != dropped);
+            return Step::Drop(dropped);
+        }
+        let name = format!("extra-{}-{}", self.number, self.extras_made);
+        self.extras_made += 1;
+        self.extra.push(name.clone());
+        Step::Create(name)
+    }
+
+    fn commit(&mut self, number: usize) -> Step {
+        let mut batch =
+            Batch { buffered: self.workload == Workload::Buffered && number % 6 != 5, ..Batch::default() };
+        let with_conditions =
+            matches!(self.workload, Workload::Batches | Workload::Concurrent | Workload::Overwrites);
+        let mut holds = true;
+        if with_conditions && number % 3 == 2 {
+            holds = self.random.below(3) != 0;
+            batch.conditions.push(self.condition(holds));
+        }
+        for _ in 0..self.ops() {
+            let op = self.op();
+            // One change a row: what a batch does to a row twice is another test's business.
+            if batch.ops.iter().all(|other| (&other.keyspace, &other.key) != (&op.keyspace, &op.key)) {
+                batch.ops.push(op);
+            }
+        }
+        batch.ops.push(Op {
+            keyspace: KEYSPACES[0].to_owned(),
+            key: format!("w{}/step", self.number),
+            value: Some(Value { seed: self.random.next(), len: 16 }),
+        });
+        if holds {
+            batch.ops.iter().for_each(|op| self.remember(op));
+        }
+        Step::Commit { batch, holds }
+    }
+
+    fn ops(&mut self) -> usize {
+        match self.workload {
+            Workload::Single | Workload::Buffered => 1,
+            Workload::Batches | Workload::Keyspaces => 2 + self.random.below(8),
+            Workload::Compaction => 4 + self.random.below(12),
+            _ => 1 + self.random.below(4),
+        }
+    }
+
+    fn op(&mut self) -> Op {
+        let keyspaces = KEYSPACES.iter().map(|name| (*name).to_owned());
+        let all: Vec<String> = keyspaces.chain(self.extra.iter().cloned()).collect();
+        let keyspace = self.random.pick(&all).clone();
+        let keys = match self.workload {
+            Workload::Overwrites => 12,
+            Workload::Large => 40,
+            _ => 300,
+        };
+        let key = format!("w{}/{:04}", self.number, self.random.below(keys));
+        let deletes = match self.workload {
+            Workload::Overwrites => 3,
+            Workload::Compaction => 4,
+            _ => 8,
+        };
+        let value = (self.random.below(deletes) != 0).then(|| self.value());
+        Op { keyspace, key, value }
+    }
+
+    fn value(&mut self) -> Value {
+        let len = match (self.workload, self.random.below(12)) {
+            (Workload::Large, 0..4) => 20_000 + self.random.below(280_000),
+            (_, 0) => 0,
+            (_, 1) => 2_000 + self.random.below(6_000),
+            _ => 8 + self.random.below(120),
+        };
+        Value { seed: self.random.next(), len }
+    }
+
+    fn condition(&mut self, holds: bool) -> Condition {
+        let absent = Condition {
+            keyspace: KEYSPACES[1].to_owned(),
+            key: format!("w{}/never", self.number),
+            expect: None,
+        };
+        // An empty value is like any other empty one, and says nothing about which it is.
+        let full: Vec<_> = self.rows.iter().filter(|(_, _, value)| value.len > 0).cloned().collect();
+        if full.is_empty() {
+            return if holds {
+                absent
+            } else {
+                Condition { expect: Some(Value { seed: 1, len: 9 }), ..absent }
+            };
+        }
+        let (keyspace, key, value) = self.random.pick(&full).clone();
+        let expect = match (holds, self.random.below(2)) {
+            (true, _) => Some(value),
+            (false, 0) => None,
+            (false, _) => Some(Value { seed: value.seed ^ 1, len: value.len }),
+        };
+        Condition { keyspace, key, expect }
+    }
+
+    fn remember(&mut self, op: &Op) {
+        self.rows.retain(|(keyspace, key, _)| (keyspace, key) != (&op.keyspace, &op.key));
+        if let Some(value) = op.value {
+            self.rows.push((op.keyspace.clone(), op.key.clone(), value));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The subjects of Strongroom's own matrix.
+//!
+//! Its store on each engine, once with checksums alone and once with `integrity=full`; and, to compare with, each engine
+//! by itself with the settings that are said to be safe. Three more are negative controls: settings that are known to
+//! lose what they acknowledged. A run in which they lose nothing has seen nothing.
+//!
+//! Write buffers and the distance between SQLite's checkpoints are small, the same for the store and the raw engine:
+//! a script is short, and with the defaults it would never leave the log.
+
+mod raw;
+mod raw_fjall;
+mod raw_lmdb;
+mod raw_redb;
+#[cfg(feature = "rocksdb")]
+mod raw_rocksdb;
+mod raw_sled;
+mod raw_sqlite;
+mod store;
+
+use crate::subject::Subject;
+
+/// All of them, always in this order: the stores, the stores with full integrity, the raw engines, the controls.
+pub fn all() -> Vec<Box<dyn Subject>> {
+    let raw = [
+        raw_redb::SAFE,
+        raw_fjall::SAFE,
+        raw_sqlite::SAFE,
+        raw_lmdb::SAFE,
+        #[cfg(feature = "rocksdb")]
+        raw_rocksdb::SAFE,
+        raw_sqlite::CONTROL,
+        #[cfg(feature = "rocksdb")]
+        raw_rocksdb::CONTROL,
+        raw_sled::CONTROL,
+    ];
+    let stores = store::all().into_iter().map(|subject| Box::new(subject) as Box<dyn Subject>);
+    stores.chain(raw.into_iter().map(|subject| Box::new(subject) as Box<dyn Subject>)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::look::{self, Depth};
+    use crate::script::{Batch, Condition, KEYSPACES, Op, Value};
+    use crate::subject::{Done, Opened, Role, Verdict};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    const VALUE: Value = Value { seed: 1, len: 300 };
+
+    fn op(keyspace: &str, key: &str, value: Option<Value>) -> Op {
+        Op { keyspace: keyspace.to_owned(), key: key.to_owned(), value }
+    }
+
+    fn rows(opened: &dyn Opened, keyspace: &str) -> Vec<(String, Vec<u8>)> {
+        let mut rows = Vec::new();
+        let visit = &mut |key: &[u8], value: &[u8]| {
+            rows.push((String::from_utf8_lossy(key).into_owned(), value.to_vec()));
+        };
+        opened.scan(keyspace, visit).unwrap();
+        rows
+    }
+
+    fn names(opened: &dyn Opened) -> BTreeSet<String> {
+        opened.keyspaces().unwrap().into_iter().collect()
+    }
+
+    /// Writes, and says which keyspaces there are then.
+    fn fill(subject: &dyn Subject, directory: &Path) -> BTreeSet<String> {
+        let opened = subject.open(directory).unwrap();
+        for name in KEYSPACES.iter().chain(&["odd\"'name", "gone"]).filter(|name| suits(subject, name)) {
+            opened.create_keyspace(name).unwrap();
+            opened.create_keyspace(name).unwrap();
+        }
+        let [first, second, _] = KEYSPACES;
+        let ops =
+            vec![op(first, "b", Some(VALUE)), op(first, "a", Some(VALUE)), op(second, "b", Some(VALUE))];
+        assert_eq!(opened.commit(&Batch { ops, ..Batch::default() }).unwrap(), Verdict::Committed);
+        let ops = vec![op("gone", "x", Some(VALUE))];
+        assert_eq!(
+            opened.commit(&Batch { ops, buffered: true, ..Batch::default() }).unwrap(),
+            Verdict::Committed
+        );
+        opened.drop_keyspace("gone").unwrap();
+        assert!(opened.scan("gone", &mut |_, _| {}).is_err(), "a dropped keyspace is read");
+        // Emptied, were it still the same one.
+        opened.create_keyspace("gone").unwrap();
+        assert_eq!(rows(&*opened, "gone"), []);
+        opened.drop_keyspace("gone").unwrap();
+        names(&*opened)
+    }
+
+    /// The store is strict about names.
+    fn suits(subject: &dyn Subject, name: &str) -> bool {
+        subject.role() == Role::Raw || !name.contains('"')
+    }
+
+    fn conditions(opened: &dyn Opened) {
+        let [first, second, _] = KEYSPACES;
+        let given = |key: &str, expect| Condition { keyspace: first.to_owned(), key: key.to_owned(), expect };
+        let other = Value { seed: 2, len: 300 };
+        for (conditions, verdict) in [
+            (vec![given("a", Some(VALUE)), given("c", None)], Verdict::Committed),
+            (vec![given("a", None)], Verdict::Refused),
+            (vec![given("a", Some(other))], Verdict::Refused),
+            (vec![given("c", Some(VALUE))], Verdict::Refused),
+            (vec![given("c", None), given("a", None)], Verdict::Refused),
+        ] {
+            let ops = vec![op(second, "new", Some(VALUE)), op(second, "b", None)];
+            opened.commit(&Batch { ops: vec![op(second, "new", None)], ..Batch::default() }).unwrap();
+            assert_eq!(opened.commit(&Batch { ops, conditions, buffered: false }).unwrap(), verdict);
+            let found = opened.get(second, b"new").unwrap();
+            assert_eq!(found, (verdict == Verdict::Committed).then(|| VALUE.bytes()));
+        }
+        assert_eq!(opened.get(second, b"b").unwrap(), None);
+    }
+
+    fn try_out(subject: &dyn Subject) {
+        let parent = tempfile::tempdir().unwrap();
+        // What a URL could not say.
+        let directory = parent.path().join(if cfg!(windows) { "a path" } else { "a ?strange path" });
+        std::fs::create_dir(&directory).unwrap();
+        let made = fill(subject, &directory);
+        let opened = subject.open(&directory).unwrap();
+        assert_eq!(names(&*opened), made);
+        assert!(KEYSPACES.iter().all(|name| made.contains(*name)) && !made.contains("gone"), "{made:?}");
+        let expected = [("a".to_owned(), VALUE.bytes()), ("b".to_owned(), VALUE.bytes())];
+        assert_eq!(rows(&*opened, KEYSPACES[0]), expected);
+        conditions(&*opened);
+        opened.compact().unwrap();
+        opened.verify().unwrap();
+        let copy = parent.path().join("copy");
+        if opened.checkpoint(&copy).unwrap() == Done::Done {
+            let copied = subject.open(&copy).unwrap();
+            assert_eq!(rows(&*copied, KEYSPACES[0]), expected);
+        }
+        drop(opened);
+        let seen = look::look(subject, &directory, Depth { verify: true, probe: true });
+        assert_eq!((seen.refused, seen.unread, seen.differs), (None, None, None));
+        assert_eq!((seen.verify, seen.unusable, seen.condition), (None, None, None));
+    }
+
+    #[test]
+    fn every_subject_does_what_the_trait_says() {
+        for subject in all() {
+            eprintln!("{}", subject.name());
+            try_out(&*subject);
+        }
+    }
+
+    #[test]
+    fn names_are_fit_for_commands_and_differ() {
+        let all = all();
+        let names: BTreeSet<&str> = all.iter().map(|subject| subject.name()).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(names.iter().all(|name| !name.contains([':', ' '])));
+    }
+}

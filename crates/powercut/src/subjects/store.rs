@@ -1,0 +1,182 @@
+//! Strongroom's store, on each engine.
+
+use crate::script::Batch;
+use crate::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
+use std::ops::ControlFlow;
+use std::path::Path;
+use strongroom::{Config, DEFAULT_KEYSPACE, Durability, Error, ErrorKind, Keyspace, Registry, Store};
+
+/// The engines, with the parameters of their URLs.
+const ENGINES: &[(&str, &str)] = &[
+    ("redb", "cache=8MiB"),
+    ("fjall", "cache=8MiB&option.max_memtable_size=64KiB"),
+    ("sqlite", "cache=8MiB&option.wal_autocheckpoint_pages=64"),
+    // A map is address space, of which a child has no terabyte.
+    ("lmdb", "option.map_bytes=256MiB"),
+    #[cfg(feature = "rocksdb")]
+    ("rocksdb", "cache=8MiB&option.write_buffer_size=64KiB&option.db_write_buffer_size=4MiB"),
+    ("sled", "cache=8MiB&durability=buffered"),
+];
+
+/// The store on every engine, then the same with full integrity.
+pub(super) fn all() -> Vec<StoreSubject> {
+    let subject =
+        |role| move |&(engine, query): &(&'static str, &'static str)| StoreSubject::new(engine, query, role);
+    let stores = ENGINES.iter().map(subject(Role::Store));
+    stores.chain(ENGINES.iter().map(subject(Role::StoreFull))).collect()
+}
+
+/// The store on one engine.
+pub(super) struct StoreSubject {
+    name: String,
+    engine: &'static str,
+    role: Role,
+    query: String,
+}
+
+impl StoreSubject {
+    fn new(engine: &'static str, query: &str, role: Role) -> Self {
+        let (suffix, integrity) =
+            if role == Role::StoreFull { ("-full", "&integrity=full") } else { ("", "") };
+        Self { name: format!("{engine}/store{suffix}"), engine, role, query: format!("{query}{integrity}") }
+    }
+
+    /// sled claims nothing about power cuts. And what it acknowledged as buffered is in its own memory, so that even
+    /// a killed process would lose it: an application that cares calls `flush`, and so does this subject.
+    fn must_flush(&self) -> bool {
+        self.engine == "sled"
+    }
+}
+
+impl Subject for StoreSubject {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn engine(&self) -> &str {
+        self.engine
+    }
+
+    fn role(&self) -> Role {
+        self.role
+    }
+
+    fn promise(&self) -> Promise {
+        if self.must_flush() { Promise::KillSafe } else { Promise::PowerSafe }
+    }
+
+    fn note(&self) -> &str {
+        if self.must_flush() { "claims nothing: durability=buffered, then flush()" } else { "" }
+    }
+
+    fn open(&self, directory: &Path) -> Result<Box<dyn Opened>, Failure> {
+        let mut config = Config::from_url(&format!("{}:?{}", self.engine, self.query)).map_err(failed)?;
+        // Not in the URL: a path may have any characters.
+        directory.clone_into(&mut config.path);
+        let store = Registry::builtin().open_config(&config).map_err(failed)?;
+        Ok(Box::new(OpenStore { store, must_flush: self.must_flush() }))
+    }
+}
+
+struct OpenStore {
+    store: Store,
+    must_flush: bool,
+}
+
+impl OpenStore {
+    fn keyspace(&self, name: &str) -> Result<Keyspace, Failure> {
+        self.store.keyspace(name).map_err(failed)
+    }
+
+    fn translate(&self, batch: &Batch) -> Result<strongroom::Batch, Failure> {
+        let mut translated = self.store.batch();
+        for condition in &batch.conditions {
+            let keyspace = self.keyspace(&condition.keyspace)?;
+            match condition.expect {
+                None => translated.expect_absent(&keyspace, &condition.key),
+                Some(value) => translated.expect_equals(&keyspace, &condition.key, value.bytes()),
+            };
+        }
+        for op in &batch.ops {
+            let keyspace = self.keyspace(&op.keyspace)?;
+            match op.value {
+                None => translated.delete(&keyspace, &op.key),
+                Some(value) => translated.set(&keyspace, &op.key, value.bytes()),
+            };
+        }
+        if batch.buffered {
+            translated.durability(Durability::Buffered);
+        }
+        Ok(translated)
+    }
+}
+
+impl Opened for OpenStore {
+    fn keyspaces(&self) -> Result<Vec<String>, Failure> {
+        // Every store has a default one, which is no script's.
+        Ok(self.store.keyspaces().into_iter().filter(|name| name != DEFAULT_KEYSPACE).collect())
+    }
+
+    fn create_keyspace(&self, name: &str) -> Result<(), Failure> {
+        self.store.create_keyspace(name).map(drop).map_err(failed)
+    }
+
+    fn drop_keyspace(&self, name: &str) -> Result<(), Failure> {
+        self.store.drop_keyspace(name).map_err(failed)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<Verdict, Failure> {
+        match self.store.commit(&self.translate(batch)?) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Verdict::Refused),
+            Err(error) => return Err(failed(error)),
+        }
+        if self.must_flush && !batch.buffered {
+            self.store.flush().map_err(failed)?;
+        }
+        Ok(Verdict::Committed)
+    }
+
+    fn get(&self, keyspace: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let found = self.keyspace(keyspace)?.get(key).map_err(failed)?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, keyspace: &str, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
+        let mut rows = self.keyspace(keyspace)?.prefix("").map_err(failed)?;
+        while rows.advance().map_err(failed)? {
+            visit(rows.key(), rows.value());
+        }
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<Done, Failure> {
+        if_supported(self.store.compact())
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<Done, Failure> {
+        if_supported(self.store.checkpoint(directory))
+    }
+
+    fn verify(&self) -> Result<Done, Failure> {
+        // The rows first, which changes nothing: the engine may repair what it finds.
+        self.store.verify(&mut |_| ControlFlow::Continue(())).map_err(failed)?;
+        if_supported(self.store.verify_engine())?;
+        Ok(Done::Done)
+    }
+}
+
+fn if_supported(outcome: strongroom::Result<()>) -> Result<Done, Failure> {
+    match outcome {
+        Ok(()) => Ok(Done::Done),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Done::Lacking),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn failed(error: Error) -> Failure {
+    let failure = Failure::new(error.one_line());
+    let is_closed = matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed);
+    if is_closed { failure.closed() } else { failure }
+}

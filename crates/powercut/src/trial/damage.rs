@@ -1,0 +1,92 @@
+//! Damaged files: a store that was closed, or whose process had died, and something in one of its files is changed.
+//!
+//! No wrong value may be served. What is missing has to be noticed, by opening, by reading or by verifying; a store
+//! whose process died may lack what was committed within the lag of its high-water mark, and nothing else.
+
+use super::files::{copy_tree, damage};
+use super::{COMMITS, STORE, WRITE_LIMIT, broken, seed_of};
+use crate::child::{self, End, Outcome, Writing};
+use crate::judge::{Finding, Found, History};
+use crate::look::{Depth, Seen};
+use crate::marks::Mark;
+use crate::name::Name;
+use crate::random::Random;
+use crate::results::Trial;
+use crate::script::{Script, Workload};
+use crate::subject::Subject;
+use std::io;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What the stores hold that are damaged: one writer, several keyspaces, rows written over and deleted.
+const WORKLOADS: [Workload; 3] = [Workload::Batches, Workload::Overwrites, Workload::Keyspaces];
+
+/// A store that is damaged many times, each time a copy.
+#[derive(Debug)]
+pub struct Prepared {
+    scratch: TempDir,
+    history: History,
+    marks: Vec<Mark>,
+}
+
+impl Prepared {
+    /// Stores of one seed are prepared alike; one prepared store serves the trials of several seeds.
+    pub const SEEDS: u64 = 3;
+
+    /// Makes the store that the trials with this seed damage.
+    pub fn new(subject: &dyn Subject, closed: bool, seed: u64) -> io::Result<Self> {
+        let store_seed = seed % Self::SEEDS;
+        let workload = WORKLOADS[usize::try_from(store_seed).unwrap_or(0) % WORKLOADS.len()];
+        let scratch = tempfile::tempdir()?;
+        let marks = scratch.path().join("marks");
+        std::fs::create_dir(scratch.path().join(STORE))?;
+        let outcome = Writing {
+            subject: subject.name(),
+            directory: &scratch.path().join(STORE),
+            marks: &marks,
+            workload,
+            seed: store_seed,
+            commits: COMMITS,
+            end: if closed { End::Close } else { End::Die },
+        }
+        .run(WRITE_LIMIT)?;
+        if outcome != Outcome::Done(()) {
+            return Err(broken(subject.name(), format!("a script without any damage: {outcome:?}")));
+        }
+        let history = History::new(Script::new(workload, store_seed, COMMITS));
+        let marks = Mark::parse_all(&std::fs::read(marks)?);
+        Ok(Self { scratch, history, marks })
+    }
+
+    /// Damages a copy and looks at it.
+    pub fn trial(&self, subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
+        let Name::Damage { kind, .. } = name else { return Err(broken("no damage", name)) };
+        let scratch = tempfile::tempdir()?;
+        let store = scratch.path().join(STORE);
+        copy_tree(&self.scratch.path().join(STORE), &store)?;
+        let what = damage(&store, *kind, &mut Random::new(seed_of(name)))?;
+        let depth = Depth { verify: true, probe: false };
+        let outcome = child::look_at(subject.name(), &store, depth, limit)?;
+        let (finding, text) = self.judge(outcome);
+        let idle = finding == Finding::Harmless;
+        Ok(Trial { name: name.clone(), found: vec![(finding, format!("{what}: {text}"))], idle, void: None })
+    }
+
+    fn judge(&self, outcome: Outcome<Seen>) -> Found {
+        let seen = match outcome {
+            Outcome::Done(seen) => seen,
+            Outcome::Hung => return (Finding::Hung, "looking at it took too long".to_owned()),
+            Outcome::Failed(why) | Outcome::Died(why) => return (Finding::Crashed, why),
+        };
+        let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
+        let missing = match self.history.missing(&self.marks, &seen.state) {
+            Err(wrong) => return (Finding::Wrong, wrong),
+            Ok(missing) => seen.differs.or(missing),
+        };
+        match (noticed, missing) {
+            (Some(failure), _) => (Finding::Noticed, failure.message),
+            (None, Some(missing)) => (Finding::Unnoticed, missing),
+            (None, None) => (Finding::Harmless, "all is there".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Writes and flushes that fail, and a file system that is full.
+//!
+//! A dry run counts what the script asks of the disk; then it runs again, and at a seeded place the disk fails. What
+//! the disk holds at the end is looked at without the fault: nothing acknowledged may be missing, before the failure
+//! and behind it.
+
+use super::power::{alone, begin, look_on, void};
+use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
+use crate::child::{End, Outcome, Writing};
+use crate::disk::{Disk, DiskOptions, Fault, FileSystem};
+use crate::judge::{Finding, Found, History};
+use crate::look::Depth;
+use crate::marks::{Mark, What};
+use crate::name::{FaultKind, Name};
+use crate::random::Random;
+use crate::results::Trial;
+use crate::script::{Script, Workload};
+use crate::subject::{Role, Subject};
+use std::io;
+use std::time::Duration;
+
+/// Room on the full disk at most, in bytes.
+const ROOM_BYTES_MAX: usize = 6 * 1_024 * 1_024;
+
+/// Writes and flushes of a script that nothing disturbs.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    writes: u64,
+    flushes: u64,
+}
+
+pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
+    let Name::Fault { file_system, workload, kind, seed, .. } = name else {
+        return Err(broken("no fault", name));
+    };
+    let _alone = alone(*file_system);
+    let mut random = Random::new(seed_of(name));
+    let asked = if *kind == FaultKind::NoSpace {
+        Asked { writes: 0, flushes: 0 }
+    } else {
+        dry_run(subject, *file_system, *workload, *seed)?
+    };
+    let disk = Disk::mount(Disk::formatted(*file_system)?, *file_system, &DiskOptions::default())?;
+    let ended = begin(&disk)
+        .and_then(|()| arm(&disk, *kind, asked, &mut random))
+        .and_then(|()| write(subject, &disk, *workload, *seed));
+    let idle = *kind != FaultKind::NoSpace && disk.faults().hits() == 0;
+    disk.faults().disarm();
+    if *kind == FaultKind::NoSpace {
+        disk.make_room()?;
+    }
+    let recording = disk.unmount()?;
+    let marks: Vec<Mark> = recording.marks().flat_map(|(_, line)| Mark::parse_all(line)).collect();
+    let mut found = judge_end(ended?, &marks);
+    let history = History::new(Script::new(*workload, *seed, COMMITS));
+    let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
+    let outcome = match look_on(subject, recording.last(), *file_system, depth, limit)? {
+        Ok((seen, _)) => seen,
+        Err(refused) => return Ok(void(name, &refused)),
+    };
+    found.extend(judge_look(&history, &marks, outcome, subject.role()));
+    Ok(Trial { name: name.clone(), found, idle, void: None })
+}
+
+fn write(subject: &dyn Subject, disk: &Disk, workload: Workload, seed: u64) -> io::Result<Outcome<()>> {
+    Writing {
+        subject: subject.name(),
+        directory: &disk.path().join(STORE),
+        marks: &disk.mark_path(),
+        workload,
+        seed,
+        commits: COMMITS,
+        end: End::Close,
+    }
+    .run(WRITE_LIMIT)
+}
+
+fn dry_run(
+    subject: &dyn Subject,
+    file_system: FileSystem,
+    workload: Workload,
+    seed: u64,
+) -> io::Result<Asked> {
+    let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions::default())?;
+    let asked = begin(&disk).and_then(|()| {
+        let before = (disk.faults().writes(), disk.faults().flushes());
+        let outcome = write(subject, &disk, workload, seed)?;
+        let after = (disk.faults().writes(), disk.faults().flushes());
+        match outcome {
+            Outcome::Done(()) => Ok(Asked { writes: after.0 - before.0, flushes: after.1 - before.1 }),
+            other => Err(broken(subject.name(), format!("a script without any fault: {other:?}"))),
+        }
+    });
+    disk.unmount()?;
+    asked
+}
+
+/// Arms the fault at a seeded place, counted from now.
+fn arm(disk: &Disk, kind: FaultKind, asked: Asked, random: &mut Random) -> io::Result<()> {
+    let mut place = |count: u64| random.below(usize::try_from(count).unwrap_or(usize::MAX)) as u64;
+    let (fault, at, lasting) = match kind {
+        FaultKind::Write => (Fault::WriteError, place(asked.writes), false),
+        FaultKind::Writes => (Fault::WriteError, place(asked.writes), true),
+        FaultKind::ShortWrite => (Fault::ShortWrite, place(asked.writes), false),
+        FaultKind::Flush => (Fault::FlushError, place(asked.flushes), false),
+        FaultKind::Flushes => (Fault::FlushError, place(asked.flushes), true),
+        FaultKind::NoSpace => return disk.fill(random.below(ROOM_BYTES_MAX) as u64),
+    };
+    disk.faults().arm(fault, at, lasting);
+    Ok(())
+}
+
+/// A child may give up, with a message; it may not die or hang, nor go on with a handle that it was told is closed.
+fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
+    let mut found = match ended {
+        Outcome::Done(()) | Outcome::Failed(_) => Vec::new(),
+        Outcome::Hung => vec![(Finding::Hung, "the script never ended".to_owned())],
+        Outcome::Died(why) => vec![(Finding::Crashed, why)],
+    };
+    if let Some(mark) = marks.iter().find(|mark| mark.what == What::WentOn) {
+        let text = format!("writer {} committed behind its failed step {}", mark.writer, mark.step);
+        found.push((Finding::WentOn, text));
+    }
+    found
+}

@@ -1,0 +1,94 @@
+//! One trial at a time: make the store, cut it off, look at what is left, judge.
+
+mod damage;
+mod fault;
+mod files;
+mod kill;
+mod power;
+
+pub use damage::Prepared;
+pub use power::Recorded;
+
+use crate::child::Outcome;
+use crate::judge::{Finding, Found, History};
+use crate::look::Seen;
+use crate::marks::Mark;
+use crate::name::Name;
+use crate::results::Trial;
+use crate::script::Step;
+use crate::subject::{Role, Subject};
+use std::io;
+use std::time::Duration;
+
+/// Commits of a script on the simulated disk, and elsewhere.
+pub const COMMITS: usize = 48;
+
+/// How long a writing child may take. Far more than any takes that works, on a machine that does other things too.
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(120);
+
+/// The directory of the store, below the directory of a trial.
+pub(crate) const STORE: &str = "store";
+
+/// Makes one trial, whatever its kind. Trials that share a recording or a prepared store are made faster by
+/// [`Recorded::trial`] and [`Prepared::trial`].
+/// `limit` is how long a process that looks at a store may take.
+pub fn run(subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
+    match name {
+        Name::Kill { workload, seed, .. } => kill::trial(subject, *workload, *seed, name, limit),
+        Name::Power { file_system, workload, seed, .. } => {
+            Recorded::new(subject, *file_system, *workload, *seed)?.trial(subject, name, limit)
+        }
+        Name::Fault { .. } => fault::trial(subject, name, limit),
+        Name::Damage { closed, seed, .. } => {
+            Prepared::new(subject, *closed, *seed)?.trial(subject, name, limit)
+        }
+    }
+}
+
+/// What a look after a cut finds.
+fn judge_look(history: &History, marks: &[Mark], outcome: Outcome<Seen>, role: Role) -> Vec<Found> {
+    let seen = match outcome {
+        Outcome::Done(seen) => seen,
+        Outcome::Hung => return vec![(Finding::Hung, "looking at it took too long".to_owned())],
+        Outcome::Failed(why) | Outcome::Died(why) => return vec![(Finding::Crashed, why)],
+    };
+    if let Some(failure) = seen.refused.as_ref().or(seen.unread.as_ref()) {
+        return vec![(Finding::Unopenable, failure.message.clone())];
+    }
+    let mut found = history.conditions(marks);
+    found.extend(seen.differs.map(|text| (Finding::Wrong, text)));
+    found.extend(history.judge(marks, &seen.state));
+    found.extend(seen.condition.map(|text| (Finding::Condition, text)));
+    found.extend(seen.unusable.map(|text| (Finding::Unusable, text)));
+    if role != Role::Raw {
+        // Nothing was damaged, so that verifying has nothing to find.
+        found.extend(seen.verify.map(|failure| (Finding::Unusable, format!("verify: {failure}"))));
+    }
+    for checkpoint in seen.checkpoints {
+        if let Some((writer, step)) = step_of(history, &checkpoint.name) {
+            found.extend(history.judge_checkpoint(marks, writer, step, checkpoint.state.as_ref()));
+        }
+    }
+    found
+}
+
+/// Which step made a checkpoint of this name.
+fn step_of(history: &History, name: &str) -> Option<(usize, usize)> {
+    let is_it = |step: &Step| matches!(step, Step::Checkpoint(made) if made == name);
+    history
+        .script()
+        .writers
+        .iter()
+        .enumerate()
+        .find_map(|(writer, steps)| Some((writer, steps.iter().position(is_it)?)))
+}
+
+/// A seed of its own for each name: what two trials do at random has nothing in common.
+fn seed_of(name: &Name) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(name.to_string().as_bytes())
+}
+
+/// The harness itself could not go on.
+fn broken(what: &str, why: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{what}: {why}"))
+}

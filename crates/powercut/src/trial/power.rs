@@ -1,0 +1,169 @@
+//! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
+
+use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
+use crate::child::{self, End, Outcome, Writing};
+use crate::disk::{Crash, Disk, DiskOptions, FileSystem, Image, Recording};
+use crate::judge::History;
+use crate::look::{Depth, Seen};
+use crate::marks::{Mark, What};
+use crate::name::{ImageKind, Name};
+use crate::random::Random;
+use crate::results::Trial;
+use crate::script::{Script, Workload};
+use crate::subject::{Role, Subject};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The kinds of image that are made directly.
+const DIRECT: [Crash; 5] =
+    [Crash::DropUnflushed, Crash::KeepAll, Crash::RandomSectors, Crash::Reordered, Crash::TornLast];
+
+/// A script that ran on a disk that was recorded.
+#[derive(Debug)]
+pub struct Recorded {
+    file_system: FileSystem,
+    history: History,
+    recording: Recording,
+    /// The marks with their places in the log. The first is the harness's own: behind it the child began.
+    marks: Vec<(usize, Mark)>,
+}
+
+impl Recorded {
+    /// Runs the script and records it.
+    pub fn new(
+        subject: &dyn Subject,
+        file_system: FileSystem,
+        workload: Workload,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions::default())?;
+        let ended = begin(&disk).and_then(|()| {
+            Writing {
+                subject: subject.name(),
+                directory: &disk.path().join(STORE),
+                marks: &disk.mark_path(),
+                workload,
+                seed,
+                commits: COMMITS,
+                end: End::Close,
+            }
+            .run(WRITE_LIMIT)
+        });
+        let recording = disk.unmount()?;
+        match ended? {
+            Outcome::Done(()) => {}
+            Outcome::Hung => {
+                return Err(broken(subject.name(), "the script took too long, without any fault"));
+            }
+            Outcome::Failed(why) | Outcome::Died(why) => return Err(broken(subject.name(), why)),
+        }
+        let history = History::new(Script::new(workload, seed, COMMITS));
+        let marks: Vec<(usize, Mark)> = recording
+            .marks()
+            .flat_map(|(at, line)| Mark::parse_all(line).into_iter().map(move |mark| (at, mark)))
+            .collect();
+        if !marks.iter().any(|(_, mark)| mark.what == What::Ended) {
+            return Err(broken(subject.name(), "the script ended without its last mark"));
+        }
+        Ok(Self { file_system, history, recording, marks })
+    }
+
+    /// Makes an image and looks at it.
+    pub fn trial(&self, subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
+        let Name::Power { kind, .. } = name else { return Err(broken("no power cut", name)) };
+        let _alone = alone(self.file_system);
+        let mut random = Random::new(seed_of(name));
+        let cut = self.cut(&mut random);
+        let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
+        let direct = |kind: ImageKind, random: &mut Random| match kind {
+            ImageKind::Drop => Crash::DropUnflushed,
+            ImageKind::Keep => Crash::KeepAll,
+            ImageKind::Random => Crash::RandomSectors,
+            ImageKind::Reordered => Crash::Reordered,
+            ImageKind::Torn => Crash::TornLast,
+            ImageKind::Recovery => *random.pick(&DIRECT),
+        };
+        let crash = direct(*kind, &mut random);
+        let image = self.recording.crash(cut, crash, &mut random);
+        let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
+        let looked = |image| look_on(subject, image, self.file_system, depth, limit);
+        let (mut outcome, recovery) = match looked(image)? {
+            Ok(seen) => seen,
+            Err(refused) => return Ok(void(name, &refused)),
+        };
+        if *kind == ImageKind::Recovery {
+            let cut = random.below(recovery.log.len() + 1);
+            let crash = *random.pick(&DIRECT);
+            let image = recovery.crash(cut, crash, &mut random);
+            outcome = match looked(image)? {
+                Ok((seen, _)) => seen,
+                Err(refused) => return Ok(void(name, &refused)),
+            };
+        }
+        let found = judge_look(&self.history, &marks, outcome, subject.role());
+        Ok(Trial { name: name.clone(), found, idle: false, void: None })
+    }
+
+    /// The moment: half of the time just behind an acknowledgement, once in twelve while the store is being made.
+    fn cut(&self, random: &mut Random) -> usize {
+        let place =
+            |wanted: What| self.marks.iter().find(|(_, mark)| mark.what == wanted).map_or(0, |(at, _)| *at);
+        let (start, ready) = (self.marks.first().map_or(0, |(at, _)| *at), place(What::Ready));
+        let end = self.recording.log.len();
+        if random.below(12) == 0 {
+            return start + 1 + random.below(ready.saturating_sub(start));
+        }
+        let acknowledged: Vec<usize> = self
+            .marks
+            .iter()
+            .filter(|(_, mark)| mark.what == What::Acknowledged)
+            .map(|(at, _)| at + 1)
+            .collect();
+        if random.below(2) == 0 && !acknowledged.is_empty() {
+            return *random.pick(&acknowledged);
+        }
+        ready + 1 + random.below(end.saturating_sub(ready))
+    }
+}
+
+/// btrfs knows a file system by its id, whatever device it is on: two images of one disk must not be mounted side by
+/// side, or the kernel takes one for the other.
+pub(super) fn alone(file_system: FileSystem) -> Option<MutexGuard<'static, ()>> {
+    static BTRFS: Mutex<()> = Mutex::new(());
+    (file_system == FileSystem::Btrfs).then(|| BTRFS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Makes the store's directory durable, and the first mark.
+pub(super) fn begin(disk: &Disk) -> io::Result<()> {
+    std::fs::create_dir(disk.path().join(STORE))?;
+    File::open(disk.path())?.sync_all()?;
+    let mut marks = File::options().append(true).open(disk.mark_path())?;
+    marks.write_all(Mark::new(What::Settled, 0, 0).to_string().as_bytes())
+}
+
+/// What a child saw on a disk, and what was recorded meanwhile; or why the image could not be mounted.
+type Looked = Result<(Outcome<Seen>, Recording), io::Error>;
+
+/// Mounts an image and has a child look at the store in it.
+pub(super) fn look_on(
+    subject: &dyn Subject,
+    image: Image,
+    file_system: FileSystem,
+    depth: Depth,
+    limit: Duration,
+) -> io::Result<Looked> {
+    let disk = match Disk::mount(image, file_system, &DiskOptions::default()) {
+        Ok(disk) => disk,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), depth, limit);
+    let recording = disk.unmount()?;
+    Ok(Ok((outcome?, recording)))
+}
+
+/// A trial that says nothing about its subject.
+pub(super) fn void(name: &Name, refused: &io::Error) -> Trial {
+    Trial { name: name.clone(), found: Vec::new(), idle: false, void: Some(refused.to_string()) }
+}

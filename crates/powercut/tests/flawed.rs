@@ -1,0 +1,153 @@
+//! The harness against stores that are flawed on purpose: each flaw has to be found, in its column, and fail the run.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+/// One run of the program with the flawed subjects.
+fn matrix(subject: &str, section: &str, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flawed"))
+        .args(["matrix", "--only", subject, "--section", section, "--time-limit", "20"])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn skipped(output: &Output) -> bool {
+    let skipped = stdout(output).contains(", 0 skipped");
+    if !skipped {
+        print!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    !skipped
+}
+
+/// The run fails, and says that `subject` has `finding`.
+#[track_caller]
+fn assert_found(output: &Output, subject: &str, section: &str, finding: &str) {
+    let said = stdout(output);
+    assert_eq!(output.status.code(), Some(1), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("FAILED {subject}: {section}: {finding} in ")), "{said}");
+}
+
+#[track_caller]
+fn assert_sound(output: &Output) {
+    let said = stdout(output);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(" trials, 0 failed, "), "{said}");
+}
+
+#[test]
+fn a_sound_store_passes_everything() {
+    assert_sound(&matrix("sound", "kill", &["--kills", "18"]));
+    assert_sound(&matrix("sound", "power", &["--images", "54"]));
+    assert_sound(&matrix("sound", "fault", &["--faults", "36"]));
+    assert_sound(&matrix("sound", "damage", &["--damages", "36"]));
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_judged() {
+    for (subject, finding) in [
+        ("tears", "torn"),
+        ("invents", "wrong"),
+        ("refuses", "unopenable"),
+        ("stiffens", "unusable"),
+        ("misjudges", "condition"),
+        ("alarms", "unusable"),
+        ("gets-nothing", "wrong"),
+        ("aborts", "crashed"),
+    ] {
+        assert_found(&matrix(subject, "kill", &["--kills", "18"]), subject, "kill", finding);
+    }
+}
+
+#[test]
+fn a_store_that_hangs_is_stopped() {
+    let output = matrix("hangs", "kill", &["--kills", "2", "--time-limit", "2"]);
+    assert_found(&output, "hangs", "kill", "hung");
+}
+
+#[test]
+fn a_store_that_does_not_sync_loses_when_the_power_goes() {
+    let output = matrix("forgets-sync", "power", &["--images", "54"]);
+    if !skipped(&output) {
+        assert_found(&output, "forgets-sync", "power", "lost");
+    }
+}
+
+#[test]
+fn a_checkpoint_with_nothing_in_it_is_seen() {
+    let output = matrix("forgets-checkpoint", "power", &["--images", "54"]);
+    if !skipped(&output) {
+        assert_found(&output, "forgets-checkpoint", "power", "lost");
+    }
+}
+
+#[test]
+fn a_handle_that_goes_on_is_seen() {
+    let output = matrix("goes-on", "fault", &["--faults", "36"]);
+    if !skipped(&output) {
+        assert_found(&output, "goes-on", "fault", "went on");
+    }
+}
+
+#[test]
+fn damage_that_is_served_or_hidden_is_seen() {
+    assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
+    assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");
+}
+
+#[test]
+fn a_control_has_to_lose_something() {
+    let output = matrix("control", "power", &["--images", "54"]);
+    if skipped(&output) {
+        return;
+    }
+    assert_sound(&output);
+    let output = matrix("blind", "power", &["--images", "12"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("the harness is blind"), "{}", stdout(&output));
+}
+
+#[test]
+fn wrong_usage_says_what_is_right() {
+    for (arguments, told) in [
+        (&["matrix", "--only", "nobody"][..], "there is no subject \"nobody\""),
+        (&["replay", "kill:sound:single"], "is no name of a trial"),
+        (&["replay", "kill:nobody:single:1"], "there is no subject \"nobody\""),
+        (&["matrix", "--section", "none"], "is none of"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_flawed")).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(told), "{said}");
+    }
+}
+
+#[test]
+fn a_trial_is_made_again_by_its_name() {
+    let replay = |name: &str| {
+        Command::new(env!("CARGO_BIN_EXE_flawed")).args(["replay", name, "--times", "2"]).output().unwrap()
+    };
+    let sound = replay("kill:sound:batches:3");
+    assert_eq!(sound.status.code(), Some(0));
+    assert!(stdout(&sound).ends_with("0 of 2 turns found something\n"), "{}", stdout(&sound));
+    let flawed = replay("kill:refuses:batches:3");
+    assert_eq!(flawed.status.code(), Some(1));
+    assert!(stdout(&flawed).contains("1: unopenable: it does not open"), "{}", stdout(&flawed));
+}
+
+#[test]
+fn results_are_kept_and_a_report_is_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (results, report) = (scratch.path().join("results.json"), scratch.path().join("report.md"));
+    let files = ["--results", results.to_str().unwrap(), "--report", report.to_str().unwrap()];
+    assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
+    assert_sound(&matrix("sound", "damage", &[&["--damages", "6"], &files[..]].concat()));
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(report.contains("## Killed processes") && report.contains("## Damaged files"), "{report}");
+    assert!(report.contains("| sound | 2 | 0 |"), "{report}");
+}
