@@ -185,9 +185,10 @@ mod signals {
     use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
-    fn send(name: &str, process: u32) {
-        let sent = Command::new("kill").args([name, &process.to_string()]).status().unwrap();
-        assert!(sent.success(), "kill {name}");
+    /// The process may be gone already, which shows in what came of the check.
+    fn send(signal: &str, process: u32) {
+        let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).output();
+        assert!(sent.is_ok(), "there is no command `kill`");
     }
 
     /// The process that `parent` started, as soon as there is one that runs this command.
@@ -222,8 +223,7 @@ mod signals {
         for _ in 0..20 {
             let parent = sandbox.spawn(&arguments);
             let child = child_of(&parent);
-            // Whatever comes now may come too late.
-            let _ = Command::new("kill").args(["-STOP", &child.to_string()]).status();
+            send("STOP", child);
             act(&parent, child);
             let ran = Ran::of(parent.wait_with_output().unwrap());
             if ran.status != 0 {
@@ -239,8 +239,12 @@ mod signals {
         load(&sandbox, &url("data"), 20_000);
         for signal in ["BUS", "SEGV", "ABRT"] {
             let (ran, _) = hanging(&sandbox, &["--json"], |_, child| {
-                send(&format!("-{signal}"), child);
-                send("-CONT", child);
+                // The standard library takes the first one for an overflow of the stack, finds that it is none, and
+                // leaves it to the instruction to fault again.
+                for _ in 0..50 {
+                    send(signal, child);
+                    send("CONT", child);
+                }
             });
             assert_eq!(verdict(&ran)[0], "crashed");
             let told = format!("the engine crashed on these files (signal SIG{signal}): they are damaged");
@@ -252,7 +256,7 @@ mod signals {
     fn who_is_killed_from_outside_says_nothing_about_the_files() {
         let sandbox = Sandbox::new();
         load(&sandbox, &url("data"), 20_000);
-        let (ran, _) = hanging(&sandbox, &["--json"], |_, child| send("-KILL", child));
+        let (ran, _) = hanging(&sandbox, &["--json"], |_, child| send("KILL", child));
         assert_eq!(verdict(&ran)[0], "unknown");
         ran.failed(3, &["was ended (signal SIGKILL)", "run it again"]);
     }
@@ -270,7 +274,7 @@ mod signals {
     fn a_signal_stops_the_check_and_its_process() {
         let sandbox = Sandbox::new();
         load(&sandbox, &url("data"), 20_000);
-        for signal in ["-INT", "-TERM"] {
+        for signal in ["INT", "TERM"] {
             let (ran, child) = hanging(&sandbox, &[], |parent, _| send(signal, parent.id()));
             assert!(ran.output.is_empty(), "{ran:?}");
             ran.failed(130, &["verify: stopped before its end"]);
@@ -278,25 +282,20 @@ mod signals {
         }
         // As a terminal does it: the child may be the first to go.
         let (ran, _) = hanging(&sandbox, &[], |_, child| {
-            send("-INT", child);
-            send("-CONT", child);
+            send("INT", child);
+            send("CONT", child);
         });
         ran.failed(130, &["verify: stopped before its end"]);
     }
+}
 
-    #[test]
-    fn the_process_ends_when_nobody_watches_it() {
-        let sandbox = Sandbox::new();
-        load(&sandbox, &url("data"), 20_000);
-        let (ran, child) = hanging(&sandbox, &[], |parent, child| {
-            send("-KILL", parent.id());
-            send("-CONT", child);
-        });
-        assert_eq!(ran.status, -1, "{ran:?}");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while is_there(child) {
-            assert!(Instant::now() < deadline, "it goes on");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+#[test]
+fn the_process_ends_when_nobody_watches_it() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    load(&sandbox, &url, 20_000);
+    // Its input, which the other process would hold open, is at its end from the beginning.
+    let ran = sandbox.run(["verify-child", &url]);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(!String::from_utf8(ran.output).unwrap().contains("sound"), "it went on to the end");
 }
