@@ -147,7 +147,10 @@ fn results_are_kept_and_a_report_is_written() {
     let files = ["--results", results.to_str().unwrap(), "--report", report.to_str().unwrap()];
     assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
     assert_sound(&matrix("sound", "damage", &[&["--damages", "6"], &files[..]].concat()));
+    let printed = Command::new(env!("CARGO_BIN_EXE_flawed")).arg("report").arg(&results).output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
     let report = std::fs::read_to_string(report).unwrap();
+    assert_eq!(stdout(&printed), report);
     assert!(report.contains("## Killed processes") && report.contains("## Damaged files"), "{report}");
     assert!(report.contains("| sound | 2 | 0 |"), "{report}");
 }
