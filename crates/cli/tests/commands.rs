@@ -250,6 +250,7 @@ fn completions_and_pages_are_made() {
         "put",
         "scan",
         "stats",
+        "verify",
     ];
     let mut wanted: Vec<String> = commands.iter().map(|name| format!("strongroom-{name}.1")).collect();
     wanted.push("strongroom.1".to_owned());

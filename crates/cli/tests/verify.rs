@@ -172,9 +172,9 @@ fn a_check_that_takes_too_much_memory_is_ended() {
     let sandbox = Sandbox::new();
     for url in urls("data").into_iter().filter(|url| url.starts_with("redb:")) {
         load(&sandbox, &url, 1_000);
-        let ran = sandbox.run(["verify", &url, "--memory-limit", "1MiB", "--json"]);
+        let ran = sandbox.run(["verify", &url, "--memory-limit", "64KiB", "--json"]);
         assert_eq!(verdict(&ran)[0], "out_of_memory");
-        ran.failed(3, &["the memory limit of 1MiB", "--memory-limit"]);
+        ran.failed(3, &["the memory limit of 64KiB", "--memory-limit"]);
         sandbox.run(["verify", &url, "--memory-limit", "1GiB"]).text();
     }
 }

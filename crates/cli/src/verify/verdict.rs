@@ -29,6 +29,10 @@ impl Verdict {
         let read = sound_so_far(progress);
         match end {
             End::Sound(found) => Ok(Self::Sound(found)),
+            // An engine may take it for an error like any other.
+            End::Failed(failed) if arguments.memory_limit.is_some() && is_out_of_memory(&failed.line) => {
+                bad("out_of_memory", out_of_memory(engine, arguments, &failed.line, &read))
+            }
             End::Failed(failed) => Self::failed(failed),
             End::Stopped => Err(Failure::new(
                 Status::Stopped,
@@ -45,12 +49,7 @@ impl Verdict {
             End::Died(status, errors) => {
                 let how = how(status);
                 if arguments.memory_limit.is_some() && is_out_of_memory(&errors) {
-                    let limit = arguments.memory_limit.map(|size| size.to_string()).unwrap_or_default();
-                    let line = format!(
-                        "{engine}: verify: the memory limit of {limit} ended the check ({how}); {read}; give it more \
-                         with --memory-limit, and if that does not help either, restore a backup"
-                    );
-                    return bad("out_of_memory", line);
+                    return bad("out_of_memory", out_of_memory(engine, arguments, &how, &read));
                 }
                 if is_crash(status) {
                     let line = format!(
@@ -134,6 +133,14 @@ fn sound_so_far(progress: &Progress) -> String {
     }
 }
 
+fn out_of_memory(engine: &str, arguments: &Verify, how: &str, read: &str) -> String {
+    let limit = arguments.memory_limit.map(|size| size.to_string()).unwrap_or_default();
+    format!(
+        "{engine}: verify: the memory limit of {limit} ended the check ({how}); {read}; give it more with \
+         --memory-limit, and if that does not help either, restore a backup"
+    )
+}
+
 fn how(status: ExitStatus) -> String {
     match (signal(status), status.code()) {
         (Some(signal), _) => format!("signal {signal}"),
@@ -153,7 +160,38 @@ fn is_crash(status: ExitStatus) -> bool {
     }
 }
 
-/// What Rust and C++ say when they get no memory, before they abort.
-fn is_out_of_memory(errors: &str) -> bool {
-    ["memory allocation of", "bad_alloc", "out of memory"].iter().any(|said| errors.contains(said))
+/// What Rust and C++ say when they get no memory, before they abort, and what the system and the engines say.
+fn is_out_of_memory(told: &str) -> bool {
+    let told = told.to_ascii_lowercase();
+    ["memory allocation of", "bad_alloc", "out of memory", "cannot allocate memory"]
+        .iter()
+        .any(|said| told.contains(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser as _;
+
+    fn verdict_of(line: &str, more: &[&str]) -> (&'static str, String) {
+        let given = [&["strongroom", "verify", "redb:d"], more].concat();
+        let Command::Verify(arguments) = Arguments::try_parse_from(given).unwrap().command else { panic!() };
+        let failed =
+            Failed { status: Status::StoreFailed, is_damage: false, kind: None, line: line.to_owned() };
+        match Verdict::of(End::Failed(failed), "redb", &arguments, &Progress::start()).unwrap() {
+            Verdict::Bad { name, line, .. } => (name, line),
+            Verdict::Sound(found) => panic!("{found:?}"),
+        }
+    }
+
+    #[test]
+    fn an_engine_that_is_told_of_too_little_memory_says_so() {
+        let told = "sqlite: open: out of memory";
+        assert_eq!(verdict_of(told, &[]), ("unknown", told.to_owned()));
+        let (name, line) = verdict_of(told, &["--memory-limit", "1GiB"]);
+        assert_eq!(name, "out_of_memory");
+        assert!(line.contains("the memory limit of 1GiB") && line.contains(told), "{line}");
+        assert_eq!(verdict_of("the disk is gone", &["--memory-limit", "1GiB"]).0, "unknown");
+    }
 }
