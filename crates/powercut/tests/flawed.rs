@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 /// One run of the program with the flawed subjects.
 fn matrix(subject: &str, section: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_flawed"))
-        .args(["matrix", "--only", subject, "--section", section, "--time-limit", "20"])
+        .args(["matrix", "--only", subject, "--section", section])
         .args(more)
         .output()
         .unwrap()
