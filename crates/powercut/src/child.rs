@@ -240,7 +240,8 @@ fn write(
             .collect();
         writers
             .into_iter()
-            .map(|writer| writer.join().unwrap_or_else(|_| Err(Failure::new("a writer panicked"))))
+            // A panic is no message that a child gives up with: it dies of it.
+            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
     results.into_iter().collect::<Result<(), Failure>>()?;

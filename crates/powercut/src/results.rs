@@ -6,7 +6,8 @@ use crate::subject::{Promise, Role, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Findings that are kept with their name and words, for each subject and section.
+/// Trials that are kept with their name and words, for each subject, section and finding: a rare one that matters must
+/// not be crowded out by a common one that does not.
 const EXAMPLES_MAX: usize = 6;
 
 /// One subject in one section.
@@ -104,7 +105,8 @@ impl Results {
         }
         for (finding, text) in &trial.found {
             let matters = !matches!(finding, Finding::Noticed | Finding::Harmless);
-            if matters && cell.examples.len() < EXAMPLES_MAX {
+            let kept = cell.examples.iter().filter(|example| example.finding == *finding).count();
+            if matters && kept < EXAMPLES_MAX {
                 let text = text.chars().take(300).collect();
                 cell.examples.push(Example { finding: *finding, trial: trial.name.to_string(), text });
             }
