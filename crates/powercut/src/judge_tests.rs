@@ -250,8 +250,7 @@ fn a_power_safe_commit_of_another_writer_makes_durable_what_was_acknowledged_bef
     let script = buffered_but(|writer, _| writer == 1);
     let history = History::new(script.clone());
     let mark = Mark::new;
-    let judge =
-        |marks: &[Mark], steps: [usize; 2]| findings(&history.judge(marks, &state(&script, &steps)));
+    let judge = |marks: &[Mark], steps: [usize; 2]| findings(&history.judge(marks, &state(&script, &steps)));
     let (begun, acknowledged) = (mark(What::Begun, 0, 0), mark(What::Acknowledged, 0, 0));
     let other = [mark(What::Begun, 1, 0), mark(What::Acknowledged, 1, 0)];
     let before = [&[begun, acknowledged][..], &other].concat();
@@ -278,7 +277,11 @@ fn a_keyspace_made_or_dropped_is_power_safe_and_a_compaction_is_not() {
         script.writers[0].insert(1, last.clone());
         let history = History::new(script.clone());
         let marks = marks(2, false);
-        assert_eq!(findings(&history.judge(&marks, &state(&script, &[0, 0]))), findings_of_a_loss, "{last:?}");
+        assert_eq!(
+            findings(&history.judge(&marks, &state(&script, &[0, 0]))),
+            findings_of_a_loss,
+            "{last:?}"
+        );
         assert_eq!(history.judge(&marks, &state(&script, &[2, 0])), [], "{last:?}");
     }
 }

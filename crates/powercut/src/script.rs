@@ -5,6 +5,7 @@
 //! step, whatever the other writers did.
 
 use crate::random::Random;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -177,18 +178,13 @@ impl Script {
         Self { writers }
     }
 
-    /// All values that any step writes for a key of a keyspace.
-    pub fn values<'s>(&'s self, keyspace: &'s str, key: &'s str) -> impl Iterator<Item = Value> + 's {
-        self.writers
-            .iter()
-            .flatten()
-            .filter_map(|step| match step {
-                Step::Commit { batch, .. } => Some(&batch.ops),
-                _ => None,
-            })
-            .flatten()
-            .filter(move |op| op.keyspace == keyspace && op.key == key)
-            .filter_map(|op| op.value)
+    /// Every keyspace and key that any step writes or deletes.
+    pub fn places(&self) -> BTreeSet<(&str, &str)> {
+        let batches = self.writers.iter().flatten().filter_map(|step| match step {
+            Step::Commit { batch, .. } => Some(batch),
+            _ => None,
+        });
+        batches.flat_map(|batch| &batch.ops).map(|op| (op.keyspace.as_str(), op.key.as_str())).collect()
     }
 }
 

@@ -56,7 +56,8 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let mut found = judge_end(ended, &marks);
     let history = History::new(Script::new(*workload, *seed, COMMITS));
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let outcome = match look_on(subject, recording.last(), *file_system, depth, limit)? {
+    let filling = (*workload, *seed, COMMITS);
+    let outcome = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
         Ok((seen, _)) => seen,
         // What was seen before stands.
         Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),

@@ -51,7 +51,7 @@ pub(super) fn trial(
     };
     let marks = Mark::parse_all(&std::fs::read(&marks)?);
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let outcome = child::look_at(subject.name(), &store, depth, limit)?;
+    let outcome = child::look_at(subject.name(), &store, (workload, seed, COMMITS), depth, limit)?;
     found.extend(judge_look(&history, &marks, outcome, subject.role()));
     Ok(Trial { name: name.clone(), found, idle: false, void: None })
 }

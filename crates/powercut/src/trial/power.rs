@@ -1,7 +1,7 @@
 //! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
 
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
-use crate::child::{self, End, Outcome, Writing};
+use crate::child::{self, End, Filling, Outcome, Writing};
 use crate::disk::{Crash, Disk, DiskOptions, FileSystem, Image, Recording};
 use crate::judge::History;
 use crate::look::{Depth, Seen};
@@ -24,6 +24,7 @@ const DIRECT: [Crash; 5] =
 #[derive(Debug)]
 pub struct Recorded {
     file_system: FileSystem,
+    filling: Filling,
     history: History,
     recording: Recording,
     /// The marks with their places in the log. The first is the harness's own: behind it the child began.
@@ -67,7 +68,7 @@ impl Recorded {
         if !marks.iter().any(|(_, mark)| mark.what == What::Ended) {
             return Err(broken(subject.name(), "the script ended without its last mark"));
         }
-        Ok(Self { file_system, history, recording, marks })
+        Ok(Self { file_system, filling: (workload, seed, COMMITS), history, recording, marks })
     }
 
     /// Makes an image and looks at it.
@@ -88,7 +89,7 @@ impl Recorded {
         let crash = direct(*kind, &mut random);
         let image = self.recording.crash(cut, crash, &mut random);
         let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
-        let looked = |image| look_on(subject, image, self.file_system, depth, limit);
+        let looked = |image| look_on(subject, image, self.file_system, self.filling, depth, limit);
         let (mut outcome, recovery) = match looked(image)? {
             Ok(seen) => seen,
             Err(refused) => return Ok(void(name, &refused)),
@@ -151,6 +152,7 @@ pub(super) fn look_on(
     subject: &dyn Subject,
     image: Image,
     file_system: FileSystem,
+    filling: Filling,
     depth: Depth,
     limit: Duration,
 ) -> io::Result<Looked> {
@@ -158,7 +160,7 @@ pub(super) fn look_on(
         Ok(disk) => disk,
         Err(refused) => return Ok(Err(refused)),
     };
-    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), depth, limit);
+    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), filling, depth, limit);
     let recording = disk.unmount()?;
     Ok(Ok((outcome?, recording)))
 }
