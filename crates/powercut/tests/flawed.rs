@@ -95,6 +95,30 @@ fn a_handle_that_goes_on_is_seen() {
 }
 
 #[test]
+fn an_error_that_is_met_with_a_panic_or_with_a_shrug_is_seen() {
+    for (subject, finding) in [("panics", "crashed"), ("shrugs", "lost")] {
+        let output = matrix(subject, "fault", &["--faults", "12"]);
+        if !skipped(&output) {
+            assert_found(&output, subject, "fault", finding);
+        }
+    }
+}
+
+#[test]
+fn a_second_power_cut_meets_a_careless_recovery() {
+    let output = matrix("rewrites", "power", &["--images", "54"]);
+    if !skipped(&output) {
+        assert_found(&output, "rewrites", "power", "lost");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
+    assert_found(&matrix("devours", "kill", &["--kills", "2"]), "devours", "kill", "crashed");
+}
+
+#[test]
 fn damage_that_is_served_or_hidden_is_seen() {
     assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
     assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");

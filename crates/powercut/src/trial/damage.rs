@@ -74,7 +74,8 @@ impl Prepared {
     }
 }
 
-fn judge(history: &History, marks: &[Mark], outcome: Outcome<Seen>) -> Found {
+/// What a look at a damaged copy finds.
+pub(super) fn judge(history: &History, marks: &[Mark], outcome: Outcome<Seen>) -> Found {
     let seen = match outcome {
         Outcome::Done(seen) => seen,
         Outcome::Hung => return (Finding::Hung, "looking at it took too long".to_owned()),

@@ -120,7 +120,7 @@ fn was_enough(ended: &Outcome<()>, marks: &[Mark]) -> bool {
 }
 
 /// A child may give up, with a message; it may not die or hang, nor go on with a handle that it was told is closed.
-fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
+pub(super) fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
     let mut found = match ended {
         Outcome::Done(()) | Outcome::Failed(_) => Vec::new(),
         Outcome::Hung => vec![(Finding::Hung, "the script never ended".to_owned())],

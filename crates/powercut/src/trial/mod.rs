@@ -76,3 +76,7 @@ fn seed_of(name: &Name) -> u64 {
 fn broken(what: &str, why: impl std::fmt::Display) -> io::Error {
     io::Error::other(format!("{what}: {why}"))
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -78,15 +78,7 @@ impl Recorded {
         let mut random = Random::new(seed_of(name));
         let cut = self.cut(&mut random);
         let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-        let direct = |kind: ImageKind, random: &mut Random| match kind {
-            ImageKind::Drop => Crash::DropUnflushed,
-            ImageKind::Keep => Crash::KeepAll,
-            ImageKind::Random => Crash::RandomSectors,
-            ImageKind::Reordered => Crash::Reordered,
-            ImageKind::Torn => Crash::TornLast,
-            ImageKind::Recovery => *random.pick(&DIRECT),
-        };
-        let crash = direct(*kind, &mut random);
+        let crash = crash_of(*kind, &mut random);
         let image = self.recording.crash(cut, crash, &mut random);
         let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
         let looked = |image| look_on(subject, image, self.file_system, self.filling, depth, limit);
@@ -95,6 +87,10 @@ impl Recorded {
             Err(refused) => return Ok(void(name, &refused)),
         };
         if *kind == ImageKind::Recovery {
+            let first = judge_look(&self.history, &marks, outcome, subject.role());
+            if !first.is_empty() {
+                return Ok(Trial { name: name.clone(), found: first, idle: false, void: None });
+            }
             let cut = random.below(recovery.log.len() + 1);
             let crash = *random.pick(&DIRECT);
             let image = recovery.crash(cut, crash, &mut random);
@@ -126,6 +122,18 @@ impl Recorded {
             return *random.pick(&acknowledged);
         }
         ready + 1 + random.below(end.saturating_sub(ready))
+    }
+}
+
+/// How the first image of a trial is made.
+fn crash_of(kind: ImageKind, random: &mut Random) -> Crash {
+    match kind {
+        ImageKind::Drop => Crash::DropUnflushed,
+        ImageKind::Keep => Crash::KeepAll,
+        ImageKind::Random => Crash::RandomSectors,
+        ImageKind::Reordered => Crash::Reordered,
+        ImageKind::Torn => Crash::TornLast,
+        ImageKind::Recovery => *random.pick(&DIRECT),
     }
 }
 
@@ -168,4 +176,19 @@ pub(super) fn look_on(
 /// A trial that says nothing about its subject.
 pub(super) fn void(name: &Name, refused: &io::Error) -> Trial {
     Trial { name: name.clone(), found: Vec::new(), idle: false, void: Some(refused.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_made_in_its_own_way_and_a_recovery_begins_with_any() {
+        let mut random = Random::new(1);
+        let direct =
+            [ImageKind::Drop, ImageKind::Keep, ImageKind::Random, ImageKind::Reordered, ImageKind::Torn];
+        assert_eq!(direct.map(|kind| crash_of(kind, &mut random)), Crash::ALL);
+        let begun: Vec<Crash> = (0..200).map(|_| crash_of(ImageKind::Recovery, &mut random)).collect();
+        assert!(Crash::ALL.iter().all(|crash| begun.contains(crash)), "{begun:?}");
+    }
 }
