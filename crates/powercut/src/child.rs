@@ -90,11 +90,21 @@ impl Writing<'_> {
     }
 }
 
+/// What filled a store: the script of a workload and a seed, and its length in commits.
+pub type Filling = (Workload, u64, usize);
+
 /// Has a child look into `directory`.
-pub fn look_at(subject: &str, directory: &Path, depth: Depth, limit: Duration) -> io::Result<Outcome<Seen>> {
+pub fn look_at(
+    subject: &str,
+    directory: &Path,
+    (workload, seed, commits): Filling,
+    depth: Depth,
+    limit: Duration,
+) -> io::Result<Outcome<Seen>> {
     let report = tempfile::NamedTempFile::new()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
+    command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(match wait(command.spawn()?, limit)? {
@@ -171,16 +181,20 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
     let subject = subjects.iter().find(|subject| subject.name() == name);
     let subject = &**subject.ok_or_else(|| format!("there is no subject {name:?}"))?;
     let (directory, file) = (PathBuf::from(directory), PathBuf::from(file));
+    let [workload, seed, commits, rest @ ..] = rest else {
+        return Err("too few arguments".to_owned());
+    };
+    let number = |text: &String| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
+    let commits = usize::try_from(number(commits)?).map_err(|error| error.to_string())?;
+    let script = Script::new(workload.parse()?, number(seed)?, commits);
     match (what.as_str(), rest) {
-        ("write", [workload, seed, commits, end]) => {
-            let number = |text: &String| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
-            let commits = usize::try_from(number(commits)?).map_err(|error| error.to_string())?;
-            let script = Script::new(workload.parse()?, number(seed)?, commits);
+        ("write", [end]) => {
             let end = if end == "die" { End::Die } else { End::Close };
             write(subject, &directory, &file, &script, end).map_err(|failure| failure.message)
         }
         ("look", [verify, probe]) => {
-            let seen = look::look(subject, &directory, Depth { verify: verify == "1", probe: probe == "1" });
+            let depth = Depth { verify: verify == "1", probe: probe == "1" };
+            let seen = look::look(subject, &directory, &script, depth);
             let report = serde_json::to_vec(&seen).map_err(|error| error.to_string())?;
             std::fs::write(file, report).map_err(|error| error.to_string())
         }
@@ -240,7 +254,8 @@ fn write(
             .collect();
         writers
             .into_iter()
-            .map(|writer| writer.join().unwrap_or_else(|_| Err(Failure::new("a writer panicked"))))
+            // A panic is no message that a child gives up with: it dies of it.
+            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
     results.into_iter().collect::<Result<(), Failure>>()?;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 /// One run of the program with the flawed subjects.
 fn matrix(subject: &str, section: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_flawed"))
-        .args(["matrix", "--only", subject, "--section", section, "--time-limit", "20"])
+        .args(["matrix", "--only", subject, "--section", section])
         .args(more)
         .output()
         .unwrap()
@@ -92,6 +92,30 @@ fn a_handle_that_goes_on_is_seen() {
     if !skipped(&output) {
         assert_found(&output, "goes-on", "fault", "went on");
     }
+}
+
+#[test]
+fn an_error_that_is_met_with_a_panic_or_with_a_shrug_is_seen() {
+    for (subject, finding) in [("panics", "crashed"), ("shrugs", "lost")] {
+        let output = matrix(subject, "fault", &["--faults", "12"]);
+        if !skipped(&output) {
+            assert_found(&output, subject, "fault", finding);
+        }
+    }
+}
+
+#[test]
+fn a_second_power_cut_meets_a_careless_recovery() {
+    let output = matrix("rewrites", "power", &["--images", "54"]);
+    if !skipped(&output) {
+        assert_found(&output, "rewrites", "power", "lost");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
+    assert_found(&matrix("devours", "kill", &["--kills", "2"]), "devours", "kill", "crashed");
 }
 
 #[test]
