@@ -109,7 +109,7 @@ pub fn look_at(
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(match wait(command.spawn()?, limit)? {
         Outcome::Done(()) => match serde_json::from_slice(&std::fs::read(report.path())?) {
-            Ok(seen) => Outcome::Done(seen),
+            Ok(report) => Outcome::Done(report),
             Err(error) => Outcome::Died(format!("its report cannot be read: {error}")),
         },
         Outcome::Hung => Outcome::Hung,
@@ -194,8 +194,8 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         }
         ("look", [verify, probe]) => {
             let depth = Depth { verify: verify == "1", probe: probe == "1" };
-            let seen = look::look(subject, &directory, &script, depth);
-            let report = serde_json::to_vec(&seen).map_err(|error| error.to_string())?;
+            let saw = look::look(subject, &directory, &script, depth);
+            let report = serde_json::to_vec(&saw).map_err(|error| error.to_string())?;
             std::fs::write(file, report).map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),

@@ -78,6 +78,8 @@ fn kill_after(mut child: Child, marks: &Path, bytes: u64, limit: Duration) -> io
 
 #[cfg(all(test, unix))]
 mod tests {
+    #![allow(clippy::unwrap_used)] // in a helper of the tests
+
     use super::*;
     use std::process::Command;
 
