@@ -75,10 +75,10 @@ impl Writing<'_> {
             End::Close => "close",
             End::Die => "die",
         };
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(this_program()?);
         command.args([CHILD, "write", self.subject]).arg(self.directory).arg(self.marks);
         command.args([self.workload.to_string(), self.seed.to_string(), self.commits.to_string()]).arg(end);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+        apart(&mut command).spawn()
     }
 
     /// Runs the child to its end, or for `limit`.
@@ -102,12 +102,11 @@ pub fn look_at(
     limit: Duration,
 ) -> io::Result<Outcome<Seen>> {
     let report = tempfile::NamedTempFile::new()?;
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(this_program()?);
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
     command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    Ok(match wait(command.spawn()?, limit)? {
+    Ok(match wait(apart(&mut command).spawn()?, limit)? {
         Outcome::Done(()) => match serde_json::from_slice(&std::fs::read(report.path())?) {
             Ok(report) => Outcome::Done(report),
             Err(error) => Outcome::Died(format!("its report cannot be read: {error}")),
@@ -116,6 +115,20 @@ pub fn look_at(
         Outcome::Failed(why) => Outcome::Failed(why),
         Outcome::Died(how) => Outcome::Died(how),
     })
+}
+
+/// The file that this process runs, even when another build has taken its place: a long run must not go on with
+/// children of another version.
+fn this_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+}
+
+/// With nothing of its parent's but the pipe for its errors. Not in its process group either: an interrupt from the
+/// terminal is for the harness, and a child that died of it would look like one that crashed.
+fn apart(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped())
 }
 
 /// Waits for a child, and kills it when its time is up. Never longer.
@@ -194,8 +207,8 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         }
         ("look", [verify, probe]) => {
             let depth = Depth { verify: verify == "1", probe: probe == "1" };
-            let saw = look::look(subject, &directory, &script, depth);
-            let report = serde_json::to_vec(&saw).map_err(|error| error.to_string())?;
+            let report = look::look(subject, &directory, &script, depth);
+            let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
             std::fs::write(file, report).map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),

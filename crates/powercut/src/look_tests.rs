@@ -63,7 +63,7 @@ fn at(key: &str) -> (String, String) {
     (KEYSPACES[0].to_owned(), key.to_owned())
 }
 
-#[expect(clippy::unnecessary_literal_bound, reason = "the trait says so")]
+#[expect(clippy::unnecessary_literal_bound)] // the trait's signature
 impl Subject for Pretend {
     fn name(&self) -> &str {
         "pretend"

@@ -19,8 +19,8 @@ use crate::subject::{Role, Subject};
 use std::io;
 use std::time::Duration;
 
-/// Room on the full disk at most, in bytes.
-const ROOM_BYTES_MAX: usize = 6 * 1_024 * 1_024;
+/// Room on the full disk at most, in bytes: less than most stores need for their script.
+const ROOM_BYTES_MAX: usize = 512 * 1_024;
 
 /// Writes and flushes of a script that nothing disturbs.
 #[derive(Debug, Clone, Copy)]

@@ -47,14 +47,12 @@ fn empty(state: &mut State) {
     state.rows.clear();
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands in the fields of what was seen")]
-fn failure() -> Option<Failure> {
-    Some(Failure::new("it said so"))
+fn failure() -> Failure {
+    Failure::new("it said so")
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands in the fields of what was seen")]
-fn text() -> Option<String> {
-    Some("so it is".to_owned())
+fn text() -> String {
+    "so it is".to_owned()
 }
 
 fn findings(found: &[Found]) -> Vec<Finding> {
@@ -68,14 +66,14 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
     for (outcome, finding) in [
         (Outcome::Hung, Finding::Hung),
         (Outcome::Died("signal 11".to_owned()), Finding::Crashed),
-        (spoilt(|seen| seen.refused = failure()), Finding::Unopenable),
-        (spoilt(|seen| seen.unread = failure()), Finding::Unopenable),
-        (spoilt(|seen| seen.differs = text()), Finding::Wrong),
+        (spoilt(|seen| seen.refused = Some(failure())), Finding::Unopenable),
+        (spoilt(|seen| seen.unread = Some(failure())), Finding::Unopenable),
+        (spoilt(|seen| seen.differs = Some(text())), Finding::Wrong),
         (spoilt(|seen| seen.state.rows[0].hash ^= 1), Finding::Wrong),
         (spoilt(|seen| empty(&mut seen.state)), Finding::Lost),
-        (spoilt(|seen| seen.condition = text()), Finding::Condition),
-        (spoilt(|seen| seen.unusable = text()), Finding::Unusable),
-        (spoilt(|seen| seen.verify = failure()), Finding::Unusable),
+        (spoilt(|seen| seen.condition = Some(text())), Finding::Condition),
+        (spoilt(|seen| seen.unusable = Some(text())), Finding::Unusable),
+        (spoilt(|seen| seen.verify = Some(failure())), Finding::Unusable),
         (spoilt(|seen| seen.checkpoints.clear()), Finding::Lost),
         (spoilt(|seen| seen.checkpoints[0].state = None), Finding::Unopenable),
         (spoilt(|seen| seen.checkpoints[0].state.iter_mut().for_each(empty)), Finding::Lost),
@@ -83,7 +81,7 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
         assert_eq!(judge(outcome.clone(), Role::Store), [finding], "{outcome:?}");
     }
     // A raw engine's own check may complain of what it lives with.
-    assert_eq!(judge(spoilt(|seen| seen.verify = failure()), Role::Raw), []);
+    assert_eq!(judge(spoilt(|seen| seen.verify = Some(failure())), Role::Raw), []);
     // And what the script saw counts too.
     let mut refused = marks();
     refused[2].what = What::Refused;
@@ -101,9 +99,9 @@ fn damage_is_noticed_or_it_is_not() {
     assert_eq!(judge(Outcome::Hung), Finding::Hung);
     assert_eq!(judge(Outcome::Died("signal 7".to_owned())), Finding::Crashed);
     for notice in [
-        |seen: &mut Seen| seen.refused = failure(),
-        |seen: &mut Seen| seen.unread = failure(),
-        |seen: &mut Seen| seen.verify = failure(),
+        |seen: &mut Seen| seen.refused = Some(failure()),
+        |seen: &mut Seen| seen.unread = Some(failure()),
+        |seen: &mut Seen| seen.verify = Some(failure()),
     ] {
         assert_eq!(judge(spoilt(notice)), Finding::Noticed);
         assert_eq!(judge(spoilt(|seen| (notice(seen), empty(&mut seen.state)).1)), Finding::Noticed);
@@ -112,7 +110,7 @@ fn damage_is_noticed_or_it_is_not() {
     }
     assert_eq!(judge(spoilt(wrong)), Finding::Wrong);
     assert_eq!(judge(spoilt(|seen| empty(&mut seen.state))), Finding::Unnoticed);
-    assert_eq!(judge(spoilt(|seen| seen.differs = text())), Finding::Unnoticed);
+    assert_eq!(judge(spoilt(|seen| seen.differs = Some(text()))), Finding::Unnoticed);
 }
 
 #[test]

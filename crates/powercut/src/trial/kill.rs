@@ -76,7 +76,8 @@ fn kill_after(mut child: Child, marks: &Path, bytes: u64, limit: Duration) -> io
     Ok(outcome)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     #![allow(clippy::unwrap_used)] // in a helper of the tests
 
