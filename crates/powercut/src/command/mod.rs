@@ -61,9 +61,11 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
         };
     }
     let arguments = Arguments::parse();
-    // Before there is any other thread: what is mounted from here on goes when the process goes.
-    if disk::unavailable().is_none()
+    // Before there is any other thread, and before the first disk: what is mounted from here on goes when the process
+    // goes. Who may not do that cannot have a disk either, and that is told later.
+    if matches!(arguments.command, Command::Matrix(_) | Command::Replay(_))
         && let Err(error) = disk::isolate()
+        && disk::unavailable().is_none()
     {
         return failed(&format!("no mounts of its own: {error}"));
     }
