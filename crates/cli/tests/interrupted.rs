@@ -210,6 +210,12 @@ fn a_store_that_is_being_loaded_is_read_where_the_engine_lets_others_read() {
             assert_eq!(sandbox.run(["count", &url]).text(), "2000\n", "{engine}: two whole batches");
             assert!(sandbox.run(["get", &url, &key(1)]).text().contains("the name of row 1\""));
             let digest = sandbox.run(["digest", &url]).text();
+            assert!(sandbox.run(["verify", &url, "--rows-only"]).text().contains("rows          2000\n"));
+            // The engine's own check, where there is one, wants the store for itself.
+            if engine == "sqlite" {
+                let told = "all rows are as they were written; --rows-only";
+                sandbox.run(["verify", &url]).failed(3, &[&writer, told]);
+            }
             // Who wants to write is refused all the same.
             sandbox.run(["put", &url, "k", "v"]).failed(3, &[&writer]);
             drop(child.stdin.take());
