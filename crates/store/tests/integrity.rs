@@ -461,3 +461,23 @@ fn check_what_is_left(path: &Path, acknowledged: Option<&str>) {
     store.create_keyspace("events").unwrap().set("d", "1").unwrap();
     verify(&store).unwrap();
 }
+
+/// A row that came back and was deleted leaves a tally below zero, which wraps. It is reported like any other.
+#[test]
+fn a_row_that_came_back_and_was_deleted_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    filled(path, Integrity::Full);
+    let stored = pretend::stored(path, "events", b"a");
+    let store = pretend::open(path);
+    store.default_keyspace().unwrap().set("k", "v").unwrap();
+    let events = store.keyspace("events").unwrap();
+    events.delete_range(KeyRange::all()).unwrap();
+    drop((store, events));
+    pretend::tamper(path, "events", |batch, id| {
+        batch.put(id, b"a", &stored);
+    });
+    let store = pretend::open(path);
+    store.keyspace("events").unwrap().delete("a").unwrap();
+    assert!(complaint(&store).contains("\"events\""));
+}
