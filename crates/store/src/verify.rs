@@ -6,9 +6,9 @@
 
 use crate::envelope;
 use crate::high_water::standing;
-use crate::integrity::Integrity;
 use crate::integrity::ledger::lost;
 use crate::integrity::tally::{RowHasher, State, Tally};
+use crate::integrity::{Integrity, WAY_OUT};
 use crate::keyspace::KeyspaceInfo;
 use crate::known::Known;
 use crate::pipeline::check_own_row;
@@ -191,7 +191,7 @@ impl Check<'_, '_> {
         } else {
             format!("keyspace {name:?} has {rows} rows, and {} were written", expected.rows)
         };
-        Err(Error::new(ErrorKind::Corruption, message))
+        Err(Error::new(ErrorKind::Corruption, message).hint(WAY_OUT))
     }
 
     fn report(&mut self, info: &KeyspaceInfo) -> ControlFlow<()> {
