@@ -1,10 +1,13 @@
 //! The command line, from which help, completions and manual pages are made.
 
 use crate::exit::STATUSES;
+use crate::verify::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
+use strongroom::ByteSize;
 
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
@@ -49,6 +52,9 @@ Examples:
 Examples:
   strongroom digest redb:./data")]
     Digest(Digest),
+    /// Check that all of a store is as it was written
+    #[command(after_long_help = VERIFY_HELP)]
+    Verify(Verify),
     /// Print the names of the keyspaces
     Keyspaces(Keyspaces),
     /// Print figures about a store and its files
@@ -107,6 +113,30 @@ Examples:
   strongroom load redb:./data cities.csv --format csv --key id
   strongroom load redb:./data CH.txt --format tsv --no-header --key 1
   curl -s https://example.org/events | strongroom load redb:./data - --format jsonl --key id";
+
+const VERIFY_HELP: &str = "\
+Checks:
+  1. Every row, in one snapshot: its checksum, its place in the order, that it
+     is found by its key, and in reverse; then that the newest commits are
+     there, by the high-water mark, and in a store of integrity=full that no
+     row is missing. Nothing that is stored changes.
+  2. The engine's own check of its files, where it has one. For that the store
+     is opened to be written, and the engine may repair what it finds.
+  The first thing that is wrong is told, with keyspace and key.
+
+Process:
+  The store is opened in a process of its own, so that files on which the
+  engine crashes or hangs are told of like any others. Its memory is limited
+  on Linux only, and without what is mapped from files.
+
+Output:
+  Standard output says what was found, and --json the same for machines: the
+  verdict is sound, damaged, crashed, out_of_time, out_of_memory, or unknown if
+  the check could not be made. A store that is not there has no verdict.
+
+Examples:
+  strongroom verify redb:./data
+  strongroom verify lmdb:./restored --time-limit 10m --memory-limit 4GiB --json";
 
 const KEY_HELP: &str = "The key; hex:00ff for bytes in hexadecimal";
 
@@ -263,6 +293,36 @@ pub(crate) enum OnDuplicate {
 pub(crate) struct Digest {
     #[command(flatten)]
     pub(crate) store: Url,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Leave the engine's own check out
+    #[arg(long)]
+    pub(crate) rows_only: bool,
+    /// End the check after this time, such as 90s, 10m or 2h; without it, it may take for ever
+    #[arg(long, value_name = "TIME", value_parser = limits::time)]
+    pub(crate) time_limit: Option<Duration>,
+    /// Memory that the check may take, such as 4GiB (Linux)
+    #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
+    pub(crate) memory_limit: Option<ByteSize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Of the process in which `verify` opens the store. Apart from the others, because nobody is to complete or to read
+/// about it.
+#[derive(Debug, Parser)]
+pub(crate) struct VerifyChild {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(long)]
+    pub(crate) rows_only: bool,
+    #[arg(long, value_parser = limits::memory)]
+    pub(crate) memory_limit: Option<ByteSize>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! How the command ends: a status for scripts, one line for people.
 
 use crate::{message, panics, text};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use strongroom::{Error, ErrorKind};
@@ -14,11 +15,11 @@ Exit status:
   0    done; deleting what is not there is done too
   1    no such key or keyspace
   2    wrong usage, bad input, or no such store
-  3    the store or its engine failed, or another process has the store open
-  130  a load was stopped by Ctrl-C or SIGTERM";
+  3    the store is damaged, it or its engine failed, or another process has it open
+  130  a load or a check was stopped by Ctrl-C or SIGTERM";
 
 /// An exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Status {
     /// It was done.
     Done,
@@ -63,6 +64,8 @@ pub(crate) struct Failure {
     status: Status,
     /// None where there is nobody left to tell.
     line: Option<String>,
+    /// What the store said it is, if it was the store that said something.
+    kind: Option<ErrorKind>,
 }
 
 /// What a command returns.
@@ -71,12 +74,17 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     /// A failure with `status`, told by `line`.
     pub(crate) fn new(status: Status, line: impl fmt::Display) -> Self {
-        Self { status, line: Some(line.to_string()) }
+        Self { status, line: Some(line.to_string()), kind: None }
     }
 
     /// The input cannot be used.
     pub(crate) fn bad_input(line: impl fmt::Display) -> Self {
         Self::new(Status::BadInput, line)
+    }
+
+    /// What is stored is not what was written.
+    pub(crate) fn damaged(line: impl fmt::Display) -> Self {
+        Self { kind: Some(ErrorKind::Corruption), ..Self::new(Status::StoreFailed, line) }
     }
 
     /// The key or keyspace is not there.
@@ -88,7 +96,7 @@ impl Failure {
     /// no failure.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { status: Status::Done, line: None };
+            return Self { status: Status::Done, line: None, kind: None };
         }
         Self::new(Status::StoreFailed, format_args!("cannot write to standard output: {error}"))
     }
@@ -106,6 +114,16 @@ impl Failure {
     /// Its status.
     pub(crate) fn status(&self) -> Status {
         self.status
+    }
+
+    /// What kind of error of the store it is.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        self.kind
+    }
+
+    /// The line that tells it.
+    pub(crate) fn line(&self) -> &str {
+        self.line.as_deref().unwrap_or_default()
     }
 
     /// Prints the line, if there is one, and gives the status.
@@ -126,6 +144,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(Status::of(error.kind()), error.one_line())
+        let failure = Self::new(Status::of(error.kind()), error.one_line());
+        Self { kind: Some(error.kind()), ..failure }
     }
 }

@@ -1,4 +1,4 @@
-//! The `strongroom` command: load, read, scan, count and digest stores of any engine.
+//! The `strongroom` command: load, read, scan, count, digest and verify stores of any engine.
 //!
 //! Standard output carries data and nothing else; what is said to people goes to standard error, and a
 //! failure is one line there and an exit status (see `exit`). Commands that read never create a store.
@@ -13,8 +13,9 @@ mod load;
 mod message;
 mod panics;
 mod text;
+mod verify;
 
-use arguments::Arguments;
+use arguments::{Arguments, VerifyChild};
 use clap::Parser as _;
 use exit::{Failure, PROGRAM, Status};
 use std::process::ExitCode;
@@ -29,13 +30,17 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Status {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+    let mut given = std::env::args_os().skip(1).peekable();
+    let outcome = if given.next_if(|first| first == verify::CHILD).is_some() {
+        let program = std::iter::once(verify::CHILD.into());
+        VerifyChild::try_parse_from(program.chain(given)).map(|arguments| verify::run_child(&arguments))
+    } else {
+        Arguments::try_parse().map(|arguments| commands::run(&arguments.command))
     };
-    match commands::run(&arguments.command) {
-        Ok(()) => Status::Done,
-        Err(failure) => failure.report(),
+    match outcome {
+        Ok(Ok(())) => Status::Done,
+        Ok(Err(failure)) => failure.report(),
+        Err(error) => usage(&error),
     }
 }
 

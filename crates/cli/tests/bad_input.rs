@@ -16,6 +16,7 @@ fn of_a_store_that_is_there(url: &str) -> Vec<Vec<&str>> {
         vec!["scan", url],
         vec!["count", url],
         vec!["digest", url],
+        vec!["verify", url],
         vec!["keyspaces", url],
         vec!["stats", url],
         vec!["compact", url],

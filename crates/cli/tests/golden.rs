@@ -19,6 +19,7 @@ fn help() {
         "count",
         "load",
         "digest",
+        "verify",
         "keyspaces",
         "stats",
         "compact",

@@ -158,6 +158,7 @@ fn a_store_that_is_open_elsewhere_is_refused_untouched() {
             vec!["scan", &url],
             vec!["count", &url],
             vec!["digest", &url],
+            vec!["verify", &url],
             vec!["keyspaces", &url],
             vec!["stats", &url],
         ];

@@ -75,10 +75,10 @@ impl Writing<'_> {
             End::Close => "close",
             End::Die => "die",
         };
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(this_program()?);
         command.args([CHILD, "write", self.subject]).arg(self.directory).arg(self.marks);
         command.args([self.workload.to_string(), self.seed.to_string(), self.commits.to_string()]).arg(end);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+        apart(&mut command).spawn()
     }
 
     /// Runs the child to its end, or for `limit`.
@@ -90,22 +90,45 @@ impl Writing<'_> {
     }
 }
 
+/// What filled a store: the script of a workload and a seed, and its length in commits.
+pub type Filling = (Workload, u64, usize);
+
 /// Has a child look into `directory`.
-pub fn look_at(subject: &str, directory: &Path, depth: Depth, limit: Duration) -> io::Result<Outcome<Seen>> {
+pub fn look_at(
+    subject: &str,
+    directory: &Path,
+    (workload, seed, commits): Filling,
+    depth: Depth,
+    limit: Duration,
+) -> io::Result<Outcome<Seen>> {
     let report = tempfile::NamedTempFile::new()?;
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(this_program()?);
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
+    command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    Ok(match wait(command.spawn()?, limit)? {
+    Ok(match wait(apart(&mut command).spawn()?, limit)? {
         Outcome::Done(()) => match serde_json::from_slice(&std::fs::read(report.path())?) {
-            Ok(seen) => Outcome::Done(seen),
+            Ok(report) => Outcome::Done(report),
             Err(error) => Outcome::Died(format!("its report cannot be read: {error}")),
         },
         Outcome::Hung => Outcome::Hung,
         Outcome::Failed(why) => Outcome::Failed(why),
         Outcome::Died(how) => Outcome::Died(how),
     })
+}
+
+/// The file that this process runs, even when another build has taken its place: a long run must not go on with
+/// children of another version.
+fn this_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
+}
+
+/// With nothing of its parent's but the pipe for its errors. Not in its process group either: an interrupt from the
+/// terminal is for the harness, and a child that died of it would look like one that crashed.
+fn apart(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped())
 }
 
 /// Waits for a child, and kills it when its time is up. Never longer.
@@ -171,17 +194,21 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
     let subject = subjects.iter().find(|subject| subject.name() == name);
     let subject = &**subject.ok_or_else(|| format!("there is no subject {name:?}"))?;
     let (directory, file) = (PathBuf::from(directory), PathBuf::from(file));
+    let [workload, seed, commits, rest @ ..] = rest else {
+        return Err("too few arguments".to_owned());
+    };
+    let number = |text: &String| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
+    let commits = usize::try_from(number(commits)?).map_err(|error| error.to_string())?;
+    let script = Script::new(workload.parse()?, number(seed)?, commits);
     match (what.as_str(), rest) {
-        ("write", [workload, seed, commits, end]) => {
-            let number = |text: &String| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
-            let commits = usize::try_from(number(commits)?).map_err(|error| error.to_string())?;
-            let script = Script::new(workload.parse()?, number(seed)?, commits);
+        ("write", [end]) => {
             let end = if end == "die" { End::Die } else { End::Close };
             write(subject, &directory, &file, &script, end).map_err(|failure| failure.message)
         }
         ("look", [verify, probe]) => {
-            let seen = look::look(subject, &directory, Depth { verify: verify == "1", probe: probe == "1" });
-            let report = serde_json::to_vec(&seen).map_err(|error| error.to_string())?;
+            let depth = Depth { verify: verify == "1", probe: probe == "1" };
+            let report = look::look(subject, &directory, &script, depth);
+            let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
             std::fs::write(file, report).map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),
@@ -240,7 +267,8 @@ fn write(
             .collect();
         writers
             .into_iter()
-            .map(|writer| writer.join().unwrap_or_else(|_| Err(Failure::new("a writer panicked"))))
+            // A panic is no message that a child gives up with: it dies of it.
+            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
     results.into_iter().collect::<Result<(), Failure>>()?;

@@ -4,7 +4,7 @@
 //! survive, at most the last that had begun. What is no such state is torn; what holds a value that no step wrote is
 //! wrong. Between writers, a commit that was acknowledged before another began is not missing while the other is there.
 
-use crate::look::{Row, State};
+use crate::look::{Checkpoint, Row, State};
 use crate::marks::{Mark, What};
 use crate::script::{KEYSPACES, Script, Step};
 use serde::{Deserialize, Serialize};
@@ -166,8 +166,24 @@ impl History {
         found
     }
 
+    /// What is wrong with the checkpoints beside the store. One that was acknowledged has to be there.
+    pub fn judge_checkpoints(&self, marks: &[Mark], seen: &[Checkpoint]) -> Vec<Found> {
+        let mut found = Vec::new();
+        for (writer, steps) in self.script.writers.iter().enumerate() {
+            for (at, step) in steps.iter().enumerate() {
+                let Step::Checkpoint(name) = step else { continue };
+                if let Some(there) = seen.iter().find(|checkpoint| checkpoint.name == *name) {
+                    found.extend(self.judge_checkpoint(marks, writer, at, there.state.as_ref()));
+                } else if marks.contains(&Mark::new(What::Acknowledged, writer, at)) {
+                    found.push((Finding::Lost, format!("the checkpoint of step {at} is gone")));
+                }
+            }
+        }
+        found
+    }
+
     /// What is wrong with a checkpoint that `writer` made in its step `step`; `state` is none if it does not open.
-    pub fn judge_checkpoint(
+    fn judge_checkpoint(
         &self,
         marks: &[Mark],
         writer: usize,
@@ -191,7 +207,8 @@ impl History {
         let bounds: Vec<(usize, usize)> = progress
             .iter()
             .map(|progress| {
-                let acknowledged = progress.ended.iter().flatten().filter(|(at, _)| *at < began).count();
+                let is_before = |(at, what): &&(usize, What)| *at < began && *what != What::Failed;
+                let acknowledged = progress.ended.iter().flatten().filter(is_before).count();
                 let possible = progress.begun.iter().filter(|at| **at < until).count();
                 (acknowledged, possible)
             })
@@ -375,7 +392,11 @@ impl History {
 /// A commit that is missing though it was acknowledged before one that is there had begun.
 fn out_of_order(progress: &[Progress], prefixes: &[(usize, usize)]) -> Option<Found> {
     for (writer, &(_, last)) in prefixes.iter().enumerate() {
-        let Some(Some((acknowledged, _))) = progress[writer].ended.get(last) else { continue };
+        let Some(Some((acknowledged, what))) = progress[writer].ended.get(last) else { continue };
+        // One that failed is rightly missing, and others may go on.
+        if *what == What::Failed {
+            continue;
+        }
         for (other, &(first, _)) in prefixes.iter().enumerate() {
             let begun = first.checked_sub(1).and_then(|step| progress[other].begun.get(step));
             if other != writer && begun.is_some_and(|begun| begun > acknowledged) {

@@ -231,3 +231,124 @@ fn after_damage_only_what_is_within_the_lag_may_be_missing() {
     wrong.rows[0].hash ^= 1;
     assert!(history.missing(&closed, &wrong).is_err());
 }
+
+/// Both writers' commits, buffered but for those that `is_safe` names.
+fn buffered_but(is_safe: impl Fn(usize, usize) -> bool) -> Script {
+    let mut script = script(2, 3);
+    for (writer, steps) in script.writers.iter_mut().enumerate() {
+        for (step, taken) in steps.iter_mut().enumerate() {
+            if let Step::Commit { batch, .. } = taken {
+                batch.buffered = !is_safe(writer, step);
+            }
+        }
+    }
+    script
+}
+
+#[test]
+fn a_power_safe_commit_of_another_writer_makes_durable_what_was_acknowledged_before_it_began() {
+    let script = buffered_but(|writer, _| writer == 1);
+    let history = History::new(script.clone());
+    let mark = Mark::new;
+    let judge = |marks: &[Mark], steps: [usize; 2]| findings(&history.judge(marks, &state(&script, &steps)));
+    let (begun, acknowledged) = (mark(What::Begun, 0, 0), mark(What::Acknowledged, 0, 0));
+    let other = [mark(What::Begun, 1, 0), mark(What::Acknowledged, 1, 0)];
+    let before = [&[begun, acknowledged][..], &other].concat();
+    assert_eq!(judge(&before, [0, 1]), [Finding::Lost]);
+    assert_eq!(judge(&before, [1, 1]), []);
+    // One that was acknowledged while the other went on may be missing,
+    let meanwhile = [begun, other[0], acknowledged, other[1]];
+    assert_eq!(judge(&meanwhile, [0, 1]), []);
+    // and so may one that failed, before the other or not.
+    let failed = [&[begun, mark(What::Failed, 0, 0)][..], &other].concat();
+    assert_eq!(judge(&failed, [0, 1]), []);
+    assert_eq!(judge(&failed, [1, 1]), []);
+}
+
+#[test]
+fn a_keyspace_made_or_dropped_is_power_safe_and_a_compaction_is_not() {
+    for (last, findings_of_a_loss) in [
+        (Step::Create("extra-0-0".to_owned()), vec![Finding::Lost]),
+        (Step::Drop("extra-0-0".to_owned()), vec![Finding::Lost]),
+        (Step::Compact, vec![]),
+        (Step::Checkpoint("checkpoint-0".to_owned()), vec![]),
+    ] {
+        let mut script = buffered_but(|_, _| false);
+        script.writers[0].insert(1, last.clone());
+        let history = History::new(script.clone());
+        let marks = marks(2, false);
+        assert_eq!(
+            findings(&history.judge(&marks, &state(&script, &[0, 0]))),
+            findings_of_a_loss,
+            "{last:?}"
+        );
+        assert_eq!(history.judge(&marks, &state(&script, &[2, 0])), [], "{last:?}");
+    }
+}
+
+#[test]
+fn a_refused_step_leaves_what_was_there() {
+    let mut script = script(1, 3);
+    if let Step::Commit { holds, .. } = &mut script.writers[0][2] {
+        *holds = false;
+    }
+    let history = History::new(script.clone());
+    let mut marks = marks(2, true);
+    marks.push(Mark::new(What::Refused, 0, 2));
+    assert_eq!(history.judge(&marks, &state(&script, &[2])), []);
+    assert_eq!(findings(&history.judge(&marks, &state(&script, &[1]))), [Finding::Lost]);
+}
+
+#[test]
+fn a_keyspace_that_is_gone_is_missed_in_a_checkpoint_and_after_damage() {
+    let mut script = script(1, 2);
+    script.writers.push(vec![Step::Checkpoint("checkpoint-0".to_owned())]);
+    let history = History::new(script.clone());
+    let mut marks = marks(2, false);
+    marks.extend([Mark::new(What::Begun, 1, 0), Mark::new(What::Acknowledged, 1, 0)]);
+    marks.push(Mark::new(What::Ended, 0, 0));
+    let mut without = state(&script, &[2, 0]);
+    without.keyspaces.retain(|name| name != KEYSPACES[2]);
+    assert!(history.missing(&marks, &without).unwrap().is_some());
+    let seen = Checkpoint { name: "checkpoint-0".to_owned(), state: Some(without) };
+    assert_eq!(findings(&history.judge_checkpoints(&marks, &[seen])), [Finding::Lost]);
+}
+
+#[test]
+fn an_acknowledged_checkpoint_is_there() {
+    let mut script = script(1, 4);
+    let name = "checkpoint-0".to_owned();
+    script.writers.push(vec![Step::Checkpoint(name.clone())]);
+    let history = History::new(script.clone());
+    let mut marks = marks(2, false);
+    marks.push(Mark::new(What::Begun, 1, 0));
+    let unfinished = marks.clone();
+    marks.push(Mark::new(What::Acknowledged, 1, 0));
+    assert_eq!(history.judge_checkpoints(&unfinished, &[]), []);
+    assert_eq!(findings(&history.judge_checkpoints(&marks, &[])), [Finding::Lost]);
+    let seen = |steps| Checkpoint { name: name.clone(), state: Some(state(&script, &[steps, 0])) };
+    assert_eq!(history.judge_checkpoints(&marks, &[seen(2)]), []);
+    // Nothing that began when it was done is in it.
+    marks.push(Mark::new(What::Begun, 0, 2));
+    assert_eq!(findings(&history.judge_checkpoints(&marks, &[seen(3)])), [Finding::Torn]);
+    // What failed before it began need not be in it.
+    let failed = [&unfinished[..5], &[Mark::new(What::Begun, 0, 2), Mark::new(What::Failed, 0, 2)]].concat();
+    let failed = [&failed[..], &[Mark::new(What::Begun, 1, 0), Mark::new(What::Acknowledged, 1, 0)]].concat();
+    assert_eq!(history.judge_checkpoints(&failed, &[seen(2)]), []);
+    assert_eq!(history.judge_checkpoints(&failed, &[seen(3)]), []);
+}
+
+#[test]
+fn what_failed_may_be_missing_while_later_commits_of_others_are_there() {
+    let script = script(2, 2);
+    let history = History::new(script.clone());
+    let mark = Mark::new;
+    let marks = [
+        mark(What::Begun, 0, 0),
+        mark(What::Failed, 0, 0),
+        mark(What::Begun, 1, 0),
+        mark(What::Acknowledged, 1, 0),
+    ];
+    assert_eq!(history.judge(&marks, &state(&script, &[0, 1])), []);
+    assert_eq!(history.judge(&marks, &state(&script, &[1, 1])), []);
+}

@@ -1,8 +1,9 @@
 //! What another process sees in what is left: every row, and whether the store still works.
 
-use crate::script::{Batch, Condition, KEYSPACES, Op, Value};
+use crate::script::{Batch, Condition, KEYSPACES, Op, Script, Value};
 use crate::subject::{Done, Failure, Opened, Subject, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,7 +46,7 @@ pub struct Seen {
     pub refused: Option<Failure>,
     /// Why it could not be read to the end, if so.
     pub unread: Option<Failure>,
-    /// What it holds, as far as it could be read.
+    /// What it holds, as far as it could be read: what scans gave, and what gets gave beyond that.
     pub state: State,
     /// A key for which a get answers something else than the scan, or that a scan gave out of order.
     pub differs: Option<String>,
@@ -77,11 +78,11 @@ pub struct Depth {
     pub probe: bool,
 }
 
-/// Opens the store in `directory` and the checkpoints beside it.
-pub fn look(subject: &dyn Subject, directory: &Path, depth: Depth) -> Seen {
+/// Opens the store in `directory`, which `script` has filled, and the checkpoints beside it.
+pub fn look(subject: &dyn Subject, directory: &Path, script: &Script, depth: Depth) -> Seen {
     let mut seen = Seen::default();
     match subject.open(directory) {
-        Ok(opened) => read(&*opened, &mut seen),
+        Ok(opened) => read(&*opened, script, &mut seen),
         Err(failure) => seen.refused = Some(failure),
     }
     if depth.verify && seen.refused.is_none() {
@@ -89,10 +90,10 @@ pub fn look(subject: &dyn Subject, directory: &Path, depth: Depth) -> Seen {
         seen.verify = subject.open(directory).and_then(|opened| opened.verify()).err();
     }
     for (name, path) in checkpoints_beside(directory) {
-        seen.checkpoints.push(Checkpoint { name, state: whole_state(subject, &path) });
+        seen.checkpoints.push(Checkpoint { name, state: whole_state(subject, &path, script) });
     }
     if depth.probe && seen.refused.is_none() && seen.unread.is_none() {
-        match probe(subject, directory, &seen.state) {
+        match probe(subject, directory, script, &seen.state) {
             Ok(condition) => seen.condition = condition,
             Err(message) => seen.unusable = Some(message),
         }
@@ -100,7 +101,7 @@ pub fn look(subject: &dyn Subject, directory: &Path, depth: Depth) -> Seen {
     seen
 }
 
-fn read(opened: &dyn Opened, seen: &mut Seen) {
+fn read(opened: &dyn Opened, script: &Script, seen: &mut Seen) {
     let keyspaces = match opened.keyspaces() {
         Ok(keyspaces) => keyspaces,
         Err(failure) => {
@@ -110,15 +111,21 @@ fn read(opened: &dyn Opened, seen: &mut Seen) {
     };
     for keyspace in &keyspaces {
         // What was served before an error has to be right too, and so have the other keyspaces.
-        if let Err(failure) = read_keyspace(opened, keyspace, seen) {
+        if let Err(failure) = read_keyspace(opened, keyspace, script, seen) {
             seen.unread.get_or_insert(failure);
         }
     }
     seen.state.keyspaces = keyspaces;
 }
 
-/// The rows of a keyspace. Every row is also asked for by its key.
-fn read_keyspace(opened: &dyn Opened, keyspace: &str, seen: &mut Seen) -> Result<(), Failure> {
+/// The rows of a keyspace. Every row is also asked for by its key, and so is every other key of the script: a get may
+/// give what a scan leaves out, and it goes on behind a row at which a scan ends with an error.
+fn read_keyspace(
+    opened: &dyn Opened,
+    keyspace: &str,
+    script: &Script,
+    seen: &mut Seen,
+) -> Result<(), Failure> {
     let mut keys: Vec<Vec<u8>> = Vec::new();
     let mut rows = Vec::new();
     let scanned = opened.scan(keyspace, &mut |key, value| {
@@ -130,17 +137,36 @@ fn read_keyspace(opened: &dyn Opened, keyspace: &str, seen: &mut Seen) -> Result
         let (len, hash) = Row::content_of(value);
         rows.push(Row { keyspace: keyspace.to_owned(), key: text, len, hash });
     });
+    let scanned_keys: BTreeSet<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let others =
+        script.places().into_iter().filter(|(name, _)| *name == keyspace).map(|(_, key)| key.as_bytes());
+    let others = others.filter(|key| !scanned_keys.contains(key)).map(|key| (key, None));
+    let scanned_rows = keys.iter().zip(&rows).map(|(key, row)| (key.as_slice(), Some((row.len, row.hash))));
+    let mut got_rows = Vec::new();
     let mut got_all = Ok(());
-    for (key, row) in keys.iter().zip(&rows) {
+    for (key, given) in scanned_rows.chain(others) {
+        let text = String::from_utf8_lossy(key).into_owned();
         match opened.get(keyspace, key) {
-            Ok(got) if got.as_deref().map(Row::content_of) == Some((row.len, row.hash)) => {}
-            Ok(_) => {
-                let key = &row.key;
-                seen.differs = Some(format!("{keyspace} {key}: a get does not find what a scan gives"));
+            Ok(got) => {
+                let got = got.as_deref().map(Row::content_of);
+                if got == given {
+                    continue;
+                }
+                if given.is_some() || scanned.is_ok() {
+                    seen.differs = Some(format!("{keyspace} {text}: a get and a scan do not give the same"));
+                }
+                // Whatever was served is judged.
+                got_rows.extend(got.map(|(len, hash)| Row {
+                    keyspace: keyspace.to_owned(),
+                    key: text,
+                    len,
+                    hash,
+                }));
             }
             Err(failure) => got_all = Err(failure),
         }
     }
+    rows.extend(got_rows);
     seen.state.rows.extend(rows.into_iter().filter(|row| !row.key.starts_with(PROBE)));
     scanned.and(got_all)
 }
@@ -157,17 +183,22 @@ fn checkpoints_beside(directory: &Path) -> Vec<(String, PathBuf)> {
     found
 }
 
-fn whole_state(subject: &dyn Subject, path: &Path) -> Option<State> {
+fn whole_state(subject: &dyn Subject, path: &Path, script: &Script) -> Option<State> {
     // To open an empty directory would make a new store of it.
     std::fs::read_dir(path).ok()?.next()?.ok()?;
     let opened = subject.open(path).ok()?;
     let mut seen = Seen::default();
-    read(&*opened, &mut seen);
+    read(&*opened, script, &mut seen);
     seen.unread.is_none().then_some(seen.state)
 }
 
 /// Writes, judges conditions, closes, opens again and looks whether all is there. Says which condition went wrong.
-fn probe(subject: &dyn Subject, directory: &Path, before: &State) -> Result<Option<String>, String> {
+fn probe(
+    subject: &dyn Subject,
+    directory: &Path,
+    script: &Script,
+    before: &State,
+) -> Result<Option<String>, String> {
     let told = |what: &'static str| move |failure: Failure| format!("{what}: {failure}");
     let value = Value { seed: 7, len: 100 };
     let wrong;
@@ -193,7 +224,7 @@ fn probe(subject: &dyn Subject, directory: &Path, before: &State) -> Result<Opti
         return Err("what was just written is not there".to_owned());
     }
     let mut after = Seen::default();
-    read(&*opened, &mut after);
+    read(&*opened, script, &mut after);
     if let Some(failure) = after.unread {
         return Err(told("reading after writing")(failure));
     }
@@ -221,3 +252,7 @@ fn expect(value: Option<Value>) -> Condition {
 pub(crate) fn exists(done: Done) -> bool {
     done == Done::Done
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use crate::disk::FileSystem;
 use crate::name::{DamageKind, FaultKind, ImageKind, Name, Section};
 use crate::script::Workload;
 use crate::subject::Role;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The scripts that meet faults: what is peculiar about the others has nothing to do with the disk.
 const FAULT_WORKLOADS: [Workload; 6] = [
@@ -59,11 +60,17 @@ pub fn groups(
     }
 }
 
+/// Where a subject begins in a list that a short run does not get through: all of them together do.
+fn first_of(subject: &str, len: usize) -> usize {
+    usize::try_from(xxh3_64(subject.as_bytes()) % len.max(1) as u64).unwrap_or(0)
+}
+
 fn kills(subject: &str, count: usize, seed: u64) -> Vec<Name> {
+    let first = first_of(subject, Workload::ALL.len());
     (0..count)
         .map(|at| Name::Kill {
             subject: subject.to_owned(),
-            workload: Workload::ALL[at % Workload::ALL.len()],
+            workload: Workload::ALL[(first + at) % Workload::ALL.len()],
             seed: seed + at as u64,
         })
         .collect()
@@ -72,15 +79,17 @@ fn kills(subject: &str, count: usize, seed: u64) -> Vec<Name> {
 /// Each recording is one script on one file system, and gives a multiple of the six kinds of images.
 fn powers(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -> Vec<Vec<Name>> {
     let (kinds, workloads) = (ImageKind::ALL.len(), Workload::ALL.len());
-    let recordings = (count / kinds).clamp(1, workloads * file_systems.len());
+    let all = workloads * file_systems.len();
+    let (recordings, first) = ((count / kinds).clamp(1, all), first_of(subject, all));
     let each = count.div_ceil(recordings).div_ceil(kinds) * kinds;
     (0..recordings)
         .map(|at| {
+            let at = (first + at) % all;
             let (pass, workload) = (at / workloads, at % workloads);
             (0..each)
                 .map(|number| Name::Power {
                     subject: subject.to_owned(),
-                    // A short run has seen every script and every file system, a full one each with each.
+                    // The subjects of a short run see every script and every file system, one of a full run each with each.
                     file_system: file_systems[(pass + workload) % file_systems.len()],
                     workload: Workload::ALL[(workload * 2) % workloads],
                     seed: seed + pass as u64,
@@ -94,12 +103,13 @@ fn powers(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -
 
 fn faults(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -> Vec<Name> {
     let kinds = FaultKind::ALL.len();
+    let first = first_of(subject, file_systems.len());
     (0..count)
         .map(|at| {
             let pass = at / kinds;
             Name::Fault {
                 subject: subject.to_owned(),
-                file_system: file_systems[pass % file_systems.len()],
+                file_system: file_systems[(first + pass) % file_systems.len()],
                 workload: FAULT_WORKLOADS[(at + pass) % FAULT_WORKLOADS.len()],
                 kind: FaultKind::ALL[at % kinds],
                 seed: seed + pass as u64,
@@ -173,5 +183,36 @@ mod tests {
     fn without_a_disk_there_are_no_trials_on_it() {
         assert!(groups(Section::Power, "a", Size::SHORT, 1, &[]).is_empty());
         assert!(groups(Section::Fault, "a", Size::SHORT, 1, &[]).is_empty());
+    }
+
+    #[test]
+    fn the_subjects_of_a_short_run_see_every_script_and_every_file_system() {
+        let mut seen: BTreeMap<Section, BTreeSet<String>> = BTreeMap::new();
+        for engine in ["redb", "fjall", "sqlite", "lmdb", "rocksdb", "sled"] {
+            for subject in [engine.to_owned(), format!("{engine}/store"), format!("{engine}/store-full")] {
+                for section in Section::ALL {
+                    for name in groups(section, &subject, Size::SHORT, 1, &FILE_SYSTEMS).into_iter().flatten()
+                    {
+                        let words =
+                            name.to_string().split(':').skip(2).map(str::to_owned).collect::<Vec<_>>();
+                        seen.entry(section).or_default().extend(words);
+                    }
+                }
+            }
+        }
+        let missing = |section, words: &[String]| -> Vec<String> {
+            words.iter().filter(|word| !seen[&section].contains(*word)).cloned().collect()
+        };
+        let workloads = Workload::ALL.map(|workload| workload.to_string());
+        let file_systems = FILE_SYSTEMS.map(|file_system| file_system.to_string());
+        assert_eq!(missing(Section::Kill, &workloads), [""; 0]);
+        assert_eq!(missing(Section::Power, &workloads), [""; 0]);
+        assert_eq!(missing(Section::Power, &file_systems), [""; 0]);
+        assert_eq!(missing(Section::Power, &ImageKind::ALL.map(|kind| kind.to_string())), [""; 0]);
+        assert_eq!(missing(Section::Fault, &FAULT_WORKLOADS.map(|workload| workload.to_string())), [""; 0]);
+        assert_eq!(missing(Section::Fault, &file_systems), [""; 0]);
+        assert_eq!(missing(Section::Fault, &FaultKind::ALL.map(|kind| kind.to_string())), [""; 0]);
+        assert_eq!(missing(Section::Damage, &DamageKind::ALL.map(|kind| kind.to_string())), [""; 0]);
+        assert_eq!(missing(Section::Damage, &["closed", "died"].map(str::to_owned)), [""; 0]);
     }
 }

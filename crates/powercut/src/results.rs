@@ -6,7 +6,8 @@ use crate::subject::{Promise, Role, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Findings that are kept with their name and words, for each subject and section.
+/// Trials that are kept with their name and words, for each subject, section and finding: a rare one that matters must
+/// not be crowded out by a common one that does not.
 const EXAMPLES_MAX: usize = 6;
 
 /// One subject in one section.
@@ -104,7 +105,8 @@ impl Results {
         }
         for (finding, text) in &trial.found {
             let matters = !matches!(finding, Finding::Noticed | Finding::Harmless);
-            if matters && cell.examples.len() < EXAMPLES_MAX {
+            let kept = cell.examples.iter().filter(|example| example.finding == *finding).count();
+            if matters && kept < EXAMPLES_MAX {
                 let text = text.chars().take(300).collect();
                 cell.examples.push(Example { finding: *finding, trial: trial.name.to_string(), text });
             }
@@ -153,7 +155,7 @@ impl Cell {
 
     /// Whether anything acknowledged was seen to be gone.
     pub fn loses(&self) -> bool {
-        [Finding::Lost, Finding::Torn, Finding::Unopenable].iter().any(|finding| self.of(*finding) > 0)
+        [Finding::Lost, Finding::Torn].iter().any(|finding| self.of(*finding) > 0)
     }
 }
 
@@ -224,12 +226,29 @@ mod tests {
         }
         assert!(!bad(Section::Power, Finding::Lost, Role::Store, Promise::KillSafe));
         assert!(bad(Section::Power, Finding::Wrong, Role::Store, Promise::KillSafe));
-        assert!(bad(Section::Damage, Finding::Wrong, Role::Store, Promise::PowerSafe));
+        for role in [Role::Store, Role::StoreFull] {
+            assert!(bad(Section::Damage, Finding::Wrong, role, Promise::PowerSafe));
+            assert!(bad(Section::Damage, Finding::Hung, role, Promise::PowerSafe));
+        }
         assert!(bad(Section::Damage, Finding::Hung, Role::Store, Promise::KillSafe));
         assert!(!bad(Section::Damage, Finding::Unnoticed, Role::Store, Promise::PowerSafe));
         assert!(bad(Section::Damage, Finding::Unnoticed, Role::StoreFull, Promise::KillSafe));
         assert!(!bad(Section::Damage, Finding::Crashed, Role::StoreFull, Promise::PowerSafe));
         assert!(!bad(Section::Damage, Finding::Noticed, Role::StoreFull, Promise::PowerSafe));
+    }
+
+    #[test]
+    fn a_rare_finding_keeps_its_name_beside_a_common_one() {
+        let mut results = Results::default();
+        for _ in 0..20 {
+            results.count(&trial("a", &[Finding::Crashed, Finding::Noticed, Finding::Harmless]));
+        }
+        results.count(&trial("a", &[Finding::Wrong]));
+        let kept: Vec<Finding> =
+            results.cells[&Section::Kill]["a"].examples.iter().map(|example| example.finding).collect();
+        assert_eq!(kept.iter().filter(|finding| **finding == Finding::Crashed).count(), EXAMPLES_MAX);
+        assert_eq!(kept.len(), EXAMPLES_MAX + 1, "{kept:?}");
+        assert!(kept.contains(&Finding::Wrong));
     }
 
     #[test]
@@ -254,6 +273,10 @@ mod tests {
         let mut results = Results::default();
         results.subjects.insert("a".into(), described(Promise::Loses));
         let mut cell = Cell { trials: 3, ..Cell::default() };
+        results.cells.entry(Section::Power).or_default().insert("a".into(), cell.clone());
+        assert_eq!(results.failures().len(), 1);
+        // That nothing opens any more is no loss that the harness has seen.
+        cell.findings.insert(Finding::Unopenable, 3);
         results.cells.entry(Section::Power).or_default().insert("a".into(), cell.clone());
         assert_eq!(results.failures().len(), 1);
         cell.findings.insert(Finding::Lost, 1);

@@ -5,6 +5,7 @@
 //! step, whatever the other writers did.
 
 use crate::random::Random;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -177,18 +178,13 @@ impl Script {
         Self { writers }
     }
 
-    /// All values that any step writes for a key of a keyspace.
-    pub fn values<'s>(&'s self, keyspace: &'s str, key: &'s str) -> impl Iterator<Item = Value> + 's {
-        self.writers
-            .iter()
-            .flatten()
-            .filter_map(|step| match step {
-                Step::Commit { batch, .. } => Some(&batch.ops),
-                _ => None,
-            })
-            .flatten()
-            .filter(move |op| op.keyspace == keyspace && op.key == key)
-            .filter_map(|op| op.value)
+    /// Every keyspace and key that any step writes or deletes.
+    pub fn places(&self) -> BTreeSet<(&str, &str)> {
+        let batches = self.writers.iter().flatten().filter_map(|step| match step {
+            Step::Commit { batch, .. } => Some(batch),
+            _ => None,
+        });
+        batches.flat_map(|batch| &batch.ops).map(|op| (op.keyspace.as_str(), op.key.as_str())).collect()
     }
 }
 
@@ -325,6 +321,85 @@ impl Writer {
         self.rows.retain(|(keyspace, key, _)| (keyspace, key) != (&op.keyspace, &op.key));
         if let Some(value) = op.value {
             self.rows.push((op.keyspace.clone(), op.key.clone(), value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(script: &Script) -> Vec<(&Batch, bool)> {
+        let batch = |step: &'_ Step| matches!(step, Step::Commit { .. });
+        let commits = script.writers.iter().flatten().filter(|step| batch(step));
+        commits
+            .filter_map(|step| match step {
+                Step::Commit { batch, holds } => Some((batch, *holds)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// As long as on the simulated disk: there is no use in what only a longer script does.
+    fn script(workload: Workload) -> Script {
+        Script::new(workload, 1, crate::trial::COMMITS)
+    }
+
+    #[test]
+    fn each_workload_does_what_its_name_says() {
+        let steps = |workload, is_it: fn(&Step) -> bool| {
+            script(workload).writers.iter().flatten().filter(|step| is_it(step)).count()
+        };
+        assert!(steps(Workload::Compaction, |step| *step == Step::Compact) > 0);
+        assert!(steps(Workload::Checkpoint, |step| matches!(step, Step::Checkpoint(_))) > 0);
+        assert!(steps(Workload::Keyspaces, |step| matches!(step, Step::Create(_))) > 1);
+        assert!(steps(Workload::Keyspaces, |step| matches!(step, Step::Drop(_))) > 1);
+        assert_eq!(script(Workload::Concurrent).writers.len(), 4);
+        let largest = |workload| {
+            let script = script(workload);
+            let ops = batches(&script).into_iter().flat_map(|(batch, _)| batch.ops.clone());
+            ops.filter_map(|op| op.value).map(|value| value.len).max().unwrap()
+        };
+        assert!(largest(Workload::Large) > 100_000);
+        assert!((1..10_000).contains(&largest(Workload::Single)));
+        let buffered = script(Workload::Buffered);
+        let buffered: Vec<bool> = batches(&buffered).iter().map(|(batch, _)| batch.buffered).collect();
+        assert_eq!(buffered[..6], [true, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn all_but_the_buffered_one_are_power_safe() {
+        for workload in Workload::ALL.into_iter().filter(|workload| *workload != Workload::Buffered) {
+            assert!(batches(&script(workload)).iter().all(|(batch, _)| !batch.buffered), "{workload}");
+        }
+    }
+
+    #[test]
+    fn batches_reach_over_keyspaces_delete_and_have_conditions_of_both_kinds() {
+        let script = script(Workload::Batches);
+        let batches = batches(&script);
+        let keyspaces =
+            |batch: &Batch| batch.ops.iter().map(|op| op.keyspace.clone()).collect::<BTreeSet<_>>().len();
+        assert!(batches.iter().any(|(batch, _)| keyspaces(batch) == KEYSPACES.len()));
+        assert!(batches.iter().any(|(batch, _)| batch.ops.iter().any(|op| op.value.is_none())));
+        for wanted in [true, false] {
+            assert!(batches.iter().any(|(batch, holds)| *holds == wanted && !batch.conditions.is_empty()));
+        }
+        // A batch without conditions always holds.
+        assert!(batches.iter().all(|(batch, holds)| *holds || !batch.conditions.is_empty()));
+    }
+
+    #[test]
+    fn the_seed_decides_and_no_row_is_changed_twice_in_a_batch() {
+        for workload in Workload::ALL {
+            let (first, again) = (script(workload), script(workload));
+            assert_eq!(first.writers, again.writers, "{workload}");
+            assert_ne!(first.writers, Script::new(workload, 2, crate::trial::COMMITS).writers, "{workload}");
+            for (batch, _) in batches(&first) {
+                let places: BTreeSet<_> = batch.ops.iter().map(|op| (&op.keyspace, &op.key)).collect();
+                assert_eq!(places.len(), batch.ops.len(), "{workload}");
+                assert!(batch.ops.iter().any(|op| op.key.ends_with("/step")), "{workload}");
+            }
         }
     }
 }

@@ -24,11 +24,13 @@ const EROFS: i32 = 30;
 
 /// Runs `test` on every file system that can be had here, in mounts of its own.
 fn on_each_file_system(test: impl Fn(FileSystem)) {
+    // Before the first disk, which is mounted to see whether one can be had.
+    let isolated = isolate();
     if let Some(reason) = disk::unavailable() {
         println!("SKIPPED: {reason}");
         return;
     }
-    isolate().unwrap();
+    isolated.unwrap();
     for file_system in FileSystem::ALL {
         match file_system.unavailable() {
             Some(reason) => println!("SKIPPED {file_system}: {reason}"),

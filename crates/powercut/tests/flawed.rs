@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 /// One run of the program with the flawed subjects.
 fn matrix(subject: &str, section: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_flawed"))
-        .args(["matrix", "--only", subject, "--section", section, "--time-limit", "20"])
+        .args(["matrix", "--only", subject, "--section", section])
         .args(more)
         .output()
         .unwrap()
@@ -95,6 +95,30 @@ fn a_handle_that_goes_on_is_seen() {
 }
 
 #[test]
+fn an_error_that_is_met_with_a_panic_or_with_a_shrug_is_seen() {
+    for (subject, finding) in [("panics", "crashed"), ("shrugs", "lost")] {
+        let output = matrix(subject, "fault", &["--faults", "12"]);
+        if !skipped(&output) {
+            assert_found(&output, subject, "fault", finding);
+        }
+    }
+}
+
+#[test]
+fn a_second_power_cut_meets_a_careless_recovery() {
+    let output = matrix("rewrites", "power", &["--images", "36"]);
+    if !skipped(&output) {
+        assert_found(&output, "rewrites", "power", "lost");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
+    assert_found(&matrix("devours", "kill", &["--kills", "2"]), "devours", "kill", "crashed");
+}
+
+#[test]
 fn damage_that_is_served_or_hidden_is_seen() {
     assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
     assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");
@@ -147,7 +171,49 @@ fn results_are_kept_and_a_report_is_written() {
     let files = ["--results", results.to_str().unwrap(), "--report", report.to_str().unwrap()];
     assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
     assert_sound(&matrix("sound", "damage", &[&["--damages", "6"], &files[..]].concat()));
+    let printed = Command::new(env!("CARGO_BIN_EXE_flawed")).arg("report").arg(&results).output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
     let report = std::fs::read_to_string(report).unwrap();
+    assert_eq!(stdout(&printed), report);
     assert!(report.contains("## Killed processes") && report.contains("## Damaged files"), "{report}");
     assert!(report.contains("| sound | 2 | 0 |"), "{report}");
+}
+
+/// Whether `parent` has a child at work that writes.
+#[cfg(target_os = "linux")]
+fn has_writer(parent: u32) -> bool {
+    let is_it = |process: std::path::PathBuf| {
+        let read = |name| std::fs::read_to_string(process.join(name)).unwrap_or_default();
+        read("cmdline").contains("child\0write\0") && read("status").contains(&format!("PPid:\t{parent}\n"))
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| is_it(entry.path()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupt_ends_a_run_and_leaves_nothing() {
+    use std::os::unix::process::CommandExt as _;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_flawed"))
+        .args(["matrix", "--only", "sound", "--section", "power", "kill"])
+        .env("TMPDIR", scratch.path())
+        .process_group(0)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !has_writer(run.id()) {
+        assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
+        // Not even the disk that shows whether there can be one: a kill would leave it there.
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        assert!(!mounts.contains(scratch.path().to_str().unwrap()), "{mounts}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // As a terminal does: all of the group.
+    let group = format!("-{}", run.id());
+    assert!(Command::new("kill").args(["-s", "INT", "--", &group]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -16,7 +16,7 @@ use strongroom_core::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The file `STRONGROOM`: what is read, and written again, reads the same; a checksum that fits is not enough.
+/// The file `STRONGROOM`: what is read is what would be written, to the byte; a checksum that fits is not enough.
 pub fn marker(bytes: &[u8]) {
     marker_text(bytes);
     // Nobody guesses a checksum, so the way behind it is opened.
@@ -30,10 +30,7 @@ pub fn marker(bytes: &[u8]) {
 fn marker_text(bytes: &[u8]) {
     let path = Path::new("STRONGROOM");
     match Marker::parse(bytes, path) {
-        Ok(marker) => match Marker::parse(marker.to_text().as_bytes(), path) {
-            Ok(again) => assert_eq!(again, marker, "written and read again, the marker is another"),
-            Err(error) => panic!("a marker that was read cannot be written: {error}"),
-        },
+        Ok(marker) => assert_eq!(marker.to_text().as_bytes(), bytes, "one marker has two forms"),
         Err(error) => check_kind(&error),
     }
 }

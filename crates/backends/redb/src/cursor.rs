@@ -44,6 +44,9 @@ impl EngineCursor for RedbCursor {
         };
         match next {
             Some(Ok((key, value))) => {
+                // Of a damaged page redb panics when the bytes are asked for: here that is caught, and where the row
+                // is lent it would not be.
+                let _ = (key.value(), value.value());
                 self.key = Some(key);
                 self.value = Some(value);
                 Ok(true)

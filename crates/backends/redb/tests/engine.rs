@@ -9,6 +9,9 @@ use strongroom_core::{
 };
 use strongroom_redb::{RedbBackend, RedbOptions};
 
+/// What redb calls a page, by default.
+const PAGE: usize = 4_096;
+
 fn put(backend: &RedbBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8], durability: Durability) {
     let mut batch = WriteBatch::new();
     batch.put(keyspace, key, value);
@@ -328,4 +331,51 @@ fn a_read_only_handle_repairs_and_creates_nothing() {
     let error = read_only().unwrap().verify().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("read-only"), "{error}");
+}
+
+#[test]
+fn a_page_in_the_place_of_another_panics_nowhere_else() {
+    let home = tempfile::tempdir().unwrap();
+    {
+        let backend = RedbBackend::new(home.path()).unwrap();
+        let rows = backend.create_keyspace("rows", KeyspaceHints::default()).unwrap();
+        for part in 0..2_u8 {
+            let mut batch = WriteBatch::new();
+            // Rows that fill more than a page are where redb trusts what it reads.
+            for number in 0..50_u8 {
+                batch.put(rows, &[number, part], &vec![number; if number % 7 == 0 { 6_000 } else { 200 }]);
+            }
+            backend.commit(&batch, Durability::PowerSafe).unwrap();
+        }
+    }
+    let file = home.path().join("data.redb");
+    let whole = std::fs::read(&file).unwrap();
+    let used: Vec<usize> = (1..whole.len() / PAGE)
+        .filter(|page| whole[page * PAGE..(page + 1) * PAGE].iter().any(|byte| *byte != 0))
+        .collect();
+
+    let mut damaged = 0;
+    for (place, first) in used.iter().enumerate() {
+        for second in used.iter().skip(place + 1).step_by(31) {
+            let mut bytes = whole.clone();
+            for offset in 0..PAGE {
+                bytes.swap(first * PAGE + offset, second * PAGE + offset);
+            }
+            std::fs::write(&file, bytes).unwrap();
+            // What a panic would come from: opening, or lending a row.
+            damaged += u32::from(scan_all(home.path()).is_err());
+        }
+    }
+
+    assert!(damaged > 5, "{damaged}");
+}
+
+fn scan_all(directory: &Path) -> strongroom_core::Result<()> {
+    let backend = RedbBackend::new(directory)?;
+    let rows = backend.keyspace("rows")?;
+    let mut cursor = backend.snapshot()?.cursor(rows, Scan::all())?;
+    while cursor.advance()? {
+        assert!(cursor.key().len() + cursor.value().len() < usize::MAX);
+    }
+    Ok(())
 }

@@ -9,8 +9,8 @@ mod values;
 
 use crate::arguments::Command;
 use crate::exit::{Failure, Outcome};
-use crate::load;
-pub(crate) use open::{Access, Limits, Target, check_name, settle};
+use crate::{load, verify};
+pub(crate) use open::{Access, Limits, Target, check_name, keyspace, settle};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Runs `command`.
@@ -24,6 +24,7 @@ pub(crate) fn run(command: &Command) -> Outcome {
         Command::Count(arguments) => rows::count(arguments),
         Command::Load(arguments) => load::run(arguments),
         Command::Digest(arguments) => store::digest(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
         Command::Keyspaces(arguments) => store::keyspaces(arguments),
         Command::Stats(arguments) => store::stats(arguments),
         Command::Compact(arguments) => store::compact(arguments),
@@ -53,13 +54,13 @@ impl Output {
 }
 
 /// Writes `bytes` to standard output.
-fn print(bytes: impl AsRef<[u8]>) -> Outcome {
+pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Outcome {
     let mut output = Output::open();
     output.write(bytes.as_ref())?;
     output.finish()
 }
 
 /// Writes `value` as indented JSON and a newline.
-fn print_json(value: &serde_json::Value) -> Outcome {
+pub(crate) fn print_json(value: &serde_json::Value) -> Outcome {
     print(format!("{value:#}\n"))
 }

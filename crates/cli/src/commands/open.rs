@@ -1,6 +1,6 @@
 //! Opening stores: everything that can be wrong is looked at before anything is created.
 
-use crate::exit::{Failure, Outcome, Status};
+use crate::exit::{Failure, Outcome};
 use strongroom::core::{check_keyspace_name, is_reserved_keyspace};
 use strongroom::limits::{self, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom::{ByteSize, Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
@@ -75,6 +75,16 @@ impl Target {
         }
     }
 
+    /// The engine, as the URL names it.
+    pub(crate) fn engine(&self) -> &str {
+        &self.config.engine
+    }
+
+    /// Whether the store will refuse every write.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.config.read_only
+    }
+
     /// Opens the store.
     pub(crate) fn open(self) -> Outcome<Store> {
         Ok(self.registry.open_config(&self.config)?)
@@ -91,13 +101,12 @@ pub(crate) fn keyspace(store: &Store, name: &str) -> Outcome<Keyspace> {
     store.keyspace(name).map_err(|error| match error.kind() {
         // Every store on disk has it from its creation on. An engine that finds its files damaged may begin
         // anew without a word, and an empty answer would hide that.
-        ErrorKind::NotFound if name == DEFAULT_KEYSPACE && store.path().is_some() => Failure::new(
-            Status::StoreFailed,
-            format_args!(
+        ErrorKind::NotFound if name == DEFAULT_KEYSPACE && store.path().is_some() => {
+            Failure::damaged(format_args!(
                 "{}: the store has lost its keyspace {name:?}, so its files are damaged; restore from a backup",
                 store.engine().name
-            ),
-        ),
+            ))
+        }
         ErrorKind::NotFound => Failure::not_found(format_args!(
             "there is no keyspace {name:?}; `strongroom keyspaces URL` lists those that are there"
         )),

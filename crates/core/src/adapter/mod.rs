@@ -6,6 +6,7 @@
 mod checkpoint;
 mod commit;
 mod health;
+mod held;
 mod keyspaces;
 mod open;
 mod snapshot;
@@ -24,6 +25,7 @@ use crate::sync::write;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use health::Health;
+use held::Held;
 use keyspaces::Keyspaces;
 use snapshot::GuardedSnapshot;
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ pub struct Backend<E: Engine> {
 }
 
 struct Shared<E: Engine> {
-    engine: E,
+    engine: Held<E>,
     info: EngineInfo,
     keyspaces: Keyspaces<E::Keyspace>,
     health: Health,
@@ -108,7 +110,7 @@ impl<E: Engine> Shared<E> {
         let mut info = E::INFO;
         info.capabilities.power_safe = engine.power_safe();
         Self {
-            engine,
+            engine: Held::new(engine),
             info,
             keyspaces: Keyspaces::new(),
             health,

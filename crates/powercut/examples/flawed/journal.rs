@@ -43,6 +43,14 @@ pub(crate) enum Flaw {
     Trusts,
     /// It drops what fails its checksum, and says nothing.
     Swallows,
+    /// It panics when it cannot write.
+    Panics,
+    /// It acknowledges what it could not sync.
+    Shrugs,
+    /// It writes its journal anew whenever it opens, and for a while there is none.
+    Rewrites,
+    /// It wants more memory than there is.
+    Devours,
 }
 
 /// The subject.
@@ -138,6 +146,13 @@ impl Store {
                 std::thread::park();
             },
             Flaw::Aborts if was_there => std::process::abort(),
+            Flaw::Devours if was_there => {
+                let memory = std::hint::black_box(Vec::<u8>::with_capacity(64 << 30));
+                drop(memory);
+            }
+            Flaw::Rewrites if was_there => {
+                rewrite(&mut file, &bytes[..whole]).map_err(failed("no new journal"))?;
+            }
             Flaw::Refuses if was_there => return Err(Failure::new("it does not open")),
             Flaw::Invents => {
                 if let Some(value) = inner.keyspaces.values_mut().flat_map(BTreeMap::values_mut).next() {
@@ -166,7 +181,8 @@ impl Store {
             let written = self.write(record).and_then(|()| {
                 if buffered || self.flaw == Flaw::ForgetsSync { Ok(()) } else { self.file.sync_data() }
             });
-            if let Err(error) = written {
+            if let (Err(error), false) = (written, self.flaw == Flaw::Shrugs) {
+                assert!(self.flaw != Flaw::Panics, "{error}");
                 inner.failed = true;
                 return Err(Failure::new(format!("the journal cannot be written: {error}")).closed());
             }
@@ -268,6 +284,17 @@ impl Opened for Store {
     fn verify(&self) -> Result<Done, Failure> {
         if self.flaw == Flaw::Alarms { Err(Failure::new("something is wrong")) } else { Ok(Done::Done) }
     }
+}
+
+/// Piece by piece.
+fn rewrite(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.sync_all()?;
+    for piece in bytes.chunks(1 + bytes.len() / 20) {
+        file.write_all(piece)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Applies the records of a journal; says where the last whole one ends.

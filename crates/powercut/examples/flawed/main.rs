@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         ("gets-nothing", Flaw::GetsNothing),
         ("trusts", Flaw::Trusts),
         ("swallows", Flaw::Swallows),
+        ("panics", Flaw::Panics),
+        ("shrugs", Flaw::Shrugs),
+        ("rewrites", Flaw::Rewrites),
+        ("devours", Flaw::Devours),
     ];
     let full = |flaw| matches!(flaw, Flaw::Trusts | Flaw::Swallows);
     let mut subjects: Vec<Box<dyn Subject>> = vec![

@@ -40,8 +40,22 @@ Examples:
     /// What the threads of an engine do in the background is not the same each time, so that a rare finding may take
     /// several turns.
     Replay(Replay),
+    /// Print the report of results that a run in parts has put together, as Markdown
+    #[command(after_help = "\
+Examples:
+  strongroom-powercut matrix --only redb/store --results durability.json
+  strongroom-powercut matrix --only redb --results durability.json
+  strongroom-powercut report durability.json > docs/DURABILITY.md")]
+    Report(Report),
     /// List the subjects
     Subjects,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// The file of results
+    #[arg(value_name = "FILE")]
+    pub(super) results: PathBuf,
 }
 
 #[derive(Debug, Args)]

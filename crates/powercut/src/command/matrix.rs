@@ -12,6 +12,7 @@ use crate::trial::{self, Prepared, Recorded};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,8 +25,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
         return Ok(Status::Usage);
     }
     let mut results = match &arguments.results {
-        Some(path) if path.exists() => serde_json::from_slice(&fs::read(path)?)
-            .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?,
+        Some(path) if path.exists() => read_results(path)?,
         _ => Results::default(),
     };
     results.seed = arguments.seed;
@@ -56,6 +56,13 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
         write_whole(path, report::markdown(&results).as_bytes())?;
     }
     summary(&results)
+}
+
+/// What an earlier run has put there.
+pub(super) fn read_results(path: &Path) -> io::Result<Results> {
+    let told = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(|error| told(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| told(&error))
 }
 
 fn size_of(arguments: &Matrix, role: Role) -> Size {
@@ -156,7 +163,7 @@ fn side_by_side(
 }
 
 /// A reader never sees half of it, and a run that is stopped leaves the old one.
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let scratch = path.with_extension("new");
     fs::write(&scratch, bytes)?;
     fs::rename(&scratch, path)

@@ -6,9 +6,12 @@ mod replay;
 
 use crate::child::{self, CHILD, GAVE_UP};
 use crate::disk;
+use crate::report;
 use crate::subject::Subject;
 use arguments::{Arguments, Command};
 use clap::Parser as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,9 +61,11 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
         };
     }
     let arguments = Arguments::parse();
-    // Before there is any other thread: what is mounted from here on goes when the process goes.
-    if disk::unavailable().is_none()
+    // Before there is any other thread, and before the first disk: what is mounted from here on goes when the process
+    // goes. Who may not do that cannot have a disk either, and that is told later.
+    if matches!(arguments.command, Command::Matrix(_) | Command::Replay(_))
         && let Err(error) = disk::isolate()
+        && disk::unavailable().is_none()
     {
         return failed(&format!("no mounts of its own: {error}"));
     }
@@ -70,6 +75,7 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
     let done = match &arguments.command {
         Command::Matrix(matrix) => matrix::run(subjects, matrix),
         Command::Replay(replay) => replay::run(subjects, replay),
+        Command::Report(arguments) => print_report(&arguments.results),
         Command::Subjects => list(subjects),
     };
     match done {
@@ -87,9 +93,14 @@ fn is_stopped() -> bool {
     STOPPED.load(Ordering::SeqCst)
 }
 
-fn list(subjects: &[Box<dyn Subject>]) -> std::io::Result<Status> {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
+fn print_report(results: &Path) -> io::Result<Status> {
+    let results = matrix::read_results(results)?;
+    io::stdout().lock().write_all(report::markdown(&results).as_bytes())?;
+    Ok(if results.failures().is_empty() { Status::Sound } else { Status::Unsound })
+}
+
+fn list(subjects: &[Box<dyn Subject>]) -> io::Result<Status> {
+    let mut out = io::stdout().lock();
     for subject in subjects {
         let promise = match subject.promise() {
             crate::subject::Promise::PowerSafe => "power-safe",

@@ -62,13 +62,13 @@ impl FileSystem {
         }
     }
 
-    /// The program and arguments that repair what the kernel refuses to mount. Those of xfs throw its journal away, and
-    /// with it what was synced.
+    /// The program and arguments that repair what the kernel refuses to mount, without losing what was synced: ext4's
+    /// journal is replayed. Those of xfs throw the journal away, and those of btrfs go back to an older superblock, that
+    /// knows nothing of the newest syncs.
     pub(super) fn repair(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
             FileSystem::Ext4 => Some(("e2fsck", &["-f", "-y"])),
-            FileSystem::Xfs => None,
-            FileSystem::Btrfs => Some(("btrfs", &["rescue", "super-recover", "-y"])),
+            FileSystem::Xfs | FileSystem::Btrfs => None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 mod tables;
 
+use crate::disk::FileSystem;
 use crate::judge::Finding;
-use crate::name::Section;
+use crate::name::{ImageKind, Section};
 use crate::results::{Results, is_bad};
 use crate::subject::Promise;
 use std::fmt::Write as _;
@@ -125,7 +126,7 @@ pub fn markdown(results: &Results) -> String {
         let _ = writeln!(text, "\n## {}\n\n{}\n", title(*section), explanation(*section));
         text.push_str(&table(results, *section).markdown());
         if *section == Section::Power {
-            text.push_str("\nImages by file system and kind, for each subject:\n\n");
+            text.push_str("\nImages by kind, and the same by file system:\n\n");
             text.push_str(&images(results).markdown());
         }
     }
@@ -177,21 +178,26 @@ fn table(results: &Results, section: Section) -> Table {
     table
 }
 
+/// How many images of each kind, and on each file system.
 fn images(results: &Results) -> Table {
-    let cells = results.cells.get(&Section::Power);
-    let mut kinds: Vec<&String> =
-        cells.into_iter().flat_map(|cells| cells.values()).flat_map(|cell| cell.kinds.keys()).collect();
-    kinds.sort();
-    kinds.dedup();
+    let kinds = ImageKind::ALL.map(|kind| kind.to_string());
+    let file_systems = FileSystem::ALL.map(|file_system| file_system.to_string());
+    let words: Vec<&String> = kinds.iter().chain(&file_systems).collect();
     let mut head = vec!["subject".to_owned()];
-    head.extend(kinds.iter().map(ToString::to_string));
+    head.extend(words.iter().map(ToString::to_string));
     let mut table = Table::new(head);
+    let cells = results.cells.get(&Section::Power);
     for name in ordered(results) {
         let Some(cell) = cells.and_then(|cells| cells.get(name)).filter(|cell| cell.trials > 0) else {
             continue;
         };
+        // A kind in the results is the file system and the kind of image.
+        let count = |word: &String| -> u64 {
+            let has_it = |kind: &str| kind.split(' ').any(|part| part == word);
+            cell.kinds.iter().filter(|(kind, _)| has_it(kind)).map(|(_, count)| count).sum()
+        };
         let mut row = vec![name.clone()];
-        row.extend(kinds.iter().map(|kind| cell.kinds.get(*kind).copied().unwrap_or(0).to_string()));
+        row.extend(words.iter().map(|word| count(word).to_string()));
         table.push(row);
     }
     table

@@ -27,7 +27,7 @@ impl Table {
         self.rows.len() > 1
             && self.rows[1..]
                 .iter()
-                .all(|row| row.get(column).is_some_and(|cell| cell.bytes().all(|byte| byte.is_ascii_digit())))
+                .all(|row| row.get(column).is_some_and(|cell| cell.parse::<u64>().is_ok()))
     }
 
     pub(super) fn text(&self) -> String {

@@ -41,7 +41,7 @@ pub fn all() -> Vec<Box<dyn Subject>> {
 mod tests {
     use super::*;
     use crate::look::{self, Depth};
-    use crate::script::{Batch, Condition, KEYSPACES, Op, Value};
+    use crate::script::{Batch, Condition, KEYSPACES, Op, Script, Value, Workload};
     use crate::subject::{Done, Opened, Role, Verdict};
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -135,7 +135,12 @@ mod tests {
             assert_eq!(rows(&*copied, KEYSPACES[0]), expected);
         }
         drop(opened);
-        let seen = look::look(subject, &directory, Depth { verify: true, probe: true });
+        let seen = look::look(
+            subject,
+            &directory,
+            &Script::new(Workload::Single, 1, 1),
+            Depth { verify: true, probe: true },
+        );
         assert_eq!((seen.refused, seen.unread, seen.differs), (None, None, None));
         assert_eq!((seen.verify, seen.unusable, seen.condition), (None, None, None));
     }

@@ -5,7 +5,7 @@
 
 use super::files::{copy_tree, damage};
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, seed_of};
-use crate::child::{self, End, Outcome, Writing};
+use crate::child::{self, End, Filling, Outcome, Writing};
 use crate::judge::{Finding, Found, History};
 use crate::look::{Depth, Seen};
 use crate::marks::Mark;
@@ -25,6 +25,7 @@ const WORKLOADS: [Workload; 3] = [Workload::Batches, Workload::Overwrites, Workl
 #[derive(Debug)]
 pub struct Prepared {
     scratch: TempDir,
+    filling: Filling,
     history: History,
     marks: Vec<Mark>,
 }
@@ -55,7 +56,7 @@ impl Prepared {
         }
         let history = History::new(Script::new(workload, store_seed, COMMITS));
         let marks = Mark::parse_all(&std::fs::read(marks)?);
-        Ok(Self { scratch, history, marks })
+        Ok(Self { scratch, filling: (workload, store_seed, COMMITS), history, marks })
     }
 
     /// Damages a copy and looks at it.
@@ -66,27 +67,28 @@ impl Prepared {
         copy_tree(&self.scratch.path().join(STORE), &store)?;
         let what = damage(&store, *kind, &mut Random::new(seed_of(name)))?;
         let depth = Depth { verify: true, probe: false };
-        let outcome = child::look_at(subject.name(), &store, depth, limit)?;
-        let (finding, text) = self.judge(outcome);
+        let outcome = child::look_at(subject.name(), &store, self.filling, depth, limit)?;
+        let (finding, text) = judge(&self.history, &self.marks, outcome);
         let idle = finding == Finding::Harmless;
         Ok(Trial { name: name.clone(), found: vec![(finding, format!("{what}: {text}"))], idle, void: None })
     }
+}
 
-    fn judge(&self, outcome: Outcome<Seen>) -> Found {
-        let seen = match outcome {
-            Outcome::Done(seen) => seen,
-            Outcome::Hung => return (Finding::Hung, "looking at it took too long".to_owned()),
-            Outcome::Failed(why) | Outcome::Died(why) => return (Finding::Crashed, why),
-        };
-        let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
-        let missing = match self.history.missing(&self.marks, &seen.state) {
-            Err(wrong) => return (Finding::Wrong, wrong),
-            Ok(missing) => seen.differs.or(missing),
-        };
-        match (noticed, missing) {
-            (Some(failure), _) => (Finding::Noticed, failure.message),
-            (None, Some(missing)) => (Finding::Unnoticed, missing),
-            (None, None) => (Finding::Harmless, "all is there".to_owned()),
-        }
+/// What a look at a damaged copy finds.
+pub(super) fn judge(history: &History, marks: &[Mark], outcome: Outcome<Seen>) -> Found {
+    let seen = match outcome {
+        Outcome::Done(seen) => seen,
+        Outcome::Hung => return (Finding::Hung, "looking at it took too long".to_owned()),
+        Outcome::Failed(why) | Outcome::Died(why) => return (Finding::Crashed, why),
+    };
+    let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
+    let missing = match history.missing(marks, &seen.state) {
+        Err(wrong) => return (Finding::Wrong, wrong),
+        Ok(missing) => seen.differs.or(missing),
+    };
+    match (noticed, missing) {
+        (Some(failure), _) => (Finding::Noticed, failure.message),
+        (None, Some(missing)) => (Finding::Unnoticed, missing),
+        (None, None) => (Finding::Harmless, "all is there".to_owned()),
     }
 }

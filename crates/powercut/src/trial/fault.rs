@@ -19,8 +19,8 @@ use crate::subject::{Role, Subject};
 use std::io;
 use std::time::Duration;
 
-/// Room on the full disk at most, in bytes.
-const ROOM_BYTES_MAX: usize = 6 * 1_024 * 1_024;
+/// Room on the full disk at most, in bytes: less than most stores need for their script.
+const ROOM_BYTES_MAX: usize = 512 * 1_024;
 
 /// Writes and flushes of a script that nothing disturbs.
 #[derive(Debug, Clone, Copy)]
@@ -44,19 +44,23 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let ended = begin(&disk)
         .and_then(|()| arm(&disk, *kind, asked, &mut random))
         .and_then(|()| write(subject, &disk, *workload, *seed));
-    let idle = *kind != FaultKind::NoSpace && disk.faults().hits() == 0;
+    let hits = disk.faults().hits();
     disk.faults().disarm();
     if *kind == FaultKind::NoSpace {
         disk.make_room()?;
     }
     let recording = disk.unmount()?;
     let marks: Vec<Mark> = recording.marks().flat_map(|(_, line)| Mark::parse_all(line)).collect();
-    let mut found = judge_end(ended?, &marks);
+    let ended = ended?;
+    let idle = if *kind == FaultKind::NoSpace { was_enough(&ended, &marks) } else { hits == 0 };
+    let mut found = judge_end(ended, &marks);
     let history = History::new(Script::new(*workload, *seed, COMMITS));
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let outcome = match look_on(subject, recording.last(), *file_system, depth, limit)? {
+    let filling = (*workload, *seed, COMMITS);
+    let outcome = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
         Ok((seen, _)) => seen,
-        Err(refused) => return Ok(void(name, &refused)),
+        // What was seen before stands.
+        Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
     };
     found.extend(judge_look(&history, &marks, outcome, subject.role()));
     Ok(Trial { name: name.clone(), found, idle, void: None })
@@ -110,8 +114,13 @@ fn arm(disk: &Disk, kind: FaultKind, asked: Asked, random: &mut Random) -> io::R
     Ok(())
 }
 
+/// Whether the room that was left was enough for the whole script.
+fn was_enough(ended: &Outcome<()>, marks: &[Mark]) -> bool {
+    *ended == Outcome::Done(()) && !marks.iter().any(|mark| mark.what == What::Failed)
+}
+
 /// A child may give up, with a message; it may not die or hang, nor go on with a handle that it was told is closed.
-fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
+pub(super) fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
     let mut found = match ended {
         Outcome::Done(()) | Outcome::Failed(_) => Vec::new(),
         Outcome::Hung => vec![(Finding::Hung, "the script never ended".to_owned())],

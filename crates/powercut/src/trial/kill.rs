@@ -2,7 +2,7 @@
 
 use super::{STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Outcome, Writing};
-use crate::judge::History;
+use crate::judge::{Finding, History};
 use crate::look::Depth;
 use crate::marks::Mark;
 use crate::name::Name;
@@ -43,27 +43,65 @@ pub(super) fn trial(
     // A mark is at least six bytes, two to a step.
     let bytes = Random::new(seed_of(name)).below(steps * 14) as u64;
     let child = writing.start()?;
-    let killed = kill_after(child, &marks, bytes)?;
-    if let Outcome::Failed(why) | Outcome::Died(why) = killed {
-        return Err(broken(&format!("{name}: the writing process ended by itself"), why));
-    }
+    let mut found = match kill_after(child, &marks, bytes, WRITE_LIMIT)? {
+        Outcome::Done(()) => Vec::new(),
+        Outcome::Hung => vec![(Finding::Hung, "the script never came to that moment".to_owned())],
+        Outcome::Died(why) => vec![(Finding::Crashed, why)],
+        Outcome::Failed(why) => return Err(broken("a script that nothing disturbs", why)),
+    };
     let marks = Mark::parse_all(&std::fs::read(&marks)?);
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let outcome = child::look_at(subject.name(), &store, depth, limit)?;
-    let found = judge_look(&history, &marks, outcome, subject.role());
+    let outcome = child::look_at(subject.name(), &store, (workload, seed, COMMITS), depth, limit)?;
+    found.extend(judge_look(&history, &marks, outcome, subject.role()));
     Ok(Trial { name: name.clone(), found, idle: false, void: None })
 }
 
-/// Kills the child as soon as its marks are so many bytes; one that is done before has ended by itself.
-fn kill_after(mut child: Child, marks: &Path, bytes: u64) -> io::Result<Outcome<()>> {
+/// Kills the child as soon as its marks are so many bytes; one that is done before has ended by itself, and one that
+/// does not get so far in `limit` hangs.
+fn kill_after(mut child: Child, marks: &Path, bytes: u64, limit: Duration) -> io::Result<Outcome<()>> {
     let began = Instant::now();
-    while std::fs::metadata(marks)?.len() < bytes && began.elapsed() < WRITE_LIMIT {
+    let mut outcome = Outcome::Done(());
+    while std::fs::metadata(marks)?.len() < bytes {
         if child.try_wait()?.is_some() {
-            return child::wait(child, WRITE_LIMIT);
+            return child::wait(child, limit);
+        }
+        if began.elapsed() > limit {
+            outcome = Outcome::Hung;
+            break;
         }
         std::thread::sleep(Duration::from_micros(50));
     }
     child.kill()?;
     child.wait()?;
-    Ok(Outcome::Done(()))
+    Ok(outcome)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // in a helper of the tests
+
+    use super::*;
+    use std::process::Command;
+
+    fn kill_one(script: &str, bytes: u64, limit: Duration) -> Outcome<()> {
+        let scratch = tempfile::tempdir().unwrap();
+        let marks = scratch.path().join("marks");
+        std::fs::write(&marks, "").unwrap();
+        let child = Command::new("sh").args(["-c", script, "sh"]).arg(&marks).spawn().unwrap();
+        let outcome = kill_after(child, &marks, bytes, limit).unwrap();
+        if outcome == Outcome::Done(()) && bytes > 0 {
+            assert!(std::fs::metadata(&marks).unwrap().len() >= bytes, "killed too early");
+        }
+        outcome
+    }
+
+    #[test]
+    fn a_script_that_stands_still_hangs() {
+        let long = Duration::from_secs(60);
+        assert_eq!(kill_one("echo b 0 0 > \"$1\"; exec sleep 100", 6, long), Outcome::Done(()));
+        assert_eq!(kill_one("exec sleep 100", 0, long), Outcome::Done(()));
+        assert_eq!(kill_one("exec sleep 100", 6, Duration::from_millis(50)), Outcome::Hung);
+        assert!(matches!(kill_one("kill -11 $$", 6, long), Outcome::Died(_)));
+    }
 }

@@ -15,7 +15,6 @@ use crate::look::Seen;
 use crate::marks::Mark;
 use crate::name::Name;
 use crate::results::Trial;
-use crate::script::Step;
 use crate::subject::{Role, Subject};
 use std::io;
 use std::time::Duration;
@@ -64,23 +63,8 @@ fn judge_look(history: &History, marks: &[Mark], outcome: Outcome<Seen>, role: R
         // Nothing was damaged, so that verifying has nothing to find.
         found.extend(seen.verify.map(|failure| (Finding::Unusable, format!("verify: {failure}"))));
     }
-    for checkpoint in seen.checkpoints {
-        if let Some((writer, step)) = step_of(history, &checkpoint.name) {
-            found.extend(history.judge_checkpoint(marks, writer, step, checkpoint.state.as_ref()));
-        }
-    }
+    found.extend(history.judge_checkpoints(marks, &seen.checkpoints));
     found
-}
-
-/// Which step made a checkpoint of this name.
-fn step_of(history: &History, name: &str) -> Option<(usize, usize)> {
-    let is_it = |step: &Step| matches!(step, Step::Checkpoint(made) if made == name);
-    history
-        .script()
-        .writers
-        .iter()
-        .enumerate()
-        .find_map(|(writer, steps)| Some((writer, steps.iter().position(is_it)?)))
 }
 
 /// A seed of its own for each name: what two trials do at random has nothing in common.
@@ -92,3 +76,7 @@ fn seed_of(name: &Name) -> u64 {
 fn broken(what: &str, why: impl std::fmt::Display) -> io::Error {
     io::Error::other(format!("{what}: {why}"))
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

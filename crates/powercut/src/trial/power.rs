@@ -1,7 +1,7 @@
 //! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
 
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
-use crate::child::{self, End, Outcome, Writing};
+use crate::child::{self, End, Filling, Outcome, Writing};
 use crate::disk::{Crash, Disk, DiskOptions, FileSystem, Image, Recording};
 use crate::judge::History;
 use crate::look::{Depth, Seen};
@@ -24,6 +24,7 @@ const DIRECT: [Crash; 5] =
 #[derive(Debug)]
 pub struct Recorded {
     file_system: FileSystem,
+    filling: Filling,
     history: History,
     recording: Recording,
     /// The marks with their places in the log. The first is the harness's own: behind it the child began.
@@ -67,7 +68,7 @@ impl Recorded {
         if !marks.iter().any(|(_, mark)| mark.what == What::Ended) {
             return Err(broken(subject.name(), "the script ended without its last mark"));
         }
-        Ok(Self { file_system, history, recording, marks })
+        Ok(Self { file_system, filling: (workload, seed, COMMITS), history, recording, marks })
     }
 
     /// Makes an image and looks at it.
@@ -77,23 +78,19 @@ impl Recorded {
         let mut random = Random::new(seed_of(name));
         let cut = self.cut(&mut random);
         let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-        let direct = |kind: ImageKind, random: &mut Random| match kind {
-            ImageKind::Drop => Crash::DropUnflushed,
-            ImageKind::Keep => Crash::KeepAll,
-            ImageKind::Random => Crash::RandomSectors,
-            ImageKind::Reordered => Crash::Reordered,
-            ImageKind::Torn => Crash::TornLast,
-            ImageKind::Recovery => *random.pick(&DIRECT),
-        };
-        let crash = direct(*kind, &mut random);
+        let crash = crash_of(*kind, &mut random);
         let image = self.recording.crash(cut, crash, &mut random);
         let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
-        let looked = |image| look_on(subject, image, self.file_system, depth, limit);
+        let looked = |image| look_on(subject, image, self.file_system, self.filling, depth, limit);
         let (mut outcome, recovery) = match looked(image)? {
             Ok(seen) => seen,
             Err(refused) => return Ok(void(name, &refused)),
         };
         if *kind == ImageKind::Recovery {
+            let first = judge_look(&self.history, &marks, outcome, subject.role());
+            if !first.is_empty() {
+                return Ok(Trial { name: name.clone(), found: first, idle: false, void: None });
+            }
             let cut = random.below(recovery.log.len() + 1);
             let crash = *random.pick(&DIRECT);
             let image = recovery.crash(cut, crash, &mut random);
@@ -128,6 +125,18 @@ impl Recorded {
     }
 }
 
+/// How the first image of a trial is made.
+fn crash_of(kind: ImageKind, random: &mut Random) -> Crash {
+    match kind {
+        ImageKind::Drop => Crash::DropUnflushed,
+        ImageKind::Keep => Crash::KeepAll,
+        ImageKind::Random => Crash::RandomSectors,
+        ImageKind::Reordered => Crash::Reordered,
+        ImageKind::Torn => Crash::TornLast,
+        ImageKind::Recovery => *random.pick(&DIRECT),
+    }
+}
+
 /// btrfs knows a file system by its id, whatever device it is on: two images of one disk must not be mounted side by
 /// side, or the kernel takes one for the other.
 pub(super) fn alone(file_system: FileSystem) -> Option<MutexGuard<'static, ()>> {
@@ -151,6 +160,7 @@ pub(super) fn look_on(
     subject: &dyn Subject,
     image: Image,
     file_system: FileSystem,
+    filling: Filling,
     depth: Depth,
     limit: Duration,
 ) -> io::Result<Looked> {
@@ -158,7 +168,7 @@ pub(super) fn look_on(
         Ok(disk) => disk,
         Err(refused) => return Ok(Err(refused)),
     };
-    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), depth, limit);
+    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), filling, depth, limit);
     let recording = disk.unmount()?;
     Ok(Ok((outcome?, recording)))
 }
@@ -166,4 +176,19 @@ pub(super) fn look_on(
 /// A trial that says nothing about its subject.
 pub(super) fn void(name: &Name, refused: &io::Error) -> Trial {
     Trial { name: name.clone(), found: Vec::new(), idle: false, void: Some(refused.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_made_in_its_own_way_and_a_recovery_begins_with_any() {
+        let mut random = Random::new(1);
+        let direct =
+            [ImageKind::Drop, ImageKind::Keep, ImageKind::Random, ImageKind::Reordered, ImageKind::Torn];
+        assert_eq!(direct.map(|kind| crash_of(kind, &mut random)), Crash::ALL);
+        let begun: Vec<Crash> = (0..200).map(|_| crash_of(ImageKind::Recovery, &mut random)).collect();
+        assert!(Crash::ALL.iter().all(|crash| begun.contains(crash)), "{begun:?}");
+    }
 }

@@ -147,7 +147,13 @@ impl Marker {
             1 => Integrity::Rows,
             _ => field("integrity")?.parse().map_err(|_| damaged(path, "has no readable integrity"))?,
         };
-        Ok(Self { format, engine: field("engine")?.to_owned(), store, integrity, state })
+        let marker = Self { format, engine: field("engine")?.to_owned(), store, integrity, state };
+        // The checksum says that nothing was changed, and nothing about who wrote it. A line twice, a number with
+        // a sign or a line that ends elsewhere is none that we write, so nobody knows what was meant.
+        if marker.to_text() != text {
+            return Err(damaged(path, "has lines that no version writes so"));
+        }
+        Ok(marker)
     }
 
     /// A store that is not finished is made as it would be made now.
@@ -274,6 +280,22 @@ mod tests {
             assert!(Marker::parse(&edited, Path::new("STRONGROOM")).is_err(), "changed at {place}");
         }
         assert!(parse(&format!("{text}more\n")).is_err());
+    }
+
+    #[test]
+    fn a_marker_that_nobody_writes_so_is_refused() {
+        let text = marker().to_text();
+        for (written, otherwise) in [
+            ("format: 2", "format: +2"),
+            ("engine: redb\n", "engine: redb\nengine: sled\n"),
+            ("engine: redb\n", "engine: redb\r\n"),
+            ("state: ready\n", "state: ready\nengine: sled "),
+        ] {
+            let edited = text.replace(written, otherwise);
+            let checked = &edited[..edited.find("checksum: ").unwrap()];
+            let sealed = format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()));
+            assert_eq!(parse(&sealed).unwrap_err().kind(), ErrorKind::Corruption, "{otherwise:?}");
+        }
     }
 
     #[test]

@@ -74,7 +74,8 @@ impl FileSystem {
 }
 
 /// Gives this process mounts of its own, so that every disk vanishes with it, also when it is killed. Called first
-/// thing in `main`, before there is any thread: it works on the calling thread and those it starts later.
+/// thing in `main`, before there is any thread and before [`unavailable`], which mounts a disk: it works on the calling
+/// thread and those it starts later.
 pub fn isolate() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
     // Without this, the mounts made here would still spread to where this process came from.

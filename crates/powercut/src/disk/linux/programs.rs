@@ -6,6 +6,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -32,6 +33,8 @@ pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<I
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        // An interrupt from the terminal is for this process: a mount or unmount goes on to its end.
+        .process_group(0)
         .spawn()
         .map_err(|error| io::Error::new(error.kind(), format!("{program} could not be started: {error}")))?;
     if !ended_in_time(&mut child)? {

@@ -1,0 +1,112 @@
+//! The process in which the store is opened. It may crash or hang, and leaves a judgement of that to the other.
+
+use super::limits::limit_memory;
+use super::protocol::{EngineCheck, Failed, Found, Line, RowsRead};
+use crate::arguments::VerifyChild;
+use crate::commands::{Access, Target, keyspace};
+use crate::exit::{Failure, Outcome, Status};
+use std::io::{self, Read as _, Stdout, Write as _};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+use strongroom::{DEFAULT_KEYSPACE, Store, Verified, VerifyProgress};
+
+/// Time between two lines about rows.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(arguments: &VerifyChild) -> Outcome {
+    end_with_parent()?;
+    let mut out = io::stdout();
+    let answer = match check(arguments, &mut out) {
+        Ok(found) => Line::Sound(found),
+        Err(failure) => Line::Failed(Failed::from(failure)),
+    };
+    tell(&mut out, &answer).map_err(|error| Failure::output(&error))
+}
+
+fn check(arguments: &VerifyChild, out: &mut Stdout) -> Outcome<Found> {
+    if let Some(most) = arguments.memory_limit {
+        limit_memory(most)?;
+    }
+    let url = &arguments.store.url;
+    let store = Target::of(url, Access::Read)?.open()?;
+    let rows = rows(&store, out)?;
+    let engine_has_check = store.engine().capabilities.integrity_check;
+    drop(store);
+    let engine_check = match (arguments.rows_only, engine_has_check) {
+        (true, _) => EngineCheck::LeftOut,
+        (false, false) => EngineCheck::None,
+        (false, true) => engine(url, out).map_err(|failure| {
+            failure
+                .and_also("all rows are as they were written; --rows-only leaves the engine's own check out")
+        })?,
+    };
+    Ok(Found {
+        keyspaces: rows.keyspaces,
+        rows: rows.rows,
+        bytes: rows.bytes,
+        integrity: rows.integrity.to_string(),
+        engine_check,
+    })
+}
+
+fn rows(store: &Store, out: &mut Stdout) -> Outcome<Verified> {
+    // Every store on disk has it; one that begins anew on damaged files may have nothing else to show for it.
+    if store.path().is_some() {
+        keyspace(store, DEFAULT_KEYSPACE)?;
+    }
+    let mut told: Option<Instant> = None;
+    let mut lost = None;
+    let verified = store.verify(&mut |progress: &VerifyProgress<'_>| {
+        if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return ControlFlow::Continue(());
+        }
+        told = Some(Instant::now());
+        let rows = RowsRead {
+            keyspace: progress.keyspace.to_owned(),
+            rows: progress.rows,
+            rows_expected: progress.rows_expected,
+        };
+        match tell(out, &Line::Rows(rows)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                lost = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    match lost {
+        // Nobody listens any more.
+        Some(error) => Err(Failure::output(&error)),
+        None => Ok(verified),
+    }
+}
+
+/// The engine may repair, so it wants a store that can be written.
+fn engine(url: &str, out: &mut Stdout) -> Outcome<EngineCheck> {
+    let target = Target::of(url, Access::Change)?;
+    if target.is_read_only() {
+        return Ok(EngineCheck::LeftOut);
+    }
+    tell(out, &Line::EngineCheck).map_err(|error| Failure::output(&error))?;
+    target.open()?.verify_engine()?;
+    Ok(EngineCheck::Passed)
+}
+
+fn tell(out: &mut Stdout, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Ends this process when the one that watches it is gone, however that ended: the pipe between them closes.
+fn end_with_parent() -> Outcome {
+    std::thread::Builder::new()
+        .name("end with parent".to_owned())
+        .spawn(|| {
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(i32::from(Status::StoreFailed.code()));
+        })
+        .map(drop)
+        .map_err(|error| Failure::new(Status::StoreFailed, format_args!("cannot start a thread: {error}")))
+}

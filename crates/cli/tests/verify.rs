@@ -1,0 +1,301 @@
+//! `verify`: what is sound, damaged, cut short or in somebody else's hands, and a check that dies or hangs.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use std::path::PathBuf;
+use support::{Ran, Sandbox, csv, engines, golden, url, urls};
+
+fn load(sandbox: &Sandbox, url: &str, rows: usize) {
+    sandbox.write("rows.csv", csv(rows));
+    sandbox.run(["load", url, "rows.csv", "--format", "csv", "--key", "id"]).text();
+}
+
+/// The members of the verdict that are text; empty where there is none.
+fn verdict(ran: &Ran) -> [String; 3] {
+    let json: serde_json::Value = serde_json::from_slice(&ran.output).unwrap_or_else(|_| panic!("{ran:?}"));
+    ["verdict", "kind", "message"].map(|name| json[name].as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_sound_store_on_every_engine() {
+    let sandbox = Sandbox::new();
+    for url in urls("data") {
+        load(&sandbox, &url, 2_500);
+        sandbox.run(["put", &url, "a", "1", "--keyspace", "other"]).text();
+        let digest = sandbox.run(["digest", &url]).text();
+        let text = sandbox.run(["verify", &url]).text();
+        assert!(text.contains("verdict       sound\nkeyspaces     2\nrows          2501\n"), "{url}: {text}");
+        assert!(text.contains("integrity     rows (a row that is gone is not noticed)"), "{url}: {text}");
+        let own = if text.contains("engine check  passed") { "passed" } else { "none" };
+        let can = sandbox.run(["engines", "--json"]).text();
+        let engine = &url[..url.find(':').unwrap()];
+        let driver = can.split("\"name\"").find(|driver| driver.contains(&format!("\"{engine}\""))).unwrap();
+        assert_eq!(own == "passed", driver.contains("\"integrity_check\": true"), "{url}: {text}");
+        // One process after the other, each with the store to itself.
+        assert_eq!(sandbox.run(["digest", &url]).text(), digest);
+    }
+}
+
+#[test]
+fn the_formats() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    load(&sandbox, &url, 10);
+    golden("verify.txt", &sandbox.run(["verify", &url, "--rows-only"]).text());
+    golden("verify.json", &sandbox.run(["verify", &url, "--rows-only", "--json"]).text());
+    let joined = if url.contains('?') { '&' } else { '?' };
+    let full = format!("{}{joined}integrity=full", url.replace("data", "full"));
+    load(&sandbox, &full, 10);
+    let text = sandbox.run(["verify", &full, "--rows-only"]).text();
+    assert!(text.contains("integrity     full\n"), "{text}");
+}
+
+#[test]
+fn the_engine_is_left_out_where_nothing_may_be_written() {
+    let sandbox = Sandbox::new();
+    for (engine, query) in engines().into_iter().filter(|(engine, _)| *engine == "redb") {
+        let url = format!("{engine}:data{query}");
+        load(&sandbox, &url, 100);
+        assert!(sandbox.run(["verify", &url]).text().contains("engine check  passed"));
+        assert!(sandbox.run(["verify", &url, "--rows-only"]).text().contains("engine check  left out"));
+        let read_only = format!("{url}?read_only=true");
+        assert!(sandbox.run(["verify", &read_only]).text().contains("engine check  left out"));
+    }
+}
+
+/// The file of the store that holds `needle`, and where.
+fn find(sandbox: &Sandbox, store: &str, needle: &[u8]) -> (PathBuf, usize) {
+    let found = sandbox.files(store).into_iter().find_map(|(path, bytes)| {
+        let at = bytes.windows(needle.len()).position(|window| window == needle)?;
+        Some((path, at))
+    });
+    found.unwrap_or_else(|| panic!("no file of {store} holds the value"))
+}
+
+fn flip(path: &PathBuf, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_flipped_bit_in_a_value_is_told_with_its_key() {
+    let sandbox = Sandbox::new();
+    for url in urls("data").into_iter().filter(|url| url.starts_with("redb:")) {
+        load(&sandbox, &url, 1_000);
+        let value = "the one that will be damaged, and long enough to be found ".repeat(4);
+        sandbox.run(["put", &url, "row-0500000-x", &value]).text();
+        let (path, at) = find(&sandbox, "data-redb", value.as_bytes());
+        flip(&path, at + 100);
+        let ran = sandbox.run(["verify", &url]);
+        assert!(ran.output.is_empty(), "{ran:?}");
+        ran.failed(3, &["redb: verify:", "row-0500000-x", "\"default\"", "checksum", "backup"]);
+
+        let ran = sandbox.run(["verify", &url, "--json"]);
+        let [verdict, kind, message] = verdict(&ran);
+        assert_eq!((&*verdict, &*kind), ("damaged", "corruption"));
+        assert!(message.contains("row-0500000-x"), "{message}");
+        ran.failed(3, &["row-0500000-x"]);
+    }
+}
+
+#[test]
+fn a_truncated_file_is_damage_and_not_a_new_store() {
+    let sandbox = Sandbox::new();
+    for url in urls("data").into_iter().filter(|url| url.starts_with("redb:") || url.starts_with("lmdb:")) {
+        load(&sandbox, &url, 5_000);
+        let store = url[url.find(':').unwrap() + 1..].to_owned();
+        let files = sandbox.files(&store);
+        let (path, bytes) = files.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+        for len in [bytes.len() / 2, 4_096, 100] {
+            std::fs::write(path, &bytes[..len]).unwrap();
+            let ran = sandbox.run(["verify", &url, "--json", "--time-limit", "60s"]);
+            assert!(["damaged", "crashed"].contains(&&*verdict(&ran)[0]), "{url}, {len}: {ran:?}");
+            ran.failed(3, &["backup"]);
+        }
+    }
+}
+
+#[test]
+fn a_marker_that_was_edited_is_damage() {
+    let sandbox = Sandbox::new();
+    for (engine, query) in engines() {
+        let url = format!("{engine}:{engine}{query}");
+        sandbox.run(["put", &url, "a", "1"]).text();
+        let marker = sandbox.path(engine).join("STRONGROOM");
+        let text = std::fs::read_to_string(&marker).unwrap();
+        std::fs::write(&marker, text.replace("envelope: 1", "envelope: 2")).unwrap();
+        let ran = sandbox.run(["verify", &url, "--json"]);
+        assert_eq!(verdict(&ran)[0], "damaged", "{engine}");
+        ran.failed(3, &["STRONGROOM", "checksum"]);
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_has_no_verdict() {
+    let sandbox = Sandbox::new();
+    for url in urls("data") {
+        let ran = sandbox.run(["verify", &url, "--json"]);
+        assert!(ran.output.is_empty(), "{ran:?}");
+        ran.failed(2, &["there is no store"]);
+    }
+    assert_eq!(sandbox.files(".").len(), 1, "nothing was created");
+}
+
+#[test]
+fn limits_that_are_none_are_refused() {
+    let sandbox = Sandbox::new();
+    for (option, value) in [("--time-limit", "soon"), ("--time-limit", "10"), ("--memory-limit", "much")] {
+        let ran = sandbox.run(["verify", &url("data"), option, value]);
+        assert_eq!(ran.status, 2, "{ran:?}");
+        assert!(ran.errors.contains(option) && ran.errors.contains(value), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_ended() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    load(&sandbox, &url, 1_000);
+    let ran = sandbox.run(["verify", &url, "--time-limit", "1ms", "--json"]);
+    assert_eq!(verdict(&ran)[0], "out_of_time");
+    ran.failed(3, &["verify: the time limit of 1ms", "--time-limit"]);
+    // And harms nothing.
+    sandbox.run(["verify", &url]).text();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_that_takes_too_much_memory_is_ended() {
+    let sandbox = Sandbox::new();
+    for url in urls("data").into_iter().filter(|url| url.starts_with("redb:")) {
+        load(&sandbox, &url, 1_000);
+        let ran = sandbox.run(["verify", &url, "--memory-limit", "1MiB", "--json"]);
+        assert_eq!(verdict(&ran)[0], "out_of_memory");
+        ran.failed(3, &["the memory limit of 1MiB", "--memory-limit"]);
+        sandbox.run(["verify", &url, "--memory-limit", "1GiB"]).text();
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod signals {
+    use super::{Ran, Sandbox, load, url, verdict};
+    use std::process::{Child, Command};
+    use std::time::{Duration, Instant};
+
+    /// The process may be gone already, which shows in what came of the check.
+    fn send(signal: &str, process: u32) {
+        let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).output();
+        assert!(sent.is_ok(), "there is no command `kill`");
+    }
+
+    /// The process that `parent` started, as soon as there is one that runs this command.
+    fn child_of(parent: &Child) -> u32 {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            for entry in std::fs::read_dir("/proc").unwrap() {
+                let path = entry.unwrap().path();
+                let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
+                // `PID (NAME) STATE PARENT …`
+                let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+                let is_child = rest.split_whitespace().nth(1) == Some(&parent.id().to_string());
+                // Until then it is a copy of its parent, which has the parent's handlers of signals.
+                let arguments = std::fs::read(path.join("cmdline")).unwrap_or_default();
+                if is_child && arguments.windows(12).any(|window| window == b"verify-child") {
+                    return path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+                }
+            }
+            assert!(Instant::now() < deadline, "it starts no process");
+        }
+    }
+
+    fn is_there(process: u32) -> bool {
+        std::path::Path::new(&format!("/proc/{process}")).exists()
+    }
+
+    /// Ran a check whose process was stopped in its tracks, so that it neither ended nor answered until `act` did
+    /// something to the two. One that had answered before is tried again.
+    fn hanging(sandbox: &Sandbox, more: &[&str], act: impl Fn(&Child, u32)) -> (Ran, u32) {
+        let url = url("data");
+        let arguments = [&["verify", &url], more].concat();
+        for _ in 0..20 {
+            let parent = sandbox.spawn(&arguments);
+            let child = child_of(&parent);
+            send("STOP", child);
+            act(&parent, child);
+            let ran = Ran::of(parent.wait_with_output().unwrap());
+            if ran.status != 0 {
+                return (ran, child);
+            }
+        }
+        panic!("the check is always done before it can be stopped");
+    }
+
+    #[test]
+    fn an_engine_that_crashes_is_told_of() {
+        let sandbox = Sandbox::new();
+        load(&sandbox, &url("data"), 20_000);
+        for signal in ["BUS", "SEGV", "ABRT"] {
+            let (ran, _) = hanging(&sandbox, &["--json"], |_, child| {
+                // The standard library takes the first one for an overflow of the stack, finds that it is none, and
+                // leaves it to the instruction to fault again.
+                for _ in 0..50 {
+                    send(signal, child);
+                    send("CONT", child);
+                }
+            });
+            assert_eq!(verdict(&ran)[0], "crashed");
+            let told = format!("the engine crashed on these files (signal SIG{signal}): they are damaged");
+            ran.failed(3, &[&told, "restore a backup"]);
+        }
+    }
+
+    #[test]
+    fn who_is_killed_from_outside_says_nothing_about_the_files() {
+        let sandbox = Sandbox::new();
+        load(&sandbox, &url("data"), 20_000);
+        let (ran, _) = hanging(&sandbox, &["--json"], |_, child| send("KILL", child));
+        assert_eq!(verdict(&ran)[0], "unknown");
+        ran.failed(3, &["was ended (signal SIGKILL)", "run it again"]);
+    }
+
+    #[test]
+    fn an_engine_that_hangs_is_ended() {
+        let sandbox = Sandbox::new();
+        load(&sandbox, &url("data"), 20_000);
+        let (ran, child) = hanging(&sandbox, &["--time-limit", "2s"], |_, _| {});
+        ran.failed(3, &["the time limit of 2s"]);
+        assert!(!is_there(child), "the process is left behind");
+    }
+
+    #[test]
+    fn a_signal_stops_the_check_and_its_process() {
+        let sandbox = Sandbox::new();
+        load(&sandbox, &url("data"), 20_000);
+        for signal in ["INT", "TERM"] {
+            let (ran, child) = hanging(&sandbox, &[], |parent, _| send(signal, parent.id()));
+            assert!(ran.output.is_empty(), "{ran:?}");
+            ran.failed(130, &["verify: stopped before its end"]);
+            assert!(!is_there(child), "the process is left behind");
+        }
+        // As a terminal does it: the child may be the first to go.
+        let (ran, _) = hanging(&sandbox, &[], |_, child| {
+            send("INT", child);
+            send("CONT", child);
+        });
+        ran.failed(130, &["verify: stopped before its end"]);
+    }
+}
+
+#[test]
+fn the_process_ends_when_nobody_watches_it() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    load(&sandbox, &url, 20_000);
+    // Its input, which the other process would hold open, is at its end from the beginning.
+    let ran = sandbox.run(["verify-child", &url]);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(!String::from_utf8(ran.output).unwrap().contains("sound"), "it went on to the end");
+}
