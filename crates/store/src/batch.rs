@@ -31,6 +31,8 @@ pub struct Batch {
     pub(crate) durability: Durability,
     /// The commit writes its sequence number as the engine's witness of the high-water mark.
     pub(crate) is_witness: bool,
+    /// It is the last commit before the store is closed.
+    pub(crate) is_last: bool,
     store: u64,
     /// A keyspace of another store was used; reported at the commit.
     foreign: bool,
@@ -71,14 +73,15 @@ impl Batch {
             conditions: Vec::new(),
             durability,
             is_witness: false,
+            is_last: false,
             store,
             foreign: false,
         }
     }
 
     /// What marks the commits before it.
-    pub(crate) fn witness(store: u64, durability: Durability) -> Self {
-        Self { is_witness: true, ..Self::new(store, durability) }
+    pub(crate) fn witness(store: u64, durability: Durability, is_last: bool) -> Self {
+        Self { is_witness: true, is_last, ..Self::new(store, durability) }
     }
 
     /// Sets `key` to `value`. Limits are checked at the commit.

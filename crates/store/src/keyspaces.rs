@@ -110,6 +110,8 @@ impl Inner {
 
     /// There is no such keyspace: never was, or it is lost.
     fn not_found(&self, name: &str) -> Error {
+        // Nobody creates or drops a keyspace between the two looks of the check.
+        let _unchanged = self.known();
         if let Some(ledger) = self.ledger
             // Beside a writer, it may have been created since we looked.
             && !self.is_beside_a_writer()

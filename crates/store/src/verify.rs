@@ -6,9 +6,9 @@
 
 use crate::envelope;
 use crate::high_water::standing;
-use crate::integrity::Integrity;
 use crate::integrity::ledger::lost;
 use crate::integrity::tally::{RowHasher, State, Tally};
+use crate::integrity::{Integrity, WAY_OUT};
 use crate::keyspace::KeyspaceInfo;
 use crate::known::Known;
 use crate::pipeline::check_own_row;
@@ -65,7 +65,7 @@ pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
     standing::check_snapshot(&store.inner, mark, &*snapshot.backend)?;
     let keyspaces = known.of_applications();
     let verified = Verified { keyspaces: 0, rows: 0, bytes: 0, integrity: store.integrity(), stopped: false };
-    let rows_expected = tallies.as_ref().map(|tallies| tallies.values().map(|tally| tally.rows).sum());
+    let rows_expected = tallies.as_ref().map(rows_expected);
     let mut check = Check {
         snapshot: &snapshot,
         watch,
@@ -116,6 +116,11 @@ fn moment(store: &Store) -> Result<(Snapshot, Known, Option<Tallies>)> {
             Some((name, _)) => return Err(lost(name)),
         }
     }
+}
+
+/// A tally that disagrees may be below zero, which wraps: the sum must not fail before it is reported.
+fn rows_expected(tallies: &Tallies) -> u64 {
+    tallies.values().fold(0, |rows, tally| tally.rows.saturating_add(rows))
 }
 
 /// Whether the keyspace was dropped since the snapshot was taken.
@@ -186,7 +191,7 @@ impl Check<'_, '_> {
         } else {
             format!("keyspace {name:?} has {rows} rows, and {} were written", expected.rows)
         };
-        Err(Error::new(ErrorKind::Corruption, message))
+        Err(Error::new(ErrorKind::Corruption, message).hint(WAY_OUT))
     }
 
     fn report(&mut self, info: &KeyspaceInfo) -> ControlFlow<()> {

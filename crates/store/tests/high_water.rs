@@ -271,3 +271,30 @@ fn a_mark_is_there_before_the_marker_says_ready() {
     let meta = backend.keyspace("_store").unwrap();
     assert!(backend.get(meta, b"high water").unwrap().is_some());
 }
+
+/// What a process committed that died within the lag is as old as any other row when the next one closes the store.
+#[test]
+fn what_a_crash_left_without_a_mark_is_marked_by_the_next_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, crashed) = (directory.path().join("one"), directory.path().join("crashed"));
+    let store = pretend::open(&path);
+    let before = pretend::engine_file(&path);
+    set(&store, "a", Durability::PowerSafe);
+    // The process dies here, before the mark.
+    fs::create_dir(&crashed).unwrap();
+    for name in ["STRONGROOM", "STRONGROOM.highwater", "pretend.rows"] {
+        fs::copy(path.join(name), crashed.join(name)).unwrap();
+    }
+    drop(store);
+    // A session that writes nothing, closed as it should be.
+    let store = pretend::open(&crashed);
+    assert!(store.default_keyspace().unwrap().has("a").unwrap());
+    drop(store);
+    // The one after it finds nothing to do.
+    let clean = support::files(&crashed);
+    drop(pretend::open(&crashed));
+    assert_eq!(support::files(&crashed), clean);
+    // Whatever is lost from now on was durable in a store that was closed.
+    pretend::put_back(&crashed, &before);
+    refused(&crashed);
+}

@@ -16,7 +16,7 @@ use strongroom_store::{Integrity, Keyspace, Store, StoreOptions, Verified};
 use strongroom_testkit::PretendEngine;
 use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions, How};
 use support::{gated, pretend, wait_until};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 fn with(integrity: Integrity) -> StoreOptions {
     StoreOptions::new().integrity(integrity)
@@ -57,6 +57,20 @@ fn tally(keyspace: &str, state: u8, stored: &[u8]) -> Vec<u8> {
     let checksum = xxh3_64_with_seed(&bytes, xxh3_64(keyspace.as_bytes()));
     bytes.extend_from_slice(&checksum.to_be_bytes());
     bytes
+}
+
+/// The tally of the tallies.
+fn root(tallies: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut hash = 0_u128;
+    for (name, stored) in tallies {
+        let pieces = [b"_integrity", name.as_bytes(), stored];
+        let bytes: Vec<u8> =
+            pieces.iter().flat_map(|piece| [&(piece.len() as u64).to_be_bytes(), *piece].concat()).collect();
+        hash = hash.wrapping_add(xxh3_128(&bytes));
+    }
+    let rows = tallies.len() as u64;
+    let bytes = [&[1, 1][..], &rows.to_be_bytes(), &hash.to_be_bytes()].concat();
+    tally("_integrity", 1, &bytes)
 }
 
 #[test]
@@ -339,8 +353,13 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     filled(path, Integrity::Full);
     let live = pretend::stored(path, "_integrity", b"events");
     assert_eq!(tally("events", 1, &live), live, "the test knows the format");
+    let default = pretend::stored(path, "_integrity", b"default");
+    let all = root(&[("default", &default), ("events", &live)]);
+    assert_eq!(pretend::stored(path, "_integrity", b"_integrity"), all, "that of the whole, too");
     pretend::tamper(path, "_integrity", |batch, id| {
-        batch.put(id, b"events", &tally("events", 2, &live));
+        let dropping = tally("events", 2, &live);
+        let all = root(&[("default", &default), ("events", &dropping)]);
+        batch.put(id, b"events", &dropping).put(id, b"_integrity", &all);
     });
     // Who may not write finishes nothing and complains about nothing.
     let read_only = pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap();
@@ -353,8 +372,11 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     assert!(!events.has("a").unwrap());
     drop((store, events));
     // Cut short later: the keyspace is gone already.
+    let events = pretend::stored(path, "_integrity", b"events");
     pretend::tamper(path, "_integrity", |batch, id| {
-        batch.put(id, b"other", &tally("other", 2, &live));
+        let dropping = tally("other", 2, &live);
+        let all = root(&[("default", &default), ("events", &events), ("other", &dropping)]);
+        batch.put(id, b"other", &dropping).put(id, b"_integrity", &all);
     });
     let store = pretend::open(path);
     verify(&store).unwrap();
@@ -460,4 +482,83 @@ fn check_what_is_left(path: &Path, acknowledged: Option<&str>) {
     }
     store.create_keyspace("events").unwrap().set("d", "1").unwrap();
     verify(&store).unwrap();
+}
+
+/// A row that came back and was deleted leaves a tally below zero, which wraps. It is reported like any other.
+#[test]
+fn a_row_that_came_back_and_was_deleted_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    filled(path, Integrity::Full);
+    let stored = pretend::stored(path, "events", b"a");
+    let store = pretend::open(path);
+    store.default_keyspace().unwrap().set("k", "v").unwrap();
+    let events = store.keyspace("events").unwrap();
+    events.delete_range(KeyRange::all()).unwrap();
+    drop((store, events));
+    pretend::tamper(path, "events", |batch, id| {
+        batch.put(id, b"a", &stored);
+    });
+    let store = pretend::open(path);
+    store.keyspace("events").unwrap().delete("a").unwrap();
+    assert!(complaint(&store).contains("\"events\""));
+}
+
+/// One fault may take a keyspace's newest rows together with its tally: both are in the same piece of an engine's log.
+#[test]
+fn rows_that_are_lost_together_with_their_tally_are_noticed() {
+    for lost_keyspace in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        filled(path, Integrity::Full);
+        let earlier = pretend::stored(path, "_integrity", b"events");
+        let store = pretend::open(path);
+        store.keyspace("events").unwrap().set("d", "1").unwrap();
+        drop(store);
+        // Later commits are there, and so is the mark.
+        let store = pretend::open(path);
+        store.default_keyspace().unwrap().set("k", "v").unwrap();
+        drop(store);
+        if lost_keyspace {
+            let backend = pretend::beneath(path);
+            backend.drop_keyspace(backend.keyspace("events").unwrap()).unwrap();
+        } else {
+            pretend::tamper(path, "events", |batch, id| {
+                batch.delete(id, b"d");
+            });
+        }
+        pretend::tamper(path, "_integrity", |batch, id| {
+            if lost_keyspace {
+                batch.delete(id, b"events")
+            } else {
+                batch.put(id, b"events", &earlier)
+            };
+        });
+        let store = pretend::open(path);
+        complaint(&store);
+    }
+}
+
+#[test]
+fn a_tally_of_the_tallies_that_is_damaged_or_gone_is_reported_and_stops_nobody() {
+    for gone in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        filled(path, Integrity::Full);
+        let mut damaged = pretend::stored(path, "_integrity", b"_integrity");
+        damaged[9] ^= 1;
+        pretend::tamper(path, "_integrity", |batch, id| {
+            if gone {
+                batch.delete(id, b"_integrity")
+            } else {
+                batch.put(id, b"_integrity", &damaged)
+            };
+        });
+        let store = pretend::open(path);
+        complaint(&store);
+        store.keyspace("events").unwrap().set("d", "1").unwrap();
+        store.create_keyspace("more").unwrap().set("k", "1").unwrap();
+        store.drop_keyspace("events").unwrap();
+        complaint(&store);
+    }
 }

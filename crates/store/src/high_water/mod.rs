@@ -7,7 +7,8 @@
 //!
 //! Marking is not part of a commit: that would cost it a second sync. A [`thread`] marks at most once in
 //! [`HIGH_WATER_LAG_MS`] while there are durable commits without a mark, and closing the store marks the
-//! rest. A loss of what came within the lag is not noticed. Buffered commits wait for a power-safe one, a
+//! rest. What a session that was not closed has left is marked by the next one that may write. A loss of what came
+//! within the lag is not noticed. Buffered commits wait for a power-safe one, a
 //! flush or the closing: until then an engine may lose them by right.
 
 pub(crate) mod file;
@@ -25,7 +26,8 @@ use thread::Alarm;
 
 /// How long a durable commit may be without a mark, in milliseconds, and a little more: the mark is a commit
 /// of its own, which takes its turn. While a store is open, a loss of the commits of this time is not noticed
-/// by the next opening; a store that was closed is marked to the last commit.
+/// by the next opening; a store that was closed is marked to the last commit. What a process that died has left
+/// is marked by the next opening that may write, after this time or at its closing.
 pub const HIGH_WATER_LAG_MS: u64 = 1_000;
 
 /// The mark of a store that is open to be written.
@@ -99,10 +101,20 @@ impl HighWater {
     /// Marks all that was committed so far, if anything is without a mark. A failure is counted, and is
     /// nobody else's: the commits are stored all the same.
     pub(crate) fn mark(&self, store: &Inner) {
+        self.mark_or_count(store, false);
+    }
+
+    /// As [`mark`](Self::mark), for the last time: nobody commits any more. A store that was written is marked once
+    /// more even if it is marked, so that the next opening sees that this one was closed.
+    pub(crate) fn mark_last(&self, store: &Inner) {
+        self.mark_or_count(store, true);
+    }
+
+    fn mark_or_count(&self, store: &Inner, is_last: bool) {
         if self.has_ended.load(Ordering::Acquire) {
             return;
         }
-        if let Err(error) = self.try_mark(store) {
+        if let Err(error) = self.try_mark(store, is_last) {
             self.count_failure();
             if error.kind() == ErrorKind::Unavailable {
                 // The engine was busy.
@@ -113,12 +125,13 @@ impl HighWater {
         }
     }
 
-    fn try_mark(&self, store: &Inner) -> Result<()> {
+    fn try_mark(&self, store: &Inner, is_last: bool) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.committed() <= self.marked() {
+        let done = if is_last { 0 } else { self.marked() };
+        if self.committed() <= done {
             return Ok(());
         }
-        let sequence = commit_witness(store)?;
+        let sequence = commit_witness(store, is_last)?;
         // Invariant 9: only now, when the engine has acknowledged it.
         file.write(sequence)?;
         self.marked.store(sequence, Ordering::Release);
@@ -127,10 +140,10 @@ impl HighWater {
 }
 
 /// Commits the witness as durably as the engine can, and says its sequence number.
-pub(crate) fn commit_witness(store: &Inner) -> Result<u64> {
+pub(crate) fn commit_witness(store: &Inner, is_last: bool) -> Result<u64> {
     let claims = store.info().capabilities.power_safe;
     let durability = if claims { Durability::PowerSafe } else { Durability::Buffered };
-    let commit = store.pipeline.commit(&Batch::witness(store.instance, durability), store)?;
+    let commit = store.pipeline.commit(&Batch::witness(store.instance, durability, is_last), store)?;
     if !claims {
         store.backend().flush()?;
     }

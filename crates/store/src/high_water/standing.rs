@@ -3,8 +3,9 @@
 use super::file::{self, MarkFile, Reading};
 use super::{HighWater, commit_witness, witness};
 use crate::directory::StoreDirectory;
+use crate::pipeline::reserved_until;
 use crate::store::Inner;
-use strongroom_core::{Error, ErrorKind, Result, Snapshot, StorageBackend};
+use strongroom_core::{Durability, Error, ErrorKind, Result, Snapshot, StorageBackend};
 
 /// More commits than are made within the lag of a mark.
 const ACCEPTED_GAP: u64 = 1 << 20;
@@ -16,8 +17,8 @@ pub(crate) enum Standing {
     NotKept,
     /// The store is being created, and so is its mark.
     New,
-    /// The engine holds what the file says.
-    Good { sequence: u64, counter: u64, slot: usize },
+    /// The engine holds what the file says, and numbers up to `reserved_until` may have been used since.
+    Good { sequence: u64, counter: u64, slot: usize, reserved_until: u64 },
     /// The caller goes on without what is lost, which was committed up to this number or a little further.
     Accepted { sequence: u64 },
 }
@@ -40,7 +41,10 @@ pub(crate) fn look(
     let reading = file::read(directory.path(), directory.store_id())?;
     let row = witness::newest(backend)?;
     match (judge(directory, reading, row), reading) {
-        (Ok(()), Reading::Mark { sequence, counter, slot }) => Ok(Standing::Good { sequence, counter, slot }),
+        (Ok(()), Reading::Mark { sequence, counter, slot }) => {
+            let reserved_until = reserved_until(backend)?;
+            Ok(Standing::Good { sequence, counter, slot, reserved_until })
+        }
         (_, Reading::Mark { sequence, .. }) if accept_lost_tail => Ok(Standing::Accepted { sequence }),
         (_, _) if accept_lost_tail => Ok(Standing::Accepted { sequence: row }),
         (judged, _) => judged.map(|()| Standing::NotKept),
@@ -112,18 +116,28 @@ impl Standing {
     /// Makes the mark ready to be written. For a new store the file is complete and durable when this returns.
     pub(crate) fn settle(self, directory: &StoreDirectory, store: &Inner) -> Result<Option<HighWater>> {
         let (path, id) = (directory.path(), directory.store_id());
-        let (file, marked) = match self {
+        let high_water = match self {
             Self::NotKept => return Ok(None),
             Self::New => {
                 let row = witness::newest(store.backend())?;
-                (MarkFile::create(path, id, row)?, row)
+                HighWater::new(MarkFile::create(path, id, row)?, row)
             }
-            Self::Good { sequence, counter, slot } => (MarkFile::open(path, id, counter, slot)?, sequence),
+            Self::Good { sequence, counter, slot, reserved_until } => {
+                let high_water = HighWater::new(MarkFile::open(path, id, counter, slot)?, sequence);
+                if reserved_until > sequence {
+                    // The session before was not closed. What it left is marked like a commit of now, or it would
+                    // stay without a mark until the next one, however long that takes.
+                    high_water.note_commits(reserved_until, Durability::PowerSafe);
+                }
+                high_water
+            }
             Self::Accepted { .. } => {
-                let sequence = commit_witness(store)?;
-                (MarkFile::create(path, id, sequence)?, sequence)
+                let sequence = commit_witness(store, false)?;
+                let high_water = HighWater::new(MarkFile::create(path, id, sequence)?, sequence);
+                high_water.note_commits(sequence, Durability::PowerSafe);
+                high_water
             }
         };
-        Ok(Some(HighWater::new(file, marked)))
+        Ok(Some(high_water))
     }
 }

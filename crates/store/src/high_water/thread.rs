@@ -46,8 +46,9 @@ impl Alarm {
         while !*ends {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // From now on a commit rings anew.
-                self.rung.store(false, Ordering::Release);
+                // From now on a commit rings anew. Read as well as written: what was committed by whoever
+                // found it rung must be seen by the mark that follows.
+                self.rung.swap(false, Ordering::AcqRel);
                 return true;
             }
             ends = self.changed.wait_timeout(ends, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -101,7 +102,7 @@ impl Drop for Handle {
         {
             high_water.count_failure();
         }
-        high_water.mark(&self.inner);
+        high_water.mark_last(&self.inner);
     }
 }
 

@@ -11,18 +11,17 @@
 //!
 //! All of it happens where no commit runs: in the pipeline's turn.
 
-use super::Integrity;
+use super::root::{KEYSPACE, Root};
 use super::tally::{RowHasher, State, Tally};
+use super::{Integrity, WAY_OUT};
 use crate::directory::StoreDirectory;
 use crate::store::{DEFAULT_KEYSPACE, Inner};
+use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use strongroom_core::{
     Durability, Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend,
     WriteBatch,
 };
-
-/// The keyspace of the tallies.
-const KEYSPACE: &str = "_integrity";
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger {
@@ -49,6 +48,11 @@ impl Ledger {
             found => found?,
         };
         let ledger = Self { id };
+        if is_new && backend.get(id, KEYSPACE.as_bytes())?.is_none() {
+            let mut batch = WriteBatch::new();
+            Root::count(&*backend.snapshot()?, id, None)?.put(&mut batch, id);
+            firmly(backend, &batch)?;
+        }
         match backend.get(id, DEFAULT_KEYSPACE.as_bytes())? {
             Some(_) => {}
             None if is_new => ledger.enter(backend, DEFAULT_KEYSPACE)?,
@@ -121,15 +125,22 @@ impl Ledger {
             }
             now.insert((slot, key), after);
         }
-        for book in books.into_iter().flatten() {
-            merged.put(self.id, book.name.as_bytes(), &book.tally.seal(&book.name));
+        let mut books = books.into_iter().flatten().peekable();
+        if books.peek().is_some() {
+            let mut root = Root::read(backend, self.id)?;
+            for book in books {
+                let after = book.tally.seal(&book.name);
+                root.change(merged, self.id, &book.name, book.stored.as_deref(), Some(&after));
+            }
+            root.put(merged, self.id);
         }
         Ok(())
     }
 
     fn book(self, backend: &dyn StorageBackend, id: KeyspaceId, name: &str) -> Result<Book> {
-        let tally = match backend.get(self.id, name.as_bytes())? {
-            Some(stored) => Tally::open(name, &stored)?,
+        let stored = backend.get(self.id, name.as_bytes())?;
+        let tally = match &stored {
+            Some(stored) => Tally::open(name, stored)?,
             None if is_empty(backend, id)? => Tally::EMPTY,
             None => return Err(gone(&format!("keyspace {name:?}"))),
         };
@@ -137,7 +148,7 @@ impl Ledger {
             return Err(Error::new(ErrorKind::NotFound, format!("keyspace {name:?} is being dropped"))
                 .hint("drop it again, or reopen the store, which finishes the drop"));
         }
-        Ok(Book { id, name: name.to_owned(), tally, hasher: RowHasher::of(name) })
+        Ok(Book { id, name: name.to_owned(), stored, tally, hasher: RowHasher::of(name) })
     }
 
     /// Before a keyspace is created: what a drop has left is removed, and a loss is not hidden.
@@ -151,9 +162,7 @@ impl Ledger {
 
     /// After a keyspace was created: it has no rows.
     pub(crate) fn enter(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
-        let mut batch = WriteBatch::new();
-        batch.put(self.id, name.as_bytes(), &Tally::EMPTY.seal(name));
-        firmly(backend, &batch)
+        self.set(backend, Root::read(backend, self.id)?, name, Some(&Tally::EMPTY.seal(name)))
     }
 
     /// [`Corruption`](ErrorKind::Corruption): there is a tally for this name and no keyspace.
@@ -176,25 +185,27 @@ impl Ledger {
         name: &str,
     ) -> Result<()> {
         let before = backend.get(self.id, name.as_bytes())?;
-        let tally = before.as_ref().and_then(|stored| Tally::open(name, stored).ok()).unwrap_or(Tally::EMPTY);
-        let mut batch = WriteBatch::new();
-        batch.put(self.id, name.as_bytes(), &Tally { state: State::Dropping, ..tally }.seal(name));
-        firmly(backend, &batch)?;
+        let opened = before.as_ref().map(|stored| Tally::open(name, stored));
+        let root = match &opened {
+            Some(Ok(_)) => Root::read(backend, self.id)?,
+            None if is_empty(backend, id)? => Root::read(backend, self.id)?,
+            // What it said is not known, and goes with the keyspace. The others are counted anew without it.
+            _ => Root::count(&*backend.snapshot()?, self.id, Some(name))?,
+        };
+        let is_counted = !matches!(opened, Some(Err(_)));
+        let tally = opened.and_then(Result::ok).unwrap_or(Tally::EMPTY);
+        let dropping = Tally { state: State::Dropping, ..tally }.seal(name);
+        self.replace(backend, root, name, before.as_deref().filter(|_| is_counted), Some(&dropping))?;
         match backend.drop_keyspace(id) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 // Nothing was touched: it is as it was, a damaged tally too.
-                batch.clear();
-                match before {
-                    Some(stored) if tally.state == State::Live => {
-                        batch.put(self.id, name.as_bytes(), &stored)
-                    }
-                    Some(_) => {
-                        let live = Tally { state: State::Live, ..tally };
-                        batch.put(self.id, name.as_bytes(), &live.seal(name))
-                    }
-                    None => batch.delete(self.id, name.as_bytes()),
+                let live = Tally { state: State::Live, ..tally }.seal(name);
+                let as_it_was = match &before {
+                    Some(stored) if tally.state == State::Live => Some(&stored[..]),
+                    Some(_) => Some(&live[..]),
+                    None => None,
                 };
-                firmly(backend, &batch)?;
+                self.set(backend, Root::read(backend, self.id)?, name, as_it_was)?;
                 Err(error)
             }
             outcome => outcome,
@@ -204,8 +215,27 @@ impl Ledger {
     /// The keyspace is gone: so may be what is known about it, when its end is durable.
     pub(crate) fn end_drop(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         backend.flush()?;
+        self.set(backend, Root::read(backend, self.id)?, name, None)
+    }
+
+    /// Writes the tally of a keyspace in place of what is stored, or removes it.
+    fn set(self, backend: &dyn StorageBackend, root: Root, name: &str, after: Option<&[u8]>) -> Result<()> {
+        let before = backend.get(self.id, name.as_bytes())?;
+        self.replace(backend, root, name, before.as_deref(), after)
+    }
+
+    /// As [`set`](Self::set), where `root` counts `before`.
+    fn replace(
+        self,
+        backend: &dyn StorageBackend,
+        mut root: Root,
+        name: &str,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+    ) -> Result<()> {
         let mut batch = WriteBatch::new();
-        batch.delete(self.id, name.as_bytes());
+        root.change(&mut batch, self.id, name, before, after);
+        root.put(&mut batch, self.id);
         firmly(backend, &batch)
     }
 
@@ -215,10 +245,16 @@ impl Ledger {
         let mut tallies = BTreeMap::new();
         while cursor.advance()? {
             let (key, stored) = cursor.row();
-            let name = std::str::from_utf8(key)
-                .map_err(|_| Error::new(ErrorKind::Corruption, "a tally has a name that is no keyspace's"))?;
+            let name = std::str::from_utf8(key).map_err(|_| {
+                Error::new(ErrorKind::Corruption, "a tally has a name that is no keyspace's").hint(WAY_OUT)
+            })?;
+            if name == KEYSPACE {
+                continue;
+            }
             tallies.insert(name.to_owned(), Tally::open(name, stored)?);
         }
+        // After the single ones: their own damage says more.
+        Root::check(snapshot, self.id)?;
         Ok(tallies)
     }
 }
@@ -227,6 +263,8 @@ impl Ledger {
 struct Book {
     id: KeyspaceId,
     name: String,
+    /// The tally as it is stored.
+    stored: Option<Bytes>,
     tally: Tally,
     hasher: RowHasher,
 }
@@ -246,10 +284,11 @@ fn firmly(backend: &dyn StorageBackend, batch: &WriteBatch) -> Result<()> {
 }
 
 fn gone(of: &str) -> Error {
-    Error::new(ErrorKind::Corruption, format!("the tally of {of} is gone"))
+    Error::new(ErrorKind::Corruption, format!("the tally of {of} is gone")).hint(WAY_OUT)
 }
 
 /// The keyspace is gone, and its tally is still there.
 pub(crate) fn lost(name: &str) -> Error {
     Error::new(ErrorKind::Corruption, format!("keyspace {name:?} is lost: its tally is there and it is not"))
+        .hint(WAY_OUT)
 }

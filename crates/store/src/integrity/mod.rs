@@ -5,11 +5,15 @@
 //! that each commit brings up to date.
 
 pub(crate) mod ledger;
+mod root;
 pub(crate) mod tally;
 
 use std::fmt;
 use std::str::FromStr;
 use strongroom_core::{Error, ErrorKind};
+
+/// What to do about rows that are gone: a tally is never made to fit what is left.
+pub(crate) const WAY_OUT: &str = "restore a backup, or load what is there into a new store";
 
 /// What a store knows about its rows. Chosen when it is created; it cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

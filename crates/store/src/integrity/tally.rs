@@ -59,6 +59,7 @@ impl Tally {
                 ErrorKind::Corruption,
                 format!("the tally of keyspace {keyspace:?} fails its checksum"),
             )
+            .hint(super::WAY_OUT)
         };
         let Ok(bytes) = <[u8; BYTES]>::try_from(stored) else { return Err(damaged()) };
         if checksum(keyspace, &bytes[..CHECKSUM_START]).to_be_bytes() != bytes[CHECKSUM_START..] {

@@ -152,6 +152,9 @@ fn seal(batch: &Batch, merged: &mut WriteBatch, sequences: &mut Sequences, store
         && let Some(meta) = sequences.meta()
     {
         witness::put(merged, meta, sequence);
+        if batch.is_last {
+            sequences.give_back(merged, meta);
+        }
     }
     let meta = Meta { version: sequence, expires_at_ms: None };
     for (slot, op) in batch.ops.ops() {

@@ -3,7 +3,8 @@
 //! They must never be used twice, and writing the last one with each commit would cost a row each time. So
 //! they are reserved in blocks: the end of the block is written along with the first commit that needs it,
 //! in the same atomic batch, and an opened store begins after the last block. That leaves gaps, which
-//! nobody minds.
+//! nobody minds. The last commit before a store is closed gives back what is left of the block: so a reservation
+//! beyond the high-water mark shows that the session before may have left commits without a mark.
 
 use crate::high_water::witness;
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};
@@ -30,17 +31,19 @@ impl Sequences {
         } else {
             Some(backend.create_keyspace(META_KEYSPACE, KeyspaceHints::default())?)
         };
-        let stored = match meta {
-            Some(meta) => backend.get(meta, RESERVED_KEY)?,
-            None => None,
-        };
-        let reserved_until = stored.map_or(Ok(0), |stored| parse(&stored))?.max(floor);
+        let reserved_until = reserved_until(backend)?.max(floor);
         Ok(Self { meta, last: reserved_until, reserved_until })
     }
 
     /// The store's own keyspace, if there is one.
     pub(super) fn meta(&self) -> Option<KeyspaceId> {
         self.meta
+    }
+
+    /// Gives back the numbers after the last one; only when nobody commits any more.
+    pub(super) fn give_back(&mut self, batch: &mut WriteBatch, meta: KeyspaceId) {
+        self.reserved_until = self.last;
+        batch.put(meta, RESERVED_KEY, &self.last.to_be_bytes());
     }
 
     /// The next number; adds the reservation of a block to `batch` when one begins.
@@ -57,6 +60,15 @@ impl Sequences {
         }
         self.last = next;
         Ok(next)
+    }
+}
+
+/// No commit has a number beyond this one; zero if nothing was ever committed.
+pub(crate) fn reserved_until(backend: &dyn StorageBackend) -> Result<u64> {
+    match backend.keyspace(META_KEYSPACE) {
+        Ok(meta) => backend.get(meta, RESERVED_KEY)?.map_or(Ok(0), |stored| parse(&stored)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
     }
 }
 
