@@ -2,7 +2,7 @@
 
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Filling, Outcome, Writing};
-use crate::disk::{Crash, Disk, DiskOptions, FileSystem, Image, Recording};
+use crate::disk::{Crash, Disk, DiskOptions, Entry, FileSystem, Image, Recording};
 use crate::judge::History;
 use crate::look::{Depth, Seen};
 use crate::marks::{Mark, What};
@@ -76,7 +76,7 @@ impl Recorded {
         let Name::Power { kind, .. } = name else { return Err(broken("no power cut", name)) };
         let _alone = alone(self.file_system);
         let mut random = Random::new(seed_of(name));
-        let cut = self.cut(&mut random);
+        let cut = self.cut(*kind, &mut random);
         let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
         let crash = crash_of(*kind, &mut random);
         let image = self.recording.crash(cut, crash, &mut random);
@@ -91,7 +91,8 @@ impl Recorded {
             if !first.is_empty() {
                 return Ok(Trial { name: name.clone(), found: first, idle: false, void: None });
             }
-            let cut = random.below(recovery.log.len() + 1);
+            let pending = cuts_with_pending(&recovery.log, 1);
+            let cut = if pending.is_empty() { recovery.log.len() } else { *random.pick(&pending) };
             let crash = *random.pick(&DIRECT);
             let image = recovery.crash(cut, crash, &mut random);
             outcome = match looked(image)? {
@@ -103,26 +104,51 @@ impl Recorded {
         Ok(Trial { name: name.clone(), found, idle: false, void: None })
     }
 
-    /// The moment: half of the time just behind an acknowledgement, once in twelve while the store is being made.
-    fn cut(&self, random: &mut Random) -> usize {
+    /// The moment, once in twelve while the store is being made.
+    ///
+    /// Just behind an acknowledgement all is durable as a rule, and whatever the kind, the image would be the same. So
+    /// half of the images that drop what is pending are made there, and all others where there is something pending.
+    fn cut(&self, kind: ImageKind, random: &mut Random) -> usize {
         let place =
             |wanted: What| self.marks.iter().find(|(_, mark)| mark.what == wanted).map_or(0, |(at, _)| *at);
         let (start, ready) = (self.marks.first().map_or(0, |(at, _)| *at), place(What::Ready));
         let end = self.recording.log.len();
-        if random.below(12) == 0 {
-            return start + 1 + random.below(ready.saturating_sub(start));
+        let moments = if random.below(12) == 0 { start + 1..ready + 1 } else { ready + 1..end + 1 };
+        if kind == ImageKind::Drop && random.below(2) == 0 {
+            let is_behind =
+                |(at, mark): &&(usize, Mark)| mark.what == What::Acknowledged && moments.contains(&(at + 1));
+            let acknowledged: Vec<usize> =
+                self.marks.iter().filter(is_behind).map(|(at, _)| at + 1).collect();
+            if !acknowledged.is_empty() {
+                return *random.pick(&acknowledged);
+            }
         }
-        let acknowledged: Vec<usize> = self
-            .marks
-            .iter()
-            .filter(|(_, mark)| mark.what == What::Acknowledged)
-            .map(|(at, _)| at + 1)
-            .collect();
-        if random.below(2) == 0 && !acknowledged.is_empty() {
-            return *random.pick(&acknowledged);
+        // One write alone has no order.
+        let least = if kind == ImageKind::Reordered { 2 } else { 1 };
+        let pending = cuts_with_pending(&self.recording.log, least);
+        let pending: Vec<usize> = pending.into_iter().filter(|cut| moments.contains(cut)).collect();
+        if pending.is_empty() {
+            return moments.start + random.below(moments.len());
         }
-        ready + 1 + random.below(end.saturating_sub(ready))
+        *random.pick(&pending)
     }
+}
+
+/// The cuts behind which at least so many writes are covered by no flush.
+fn cuts_with_pending(log: &[Entry], least: usize) -> Vec<usize> {
+    let mut pending = 0;
+    let mut cuts = Vec::new();
+    for (at, entry) in log.iter().enumerate() {
+        match entry {
+            Entry::Write { .. } => pending += 1,
+            Entry::Flush => pending = 0,
+            Entry::Mark(_) => {}
+        }
+        if pending >= least {
+            cuts.push(at + 1);
+        }
+    }
+    cuts
 }
 
 /// How the first image of a trial is made.
@@ -190,5 +216,46 @@ mod tests {
         assert_eq!(direct.map(|kind| crash_of(kind, &mut random)), Crash::ALL);
         let begun: Vec<Crash> = (0..200).map(|_| crash_of(ImageKind::Recovery, &mut random)).collect();
         assert!(Crash::ALL.iter().all(|crash| begun.contains(crash)), "{begun:?}");
+    }
+
+    /// Two commits, each of two writes, flushed before it is acknowledged.
+    fn recorded() -> Recorded {
+        let write = |sector: usize| Entry::Write { offset: sector as u64 * 512, data: vec![1; 512].into() };
+        let mut log =
+            vec![Entry::Mark(Vec::new()), write(0), write(1), Entry::Flush, Entry::Mark(Vec::new())];
+        let mut marks = vec![(0, Mark::new(What::Settled, 0, 0)), (4, Mark::new(What::Ready, 0, 0))];
+        for step in 0..2 {
+            marks.push((log.len(), Mark::new(What::Begun, 0, step)));
+            log.extend([Entry::Mark(Vec::new()), write(2), write(3), Entry::Flush, Entry::Mark(Vec::new())]);
+            marks.push((log.len() - 1, Mark::new(What::Acknowledged, 0, step)));
+        }
+        let recording = Recording::new(Image::new(1 << 20), log);
+        let history = History::new(Script::new(Workload::Single, 1, 2));
+        let filling = (Workload::Single, 1, 2);
+        Recorded { file_system: FileSystem::Ext4, filling, history, recording, marks }
+    }
+
+    #[test]
+    fn a_cut_is_made_where_it_makes_a_difference() {
+        let recorded = recorded();
+        let cuts = |kind| -> Vec<usize> {
+            (0..500).map(|seed| recorded.cut(kind, &mut Random::new(seed))).collect()
+        };
+        for kind in ImageKind::ALL {
+            let least = if kind == ImageKind::Reordered { 2 } else { 1 };
+            let pending = cuts_with_pending(&recorded.recording.log, least);
+            let cuts = cuts(kind);
+            let behind = cuts.iter().filter(|cut| !pending.contains(cut)).count();
+            if kind == ImageKind::Drop {
+                // The two acknowledgements.
+                assert!(cuts.contains(&10) && cuts.contains(&15) && (150..350).contains(&behind), "{behind}");
+            } else {
+                assert_eq!(behind, 0, "{kind}");
+            }
+            assert!(
+                pending.iter().all(|cut| cuts.contains(cut)),
+                "{kind}: each moment, while it is made too"
+            );
+        }
     }
 }
