@@ -16,6 +16,7 @@ const SOMETIMES: &[&str] = &[
 /// The files that one engine needs and no other, with the reason.
 const OWN: &[(&str, &str, &str)] = &[
     ("fjall", "compact.rs", "compaction on demand takes several steps"),
+    ("fjall", "journals.rs", "a batch that a power cut tore has to be cut off, which fjall refuses"),
     ("rocksdb", "pass_through.rs", "RocksDB parses options of its own, some of which would break a promise"),
     ("rocksdb", "verify.rs", "the integrity check opens the files a second time"),
     ("lmdb", "environment.rs", "the map grows while nobody reads, so everybody is counted"),

@@ -5,7 +5,7 @@ use crate::files::{self, Found};
 use crate::keyspace::FjallKeyspace;
 use crate::options::FjallOptions;
 use crate::snapshot::{FjallSnapshot, get};
-use crate::{commit, compact};
+use crate::{commit, compact, journals};
 use fjall::{Database, PersistMode};
 use std::path::{Path, PathBuf};
 use strongroom_core::{
@@ -48,7 +48,13 @@ impl Engine for FjallEngine {
         let OpenContext { directory, options, pins } = context;
         let builder = options.builder(directory)?;
         let creates = files::prepare(directory, options.common().create)?;
-        let database = builder.open().map_err(translate)?;
+        let database = match builder.open() {
+            Err(refused) if journals::cut_torn_batch(directory, &refused)? => {
+                options.builder(directory)?.open()
+            }
+            opened => opened,
+        };
+        let database = database.map_err(translate)?;
         if creates {
             files::sync_created(directory)?;
         }

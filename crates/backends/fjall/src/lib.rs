@@ -49,6 +49,7 @@ mod cursor;
 mod engine;
 mod error;
 mod files;
+mod journals;
 mod keyspace;
 mod options;
 mod snapshot;

@@ -494,3 +494,57 @@ fn a_read_only_handle_finishes_no_creation() {
     assert_eq!(refused.err().unwrap().kind(), ErrorKind::NotFound);
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
 }
+
+/// A database of three commits of two rows each, and its journal. The values of a commit are its number, repeated.
+fn three_commits(directory: &Path) -> (std::path::PathBuf, Vec<u8>) {
+    let backend = FjallBackend::new(directory).unwrap();
+    let rows = keyspace(&backend);
+    for commit in 1..=3_u8 {
+        let mut batch = WriteBatch::new();
+        batch.put(rows, &[commit, 1], &[0xa0 + commit; 700]).put(rows, &[commit, 2], &[0xb0 + commit; 700]);
+        backend.commit(&batch, Durability::PowerSafe).unwrap();
+    }
+    drop(backend);
+    let is_journal = |path: &Path| path.extension().is_some_and(|extension| extension == "jnl");
+    contents(directory).into_iter().find(|(path, _)| is_journal(path)).unwrap()
+}
+
+/// Where a commit's second value is in the journal.
+fn second_value(journal: &[u8], commit: u8) -> usize {
+    journal.windows(700).position(|window| window == [0xb0 + commit; 700]).unwrap()
+}
+
+#[test]
+fn a_last_batch_with_a_hole_is_cut_off_and_the_others_stay() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, mut journal) = three_commits(home.path());
+    let place = second_value(&journal, 3);
+    journal[place + 100..place + 600].fill(0);
+    std::fs::write(&path, journal).unwrap();
+    for _ in 0..2 {
+        let backend = FjallBackend::new(home.path()).unwrap();
+        let rows = keyspace(&backend);
+        for commit in 1..=2_u8 {
+            assert_eq!(backend.get(rows, &[commit, 2]).unwrap().as_deref(), Some(&[0xb0 + commit; 700][..]));
+        }
+        for row in 1..=2_u8 {
+            assert_eq!(backend.get(rows, &[3, row]).unwrap(), None, "all of the batch is gone");
+        }
+        put(&backend, rows, b"more", b"1", Durability::PowerSafe);
+    }
+}
+
+#[test]
+fn a_hole_before_another_batch_is_corruption_and_stays_as_it_is() {
+    for commit in [1, 2] {
+        let home = tempfile::tempdir().unwrap();
+        let (path, mut journal) = three_commits(home.path());
+        let place = second_value(&journal, commit);
+        journal[place + 100..place + 600].fill(0);
+        std::fs::write(&path, &journal).unwrap();
+        for _ in 0..2 {
+            assert_eq!(open_error(home.path()), ErrorKind::Corruption);
+            assert!(std::fs::read(&path).unwrap() == journal, "commit {commit}");
+        }
+    }
+}
