@@ -127,7 +127,8 @@ impl Results {
                         ));
                     }
                 }
-                if cell.void * 20 > cell.trials {
+                // A few are the file system's right, whatever the size of the run.
+                if cell.void > 2 && cell.void * 20 > cell.trials {
                     failures.push(format!(
                         "{name}: {section}: the file system did not come back in {} of {} trials: they say nothing",
                         cell.void, cell.trials
@@ -256,7 +257,7 @@ mod tests {
         let mut results = Results::default();
         results.subjects.insert("a".into(), described(Promise::PowerSafe));
         for turn in 0..20 {
-            let void = (turn == 0).then(|| "no".to_owned());
+            let void = (turn < 2).then(|| "no".to_owned());
             results.count(&Trial { void, ..trial("a", &[]) });
         }
         assert!(results.failures().is_empty());

@@ -60,7 +60,7 @@ fn what_a_killed_process_leaves_is_judged() {
         ("gets-nothing", "wrong"),
         ("aborts", "crashed"),
     ] {
-        assert_found(&matrix(subject, "kill", &["--kills", "18"]), subject, "kill", finding);
+        assert_found(&matrix(subject, "kill", &["--kills", "9"]), subject, "kill", finding);
     }
 }
 
@@ -122,6 +122,15 @@ fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
 fn damage_that_is_served_or_hidden_is_seen() {
     assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
     assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");
+    let output = matrix("alarms", "damage", &["--damages", "6"]);
+    assert_sound(&output);
+    let row: Vec<String> = stdout(&output)
+        .lines()
+        .filter(|line| line.starts_with("alarms"))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    // Trials, wrong, unnoticed, and noticed: all of them, because verifying is asked.
+    assert!(row[0].starts_with("alarms 6 0 0 6 "), "{row:?}");
 }
 
 #[test]
@@ -169,6 +178,8 @@ fn results_are_kept_and_a_report_is_written() {
     let scratch = tempfile::tempdir().unwrap();
     let (results, report) = (scratch.path().join("results.json"), scratch.path().join("report.md"));
     let files = ["--results", results.to_str().unwrap(), "--report", report.to_str().unwrap()];
+    // The second replaces the first.
+    assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
     assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
     assert_sound(&matrix("sound", "damage", &[&["--damages", "6"], &files[..]].concat()));
     let printed = Command::new(env!("CARGO_BIN_EXE_flawed")).arg("report").arg(&results).output().unwrap();

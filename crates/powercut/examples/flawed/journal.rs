@@ -147,7 +147,7 @@ impl Store {
             },
             Flaw::Aborts if was_there => std::process::abort(),
             Flaw::Devours if was_there => {
-                let memory = std::hint::black_box(Vec::<u8>::with_capacity(64 << 30));
+                let memory = std::hint::black_box(Vec::<u8>::with_capacity(9 << 30));
                 drop(memory);
             }
             Flaw::Rewrites if was_there => {

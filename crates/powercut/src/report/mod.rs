@@ -118,7 +118,15 @@ pub fn markdown(results: &Results) -> String {
     }
     let failures = results.failures();
     let _ = if failures.is_empty() {
-        writeln!(text, "\nEvery promise was kept, and every negative control lost something.")
+        writeln!(
+            text,
+            "\nEvery promise was kept{}.",
+            if with_controls(results) {
+                ", and every negative control lost something"
+            } else {
+                "; no negative control was tried"
+            }
+        )
     } else {
         writeln!(text, "\n**What has to be zero and is not:** {}.", failures.join("; "))
     };
@@ -130,11 +138,27 @@ pub fn markdown(results: &Results) -> String {
             text.push_str(&images(results).markdown());
         }
     }
+    text.push_str(
+        "\n## Trials that found something\n\nSome of each sort, to be made again with `replay NAME`.\n\n",
+    );
+    text.push_str(&examples(results).markdown());
     text.push_str("\n## The subjects\n\n");
     text.push_str(&subjects(results).markdown());
     text.push('\n');
     text.push_str(FINDINGS);
     text
+}
+
+/// Whether there was a power cut for any that has to lose.
+fn with_controls(results: &Results) -> bool {
+    let is_control =
+        |name: &String| results.subjects.get(name).is_some_and(|it| it.promise == Promise::Loses);
+    results
+        .cells
+        .get(&Section::Power)
+        .into_iter()
+        .flatten()
+        .any(|(name, cell)| is_control(name) && cell.trials > 0)
 }
 
 /// Subjects by engine, the raw one last.
@@ -215,4 +239,60 @@ fn subjects(results: &Results) -> Table {
         table.push(vec![name.clone(), subject.engine.clone(), promise.to_owned(), subject.note.clone()]);
     }
     table
+}
+
+/// Without their words, which have paths of this machine in them.
+fn examples(results: &Results) -> Table {
+    let mut table = Table::new(["trial", "finding"].map(str::to_owned).to_vec());
+    for cells in results.cells.values() {
+        let cells = ordered(results).into_iter().filter_map(|name| cells.get(name));
+        for example in cells.flat_map(|cell| &cell.examples) {
+            table.push(vec![format!("`{}`", example.trial), example.finding.to_string()]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Cell, Described, Example};
+    use crate::subject::Role;
+
+    fn results(promise: Promise) -> Results {
+        let mut results = Results::default();
+        let described = Described { engine: "a".into(), role: Role::Store, promise, note: String::new() };
+        results.subjects.insert("a".into(), described);
+        let mut cell = Cell { trials: 1_700, ..Cell::default() };
+        cell.findings.insert(Finding::Lost, 3);
+        let trial = "power:a:ext4:single:1:drop:0".to_owned();
+        cell.examples.push(Example { finding: Finding::Lost, trial, text: "/tmp/x".to_owned() });
+        results.cells.entry(Section::Power).or_default().insert("a".into(), cell);
+        results
+    }
+
+    #[test]
+    fn a_report_says_what_failed_what_was_skipped_and_which_trial_shows_it() {
+        let mut failed = results(Promise::PowerSafe);
+        failed.skipped.insert("xfs: not there".into());
+        for told in [markdown(&failed), text(&failed)] {
+            assert!(told.contains("power:a:ext4:single:1:drop:0"), "{told}");
+        }
+        let told = markdown(&failed);
+        assert!(told.contains("SKIPPED xfs: not there") && !told.contains("Nothing was skipped"), "{told}");
+        assert!(told.contains("has to be zero and is not:** a: power: lost in 3 of 1700 trials"), "{told}");
+        assert!(!told.contains("Every promise was kept") && !told.contains("/tmp/x"), "{told}");
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_claimed() {
+        let mut sound = results(Promise::PowerSafe);
+        sound.cells.entry(Section::Power).or_default().insert("a".into(), Cell::default());
+        let told = markdown(&sound);
+        assert!(told.contains("no negative control was tried"), "{told}");
+        assert!(told.contains("Nothing was skipped."), "{told}");
+        let mut control = results(Promise::Loses);
+        control.subjects.get_mut("a").unwrap().role = Role::Raw;
+        assert!(markdown(&control).contains("and every negative control lost something."));
+    }
 }

@@ -8,7 +8,7 @@ use super::{COMMITS, STORE, WRITE_LIMIT, broken, seed_of};
 use crate::child::{self, End, Filling, Outcome, Writing};
 use crate::judge::{Finding, Found, History};
 use crate::look::{Depth, Seen};
-use crate::marks::Mark;
+use crate::marks::{Mark, What};
 use crate::name::Name;
 use crate::random::Random;
 use crate::results::Trial;
@@ -56,6 +56,11 @@ impl Prepared {
         }
         let history = History::new(Script::new(workload, store_seed, COMMITS));
         let marks = Mark::parse_all(&std::fs::read(marks)?);
+        // Without this mark everything might be missing.
+        let last = if closed { What::Ended } else { What::Settled };
+        if !marks.iter().any(|mark| mark.what == last) {
+            return Err(broken(subject.name(), "a script without any damage came to an early end"));
+        }
         Ok(Self { scratch, filling: (workload, store_seed, COMMITS), history, marks })
     }
 
