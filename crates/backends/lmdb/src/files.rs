@@ -132,9 +132,9 @@ fn create(directory: &Path) -> Result<()> {
     sync_entry(directory).map_err(translate_io)
 }
 
-/// Makes durable what is in the file. A process that died in a commit, or whose sync failed, may have left a commit
-/// that only the operating system's cache holds. It is seen, so that the next commit builds on it, and must not go with
-/// the power while that stays.
+/// Makes durable what is in the file. A process that died in a commit may have left it in the operating system's
+/// cache alone. It is seen, so that the next commit builds on it, and must not go with the power while that stays. This
+/// does not help after a write that the disk refused: Linux takes such pages for written.
 fn settle(data: &Path) -> Result<()> {
     File::options().write(true).open(data).and_then(|file| file.sync_all()).map_err(translate_io)
 }

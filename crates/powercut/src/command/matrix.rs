@@ -29,7 +29,10 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
         _ => Results::default(),
     };
     results.seed = arguments.seed;
-    results.skipped.clear();
+    if arguments.only.is_empty() && arguments.section.is_empty() {
+        // All is tried anew; a part of a run does not undo what another part had to skip.
+        results.skipped.clear();
+    }
     let file_systems = file_systems(&mut results);
     let limit = Duration::from_secs(arguments.time_limit);
     let sections =

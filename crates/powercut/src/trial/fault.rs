@@ -4,9 +4,9 @@
 //! the disk holds at the end is looked at without the fault: nothing acknowledged may be missing, before the failure
 //! and behind it.
 
-use super::power::{alone, begin, look_on, void};
-use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
-use crate::child::{End, Outcome, Writing};
+use super::power::{alone, begin, look_on, void, write_on};
+use super::{COMMITS, broken, judge_look, seed_of};
+use crate::child::Outcome;
 use crate::disk::{Disk, DiskOptions, Fault, FileSystem};
 use crate::judge::{Finding, Found, History};
 use crate::look::Depth;
@@ -43,7 +43,7 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let disk = Disk::mount(Disk::formatted(*file_system)?, *file_system, &DiskOptions::default())?;
     let ended = begin(&disk)
         .and_then(|()| arm(&disk, *kind, asked, &mut random))
-        .and_then(|()| write(subject, &disk, *workload, *seed));
+        .and_then(|()| write_on(subject, &disk, *workload, *seed));
     let hits = disk.faults().hits();
     disk.faults().disarm();
     if *kind == FaultKind::NoSpace {
@@ -66,19 +66,6 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     Ok(Trial { name: name.clone(), found, idle, void: None })
 }
 
-fn write(subject: &dyn Subject, disk: &Disk, workload: Workload, seed: u64) -> io::Result<Outcome<()>> {
-    Writing {
-        subject: subject.name(),
-        directory: &disk.path().join(STORE),
-        marks: &disk.mark_path(),
-        workload,
-        seed,
-        commits: COMMITS,
-        end: End::Close,
-    }
-    .run(WRITE_LIMIT)
-}
-
 fn dry_run(
     subject: &dyn Subject,
     file_system: FileSystem,
@@ -88,7 +75,7 @@ fn dry_run(
     let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions::default())?;
     let asked = begin(&disk).and_then(|()| {
         let before = (disk.faults().writes(), disk.faults().flushes());
-        let outcome = write(subject, &disk, workload, seed)?;
+        let outcome = write_on(subject, &disk, workload, seed)?;
         let after = (disk.faults().writes(), disk.faults().flushes());
         match outcome {
             Outcome::Done(()) => Ok(Asked { writes: after.0 - before.0, flushes: after.1 - before.1 }),

@@ -40,18 +40,7 @@ impl Recorded {
         seed: u64,
     ) -> io::Result<Self> {
         let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions::default())?;
-        let ended = begin(&disk).and_then(|()| {
-            Writing {
-                subject: subject.name(),
-                directory: &disk.path().join(STORE),
-                marks: &disk.mark_path(),
-                workload,
-                seed,
-                commits: COMMITS,
-                end: End::Close,
-            }
-            .run(WRITE_LIMIT)
-        });
+        let ended = begin(&disk).and_then(|()| write_on(subject, &disk, workload, seed));
         let recording = disk.unmount()?;
         match ended? {
             Outcome::Done(()) => {}
@@ -176,6 +165,25 @@ pub(super) fn begin(disk: &Disk) -> io::Result<()> {
     File::open(disk.path())?.sync_all()?;
     let mut marks = File::options().append(true).open(disk.mark_path())?;
     marks.write_all(Mark::new(What::Settled, 0, 0).to_string().as_bytes())
+}
+
+/// Runs the script on a disk, to its end.
+pub(super) fn write_on(
+    subject: &dyn Subject,
+    disk: &Disk,
+    workload: Workload,
+    seed: u64,
+) -> io::Result<Outcome<()>> {
+    Writing {
+        subject: subject.name(),
+        directory: &disk.path().join(STORE),
+        marks: &disk.mark_path(),
+        workload,
+        seed,
+        commits: COMMITS,
+        end: End::Close,
+    }
+    .run(WRITE_LIMIT)
 }
 
 /// What a child saw on a disk, and what was recorded meanwhile; or why the image could not be mounted.

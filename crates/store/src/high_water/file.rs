@@ -160,7 +160,11 @@ impl MarkFile {
             ));
         }
         let slot = 1 - self.newest;
-        let counter = self.counter + 1;
+        // Ours count from 2 and never come there: somebody made this mark up.
+        let counter = self.counter.checked_add(1).ok_or_else(|| {
+            Error::new(ErrorKind::Corruption, format!("{} counts too high", self.path.display()))
+                .hint("open the store with accept_lost_tail=true, which makes a new mark")
+        })?;
         let bytes = Slot { counter, sequence }.seal(self.store);
         let written = self
             .file
