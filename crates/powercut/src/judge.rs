@@ -35,6 +35,8 @@ pub enum Finding {
     WentOn,
     /// Something is missing, and neither opening, reading nor verifying said so.
     Unnoticed,
+    /// The newest commits are missing, more than a second's, and neither opening, reading nor verifying said so.
+    UnnoticedTail,
     /// Damage was noticed: by opening, reading or verifying.
     Noticed,
     /// Nothing that matters was damaged: all is there, and verifying says so.
@@ -43,7 +45,7 @@ pub enum Finding {
 
 impl Finding {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Lost,
         Self::Torn,
         Self::Wrong,
@@ -54,6 +56,7 @@ impl Finding {
         Self::Crashed,
         Self::WentOn,
         Self::Unnoticed,
+        Self::UnnoticedTail,
         Self::Noticed,
         Self::Harmless,
     ];
@@ -72,6 +75,7 @@ impl fmt::Display for Finding {
             Self::Crashed => "crashed",
             Self::WentOn => "went on",
             Self::Unnoticed => "unnoticed",
+            Self::UnnoticedTail => "unnoticed tail",
             Self::Noticed => "noticed",
             Self::Harmless => "harmless",
         })
@@ -218,8 +222,9 @@ impl History {
     }
 
     /// After damage, what is missing or stale in `state`, if anything is: the steps that had ended before the last
-    /// [`What::Settled`] have to be there, all later ones may be. An `Err` is a wrong value.
-    pub fn missing(&self, marks: &[Mark], state: &State) -> Result<Option<String>, String> {
+    /// [`What::Settled`] have to be there, all later ones may be. It is [`Finding::UnnoticedTail`] if
+    /// what is there is a whole earlier state, and [`Finding::Unnoticed`] otherwise. An `Err` is a wrong value.
+    pub fn missing(&self, marks: &[Mark], state: &State) -> Result<Option<Found>, String> {
         let progress = self.progress(marks);
         let settled = marks.iter().rposition(|mark| mark.what == What::Settled).unwrap_or(0);
         let ended = marks.iter().any(|mark| mark.what == What::Ended);
@@ -234,7 +239,10 @@ impl History {
         if let Some((_, text)) = found.iter().find(|(finding, _)| *finding == Finding::Wrong) {
             return Err(text.clone());
         }
-        Ok(found.first().map(|(_, text)| text.clone()))
+        let has_all = KEYSPACES.iter().all(|name| state.keyspaces.iter().any(|found| found == name));
+        let is_tail = has_all && found.iter().all(|(finding, _)| *finding == Finding::Lost);
+        let kind = if is_tail { Finding::UnnoticedTail } else { Finding::Unnoticed };
+        Ok(found.into_iter().next().map(|(_, text)| (kind, text)))
     }
 
     fn progress(&self, marks: &[Mark]) -> Vec<Progress> {

@@ -226,7 +226,13 @@ fn after_damage_only_what_is_within_the_lag_may_be_missing() {
     let mut closed = marks(4, false);
     closed.push(Mark::new(What::Ended, 0, 0));
     assert_eq!(missing(&closed, 4), Ok(None));
-    assert!(missing(&closed, 3).unwrap().is_some());
+    assert_eq!(missing(&closed, 3).unwrap().unwrap().0, Finding::UnnoticedTail);
+    let mut torn = state(&script, &[4]);
+    torn.rows.remove(1);
+    assert_eq!(history.missing(&closed, &torn).unwrap().unwrap().0, Finding::Unnoticed);
+    let mut without = state(&script, &[4]);
+    without.keyspaces.retain(|name| name != KEYSPACES[2]);
+    assert_eq!(history.missing(&closed, &without).unwrap().unwrap().0, Finding::Unnoticed);
     let mut wrong = state(&script, &[4]);
     wrong.rows[0].hash ^= 1;
     assert!(history.missing(&closed, &wrong).is_err());

@@ -168,7 +168,8 @@ pub fn is_bad(section: Section, finding: Finding, role: Role, promise: Promise) 
     match section {
         // The child that opens damaged files may die of them: that is what it is for, and it was noticed.
         Section::Damage => match finding {
-            Finding::Wrong | Finding::Hung => true,
+            // The high-water mark is every store's.
+            Finding::Wrong | Finding::Hung | Finding::UnnoticedTail => true,
             Finding::Unnoticed => role == Role::StoreFull,
             _ => false,
         },
@@ -233,6 +234,8 @@ mod tests {
         }
         assert!(bad(Section::Damage, Finding::Hung, Role::Store, Promise::KillSafe));
         assert!(!bad(Section::Damage, Finding::Unnoticed, Role::Store, Promise::PowerSafe));
+        assert!(bad(Section::Damage, Finding::UnnoticedTail, Role::Store, Promise::PowerSafe));
+        assert!(!bad(Section::Damage, Finding::UnnoticedTail, Role::Raw, Promise::PowerSafe));
         assert!(bad(Section::Damage, Finding::Unnoticed, Role::StoreFull, Promise::KillSafe));
         assert!(!bad(Section::Damage, Finding::Crashed, Role::StoreFull, Promise::PowerSafe));
         assert!(!bad(Section::Damage, Finding::Noticed, Role::StoreFull, Promise::PowerSafe));

@@ -45,7 +45,6 @@ fn a_sound_store_passes_everything() {
     assert_sound(&matrix("sound", "kill", &["--kills", "18"]));
     assert_sound(&matrix("sound", "power", &["--images", "54"]));
     assert_sound(&matrix("sound", "fault", &["--faults", "36"]));
-    assert_sound(&matrix("sound", "damage", &["--damages", "36"]));
 }
 
 #[test]
@@ -121,6 +120,8 @@ fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
 #[test]
 fn damage_that_is_served_or_hidden_is_seen() {
     assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
+    // A log that ends at the first bad record has lost what follows, and this store has no mark to tell.
+    assert_found(&matrix("sound", "damage", &["--damages", "36"]), "sound", "damage", "unnoticed tail");
     assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");
     let output = matrix("alarms", "damage", &["--damages", "6"]);
     assert_sound(&output);
@@ -181,7 +182,7 @@ fn results_are_kept_and_a_report_is_written() {
     // The second replaces the first.
     assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
     assert_sound(&matrix("sound", "kill", &[&["--kills", "2"], &files[..]].concat()));
-    assert_sound(&matrix("sound", "damage", &[&["--damages", "6"], &files[..]].concat()));
+    assert_sound(&matrix("control", "damage", &[&["--damages", "6"], &files[..]].concat()));
     let printed = Command::new(env!("CARGO_BIN_EXE_flawed")).arg("report").arg(&results).output().unwrap();
     assert_eq!(printed.status.code(), Some(0));
     let report = std::fs::read_to_string(report).unwrap();

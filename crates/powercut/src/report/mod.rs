@@ -41,6 +41,7 @@ fn columns(section: Section) -> &'static [Finding] {
         Section::Damage => &[
             Finding::Wrong,
             Finding::Unnoticed,
+            Finding::UnnoticedTail,
             Finding::Noticed,
             Finding::Crashed,
             Finding::Hung,
@@ -78,7 +79,8 @@ fn explanation(section: Section) -> &'static str {
         Section::Damage => {
             "One file of a store that was closed, or whose process had died, is changed; a process of its own opens it, \
              reads everything and verifies it. *Wrong*: a value was served that is not what was written. *Unnoticed*: \
-             something is missing or stale, and neither opening, reading nor verifying said so. *Noticed*: one of them \
+             something is missing or stale, and neither opening, reading nor verifying said so; *unnoticed tail*: so are the \
+             newest commits, beyond the second by which a high-water mark may lag. *Noticed*: one of them \
              did. *Crashed*: the process that opened it died, which `strongroom verify` survives and reports. \
              *Harmless*: nothing that matters was hit. A store without `integrity=full` cannot notice a single row that \
              an engine has lost, and raw engines have nothing but checks of their own."

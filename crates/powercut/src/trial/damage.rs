@@ -89,11 +89,11 @@ pub(super) fn judge(history: &History, marks: &[Mark], outcome: Outcome<Seen>) -
     let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
     let missing = match history.missing(marks, &seen.state) {
         Err(wrong) => return (Finding::Wrong, wrong),
-        Ok(missing) => seen.differs.or(missing),
+        Ok(missing) => seen.differs.map(|text| (Finding::Unnoticed, text)).or(missing),
     };
     match (noticed, missing) {
         (Some(failure), _) => (Finding::Noticed, failure.message),
-        (None, Some(missing)) => (Finding::Unnoticed, missing),
+        (None, Some(found)) => found,
         (None, None) => (Finding::Harmless, "all is there".to_owned()),
     }
 }

@@ -109,7 +109,7 @@ fn damage_is_noticed_or_it_is_not() {
         assert_eq!(judge(spoilt(|seen| (notice(seen), wrong(seen)).1)), Finding::Wrong);
     }
     assert_eq!(judge(spoilt(wrong)), Finding::Wrong);
-    assert_eq!(judge(spoilt(|seen| empty(&mut seen.state))), Finding::Unnoticed);
+    assert_eq!(judge(spoilt(|seen| empty(&mut seen.state))), Finding::UnnoticedTail);
     assert_eq!(judge(spoilt(|seen| seen.differs = Some(text()))), Finding::Unnoticed);
 }
 
