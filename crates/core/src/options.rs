@@ -162,6 +162,9 @@ pub enum Marked {
     ReadOnly,
     /// Open it for writing. Only a store does this rightly.
     Writable,
+    /// As `Writable`, in the directory of a store whose creation was cut short. Nothing in it was ever
+    /// acknowledged, so an engine that cannot go on with what is left of its own files may begin again.
+    Unfinished,
 }
 
 /// Reads engine options by name, and says so when one is unknown or unreadable.

@@ -11,9 +11,7 @@ use crate::store::{DEFAULT_KEYSPACE, Inner, Store, check_claim};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
-use strongroom_core::{
-    Create, EngineInfo, Error, ErrorKind, KeyspaceHints, Marked, Options, Result, StorageBackend,
-};
+use strongroom_core::{Create, EngineInfo, Error, ErrorKind, KeyspaceHints, Options, Result, StorageBackend};
 
 /// Tells the stores of a process apart, so that a keyspace of one is not used with another.
 static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +66,7 @@ impl Store {
         }
         .map_err(located)?;
         let engine_options =
-            engine_options.clone().marked(Marked::Writable).create(directory.engine_create());
+            engine_options.clone().marked(directory.engine_marked()).create(directory.engine_create());
         match open_backend(directory.path(), &engine_options) {
             Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|(error, directory)| {
                 if let Some(directory) = directory {

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
-use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend, Scan};
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use strongroom_core::{Durability, Engine, ErrorKind, KeyRange, Marked, MemoryBackend, Options, Scan, Undo};
 use strongroom_store::{Store, StoreOptions};
+use strongroom_testkit::PretendEngine;
+use support::pretend;
 
 fn store() -> Store {
     store_with(StoreOptions::new())
@@ -203,4 +208,25 @@ fn a_keyspace_that_is_dropped_fails_nobody_elses_commits() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(failed.is_none(), "{failed:?}");
     });
+}
+
+/// What was never finished holds nothing that was acknowledged, and its engine may throw it away.
+#[test]
+fn an_engine_is_told_whether_the_store_is_finished() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let info = <Undo<PretendEngine> as Engine>::INFO;
+    let open = |dies: bool| {
+        let mut told = None;
+        Store::open(path, &info, StoreOptions::new(), &Options::new(), |path, options| {
+            assert!(!dies, "the process ends while the store is made");
+            told = Some(options.marked);
+            Ok(Box::new(pretend::raw_with(path, options)?))
+        })
+        .unwrap();
+        told
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| open(true))).is_err());
+    assert_eq!(open(false), Some(Marked::Unfinished));
+    assert_eq!(open(false), Some(Marked::Writable));
 }

@@ -3,6 +3,7 @@
 use crate::commit;
 use crate::cursor::SledCursor;
 use crate::error::from_sled;
+use crate::files;
 use crate::home::{Home, REGISTER_TREE};
 use crate::options::SledOptions;
 use crate::sync::Files;
@@ -86,8 +87,12 @@ impl LiveEngine for SledEngine {
 
     fn open(context: OpenContext<'_, SledOptions>) -> Result<Self> {
         let config = context.options.to_config()?.path(context.directory);
+        let options = &context.options.common;
+        if files::begins_again(options) {
+            files::clear_unfinished(context.directory)?;
+        }
         let is_new = !Self::exists(context.directory);
-        if context.options.common.create == Create::Never && is_unfinished(context.directory) {
+        if options.create == Create::Never && files::is_unfinished(context.directory) {
             let message = format!("{} holds no files of sled", context.directory.display());
             return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
         }
@@ -101,8 +106,7 @@ impl LiveEngine for SledEngine {
     }
 
     fn exists(directory: &Path) -> bool {
-        // `blobs` is made first, and a crash may have come before the rest.
-        has_settings(directory) || (directory.join("blobs").is_dir() && has_no_foreign_files(directory))
+        files::exists(directory)
     }
 
     fn keyspace_names(&self) -> Result<Vec<String>> {
@@ -174,28 +178,4 @@ impl LiveEngine for SledEngine {
     fn power_safe(&self) -> bool {
         self.power_safe
     }
-}
-
-fn has_settings(directory: &Path) -> bool {
-    std::fs::read(directory.join("conf")).is_ok_and(|settings| settings.starts_with(b"segment_size: "))
-}
-
-/// Whether nothing can have been stored yet, because a creation was interrupted or never begun.
-fn is_unfinished(directory: &Path) -> bool {
-    !has_settings(directory) && std::fs::metadata(directory.join("db")).map_or(true, |found| found.len() == 0)
-}
-
-/// Whether a directory holds sled's files only, and what the layers put beside them.
-fn has_no_foreign_files(directory: &Path) -> bool {
-    let Ok(mut entries) = std::fs::read_dir(directory) else { return false };
-    entries.all(|entry| {
-        entry.is_ok_and(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_engines = ["blobs", "conf", "db"].contains(&&*name) || name.starts_with("snap.");
-            is_engines
-                || name.starts_with(strongroom_core::MARKER_FILE)
-                || ["LOCK", "lost+found"].contains(&&*name)
-        })
-    })
 }

@@ -75,6 +75,7 @@ mod commit;
 mod cursor;
 mod engine;
 mod error;
+mod files;
 mod home;
 mod options;
 mod reverse;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use strongroom_core::{
-    Backend, Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
+    Backend, Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Marked, Options, Scan,
     StorageBackend, TypedOptions, Undo, WriteBatch,
 };
 use strongroom_sled::{SledBackend, SledEngine, SledMode, SledOptions};
@@ -176,6 +176,62 @@ fn a_creation_that_was_cut_short_is_taken_up_again() {
         let data = keyspace(&backend, "data");
         put(&backend, data, b"k", b"v");
     }
+}
+
+/// A power cut may leave any of the names without the others, and anything in the files.
+#[test]
+fn what_is_left_in_an_unfinished_store_is_made_anew() {
+    let unfinished = || SledOptions::new().common(Options::new().marked(Marked::Unfinished));
+    let torn: [&[(&str, &[u8])]; 6] = [
+        &[("db", b"")],
+        &[("conf", b""), ("db", &[0; 4_096])],
+        &[("db", &[7; 5_000]), ("snap.0000000000000000", b"short")],
+        &[("conf", &[0; 60])],
+        &[("conf", b"segment_size: \0\0\0\0\0\0\0\0"), ("db", &[7; 5_000])],
+        &[("snap.0000000000000000.generating", b"")],
+    ];
+    for (number, files) in torn.iter().enumerate() {
+        for has_blobs in [false, true] {
+            let directory = TempDir::new().unwrap();
+            let path = directory.path();
+            std::fs::write(path.join("STRONGROOM"), "the store has looked at it").unwrap();
+            std::fs::write(path.join("LOCK"), "").unwrap();
+            if has_blobs {
+                std::fs::create_dir(path.join("blobs")).unwrap();
+            }
+            for (name, bytes) in *files {
+                std::fs::write(path.join(name), bytes).unwrap();
+            }
+            let backend = SledBackend::open(path, unfinished())
+                .unwrap_or_else(|error| panic!("{number} {has_blobs}: {error:?}"));
+            let data = keyspace(&backend, "data");
+            put(&backend, data, b"k", b"v");
+            backend.flush().unwrap();
+            // Whoever has it open is not disturbed.
+            assert_eq!(SledBackend::open(path, unfinished()).err().unwrap().kind(), ErrorKind::Locked);
+            assert!(backend.get(data, b"k").unwrap().is_some());
+            drop(backend);
+            // A finished one is opened as it is.
+            let finished = SledOptions::new().common(Options::new().marked(Marked::Writable));
+            let backend = SledBackend::open(path, finished).unwrap();
+            assert!(backend.get(backend.keyspace("data").unwrap(), b"k").unwrap().is_some());
+        }
+    }
+}
+
+/// Without the marker the names alone say little: such files may be anybody's.
+#[test]
+fn what_is_left_in_a_directory_without_a_marker_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    std::fs::write(directory.path().join("db"), "somebody's").unwrap();
+    assert_eq!(SledBackend::new(directory.path()).err().unwrap().kind(), ErrorKind::InvalidInput);
+    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"somebody's");
+    // A finished store that lost its settings and blobs is not begun again either.
+    std::fs::write(directory.path().join("STRONGROOM"), "").unwrap();
+    let common = Options::new().marked(Marked::Writable).create(Create::Never);
+    let lost = SledBackend::open(directory.path(), SledOptions::new().common(common)).err().unwrap();
+    assert_eq!(lost.kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"somebody's");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) use marker::sync_directory;
 use marker::{FORMAT, Marker, State};
 use std::fs;
 use std::path::{Path, PathBuf};
-use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
+use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Marked, Result};
 
 /// What the caller wants to open.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +126,14 @@ impl StoreDirectory {
         }
     }
 
+    /// What the engine is to know about the marker: of an unfinished store it may throw its own files away.
+    pub(crate) fn engine_marked(&self) -> Marked {
+        match self.marker.state {
+            State::Creating => Marked::Unfinished,
+            State::Ready => Marked::Writable,
+        }
+    }
+
     /// The engine's files are complete and durable.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if self.marker.state == State::Ready {
@@ -170,7 +178,7 @@ fn begin(path: &Path, wanted: Wanted<'_>) -> Result<(Marker, bool)> {
     // Looked at again, now that nobody else can change it.
     match look(path, wanted)? {
         Found::Store(marker) if marker.state == State::Ready => Ok((marker, false)),
-        // What its engine left half made, the engine finishes or refuses; a file that somebody has put
+        // What its engine left half made, the engine finishes or makes anew; a file that somebody has put
         // beside it meanwhile is not ours to remove.
         Found::Store(unfinished) => {
             let marker = unfinished.clone().for_creation(wanted.integrity);

@@ -19,7 +19,8 @@ pub fn open(path: &Path) -> Store {
     open_with(path, StoreOptions::new(), &Options::new()).unwrap()
 }
 
-fn raw_with(path: &Path, options: &Options) -> Result<PretendBackend> {
+/// The engine alone.
+pub fn raw_with(path: &Path, options: &Options) -> Result<PretendBackend> {
     PretendBackend::open(path, MemoryOptions::from_options(options)?)
 }
 

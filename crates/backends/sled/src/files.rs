@@ -1,0 +1,91 @@
+//! The files beneath: whether they are there, and what a creation that was cut short has left.
+//!
+//! sled makes `blobs/`, `conf`, `db` and `snap.NUMBER`, and syncs none of their names before it has opened. So after
+//! a power cut any of them may be there without the others, and what is in them may be there in part.
+
+use crate::error::from_sled;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Marked, Options, Result};
+
+const BLOBS: &str = "blobs";
+const SETTINGS: &str = "conf";
+const DATA: &str = "db";
+const SNAPSHOT_PREFIX: &str = "snap.";
+
+/// Whether `directory` holds a store of sled, or one whose creation was interrupted.
+pub(crate) fn exists(directory: &Path) -> bool {
+    has_settings(directory) || is_begun(directory)
+}
+
+/// Whether nothing can have been stored yet, because a creation was interrupted or never begun.
+pub(crate) fn is_unfinished(directory: &Path) -> bool {
+    let has_no_data = fs::metadata(directory.join(DATA)).map_or(true, |found| found.len() == 0);
+    !has_settings(directory) && (has_no_data || !directory.join(BLOBS).is_dir())
+}
+
+/// Whether what is there is to be thrown away: the store above says that its creation was never finished.
+pub(crate) fn begins_again(options: &Options) -> bool {
+    options.marked == Marked::Unfinished && options.create == Create::IfMissing && !options.read_only
+}
+
+/// Removes what an interrupted creation has left. What of it comes back after another power cut is still
+/// marked as unfinished; when the store is finished, the directory was synced.
+pub(crate) fn clear_unfinished(directory: &Path) -> Result<()> {
+    // Let go of at the end: sled takes it anew.
+    let _lock = lock(&directory.join(DATA))?;
+    let failed =
+        |error| Error::from_io(format!("cannot remove sled's files in {}", directory.display()), error);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !is_sleds(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let path = entry.path();
+        let is_directory = entry.file_type().map_err(failed)?.is_dir();
+        if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Takes sled's own lock, if there is anything to be locked.
+fn lock(data: &Path) -> Result<Option<File>> {
+    let file = match File::options().read(true).write(true).open(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| Error::from_io("cannot open sled's file", error))?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked, "somebody has the store open")),
+        Err(TryLockError::Error(cause)) => Err(from_sled(sled::Error::Io(cause))),
+    }
+}
+
+fn has_settings(directory: &Path) -> bool {
+    fs::read(directory.join(SETTINGS)).is_ok_and(|settings| settings.starts_with(b"segment_size: "))
+}
+
+fn is_sleds(name: &str) -> bool {
+    [BLOBS, SETTINGS, DATA].contains(&name) || name.starts_with(SNAPSHOT_PREFIX)
+}
+
+/// Whether a directory holds the beginning of a store, and nothing but that and what the layers put beside it.
+fn is_begun(directory: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else { return false };
+    let (mut is_marked, mut has_any) = (false, false);
+    for entry in entries {
+        let Ok(entry) = entry else { return false };
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        is_marked |= name == MARKER_FILE;
+        let is_ours = name.starts_with(MARKER_FILE) || ["LOCK", "lost+found"].contains(&&*name);
+        if !is_ours && !is_sleds(&name) {
+            return false;
+        }
+        has_any |= !is_ours;
+    }
+    // `blobs` is made first. A power cut may take its name and leave the others, whose names are less telling:
+    // those count where a store was begun, and nobody else puts files.
+    directory.join(BLOBS).is_dir() || (is_marked && has_any)
+}
