@@ -105,7 +105,7 @@ fn moment(store: &Store) -> Result<(Snapshot, Known, Option<Tallies>)> {
     loop {
         let (snapshot, known) = store.moment()?;
         let Some(ledger) = store.inner.ledger else { return Ok((snapshot, known, None)) };
-        let tallies = ledger.tallies(&*snapshot.backend)?;
+        let tallies = ledger.tallies(&*snapshot.backend, &known.of_applications())?;
         let is_lost = |(name, tally): &(&String, &Tally)| {
             tally.state == State::Live && !known.by_name.contains_key(*name)
         };

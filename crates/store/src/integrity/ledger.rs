@@ -5,7 +5,8 @@
 //! steps, and a power cut may come between any two; so the steps are in an order in which what is found then
 //! is plain:
 //!
-//! * no tally: the keyspace is empty, or is not there (it was being created);
+//! * no tally: the keyspace is empty, or is not there (it was being created); if not, or if the tally of the
+//!   tallies knows of another, it is lost;
 //! * a live tally: the keyspace is there, with these rows; if not, it is lost;
 //! * a tally that says `dropping`: whatever is there is to be dropped, which the next opening does.
 //!
@@ -15,9 +16,11 @@ use super::root::{KEYSPACE, Root};
 use super::tally::{RowHasher, State, Tally};
 use super::{Integrity, WAY_OUT};
 use crate::directory::StoreDirectory;
+use crate::keyspace::KeyspaceInfo;
 use crate::store::{DEFAULT_KEYSPACE, Inner};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use strongroom_core::{
     Durability, Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend,
     WriteBatch,
@@ -53,11 +56,9 @@ impl Ledger {
             Root::count(&*backend.snapshot()?, id, None)?.put(&mut batch, id);
             firmly(backend, &batch)?;
         }
-        match backend.get(id, DEFAULT_KEYSPACE.as_bytes())? {
-            Some(_) => {}
-            None if is_new => ledger.enter(backend, DEFAULT_KEYSPACE)?,
-            // It was durable before the store was ready.
-            None => return Err(gone(&format!("keyspace {DEFAULT_KEYSPACE:?}"))),
+        // In a store that was ready it is a loss, which stops whoever writes there and nobody who reads.
+        if is_new && backend.get(id, DEFAULT_KEYSPACE.as_bytes())?.is_none() {
+            ledger.enter(backend, DEFAULT_KEYSPACE)?;
         }
         if !backend.is_read_only() {
             ledger.finish_drops(backend)?;
@@ -141,7 +142,7 @@ impl Ledger {
         let stored = backend.get(self.id, name.as_bytes())?;
         let tally = match &stored {
             Some(stored) => Tally::open(name, stored)?,
-            None if is_empty(backend, id)? => Tally::EMPTY,
+            None if self.may_lack_tally(backend, id, name)? => Tally::EMPTY,
             None => return Err(gone(&format!("keyspace {name:?}"))),
         };
         if tally.state == State::Dropping {
@@ -149,6 +150,19 @@ impl Ledger {
                 .hint("drop it again, or reopen the store, which finishes the drop"));
         }
         Ok(Book { id, name: name.to_owned(), stored, tally, hasher: RowHasher::of(name) })
+    }
+
+    /// Whether a keyspace without a tally is one whose creation was cut short. Taken for one, a keyspace that was
+    /// lost with its tally would get a new one, so all tallies have to be there.
+    fn may_lack_tally(self, backend: &dyn StorageBackend, id: KeyspaceId, name: &str) -> Result<bool> {
+        let snapshot = backend.snapshot()?;
+        if name == DEFAULT_KEYSPACE || !is_empty_in(&*snapshot, id)? {
+            return Ok(false);
+        }
+        match Root::check(&*snapshot, self.id) {
+            Err(error) if error.kind() == ErrorKind::Corruption => Ok(false),
+            checked => checked.map(|()| true),
+        }
     }
 
     /// Before a keyspace is created: what a drop has left is removed, and a loss is not hidden.
@@ -239,8 +253,12 @@ impl Ledger {
         firmly(backend, &batch)
     }
 
-    /// All tallies in a snapshot, by keyspace.
-    pub(crate) fn tallies(self, snapshot: &dyn Snapshot) -> Result<BTreeMap<String, Tally>> {
+    /// All tallies in a snapshot, by keyspace. `keyspaces` are those that are there at the same moment.
+    pub(crate) fn tallies(
+        self,
+        snapshot: &dyn Snapshot,
+        keyspaces: &[Arc<KeyspaceInfo>],
+    ) -> Result<BTreeMap<String, Tally>> {
         let mut cursor = snapshot.cursor(self.id, Scan::all())?;
         let mut tallies = BTreeMap::new();
         while cursor.advance()? {
@@ -253,9 +271,16 @@ impl Ledger {
             }
             tallies.insert(name.to_owned(), Tally::open(name, stored)?);
         }
+        let mut without = keyspaces.iter().filter(|info| !tallies.contains_key(&info.name)).peekable();
         // After the single ones: their own damage says more.
-        Root::check(snapshot, self.id)?;
-        Ok(tallies)
+        match (Root::check(snapshot, self.id), without.peek()) {
+            (Err(error), Some(info)) if error.kind() == ErrorKind::Corruption => Err(gone_with(error, info)),
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => match without.find(|info| info.name == DEFAULT_KEYSPACE) {
+                Some(info) => Err(gone(&format!("keyspace {:?}", info.name))),
+                None => Ok(tallies),
+            },
+        }
     }
 }
 
@@ -270,7 +295,11 @@ struct Book {
 }
 
 fn is_empty(backend: &dyn StorageBackend, id: KeyspaceId) -> Result<bool> {
-    let mut cursor = backend.snapshot()?.cursor(id, Scan::all().keys_only())?;
+    is_empty_in(&*backend.snapshot()?, id)
+}
+
+fn is_empty_in(snapshot: &dyn Snapshot, id: KeyspaceId) -> Result<bool> {
+    let mut cursor = snapshot.cursor(id, Scan::all().keys_only())?;
     Ok(!cursor.advance()?)
 }
 
@@ -285,6 +314,13 @@ fn firmly(backend: &dyn StorageBackend, batch: &WriteBatch) -> Result<()> {
 
 fn gone(of: &str) -> Error {
     Error::new(ErrorKind::Corruption, format!("the tally of {of} is gone")).hint(WAY_OUT)
+}
+
+/// As [`gone`], where the tally of the tallies has told that one is.
+fn gone_with(error: Error, info: &KeyspaceInfo) -> Error {
+    error
+        .into_kind(ErrorKind::Corruption, format!("the tally of keyspace {:?} is gone", info.name))
+        .hint(WAY_OUT)
 }
 
 /// The keyspace is gone, and its tally is still there.
