@@ -1,6 +1,7 @@
 //! The keyspaces that an open store knows, by name and by number.
 
 use crate::envelope::KeyspaceSeed;
+use crate::integrity::ledger::Ledger;
 use crate::keyspace::KeyspaceInfo;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +14,15 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn of(backend: &dyn StorageBackend) -> Result<Self> {
+    /// All but those whose drop was begun, as far as a ledger knows.
+    pub(crate) fn of(backend: &dyn StorageBackend, ledger: Option<Ledger>) -> Result<Self> {
         let mut known = Self::default();
         for name in backend.keyspaces()? {
+            if let Some(ledger) = ledger
+                && ledger.is_being_dropped(backend, &name)?
+            {
+                continue;
+            }
             match backend.keyspace(&name) {
                 Ok(id) => drop(known.add(&name, id)),
                 // Dropped since it was listed, by the process that writes beside us.

@@ -138,7 +138,7 @@ fn begin(
     };
     let ledger = Ledger::open(&*backend, directory, integrity)?;
     let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
-    let known = Known::of(pipeline.backend())?;
+    let known = Known::of(pipeline.backend(), ledger)?;
     let inner = Inner {
         instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
         options,

@@ -273,7 +273,7 @@ impl Inner {
         if self.is_beside_a_writer() {
             // Under the lock: who looked first must not have the last word.
             let mut known = self.keyspaces.write().unwrap_or_else(PoisonError::into_inner);
-            *known = Known::of(self.backend())?;
+            *known = Known::of(self.backend(), self.ledger)?;
         }
         Ok(())
     }

@@ -426,6 +426,50 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     assert_eq!(verify(&store).unwrap().keyspaces, 3);
 }
 
+/// The engine is busy while an interrupted drop is to be finished.
+#[test]
+fn a_drop_that_cannot_be_finished_yet_waits_for_the_next_opening_unseen() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    filled(path, Integrity::Full);
+    let live = pretend::stored(path, "_integrity", b"events");
+    let default = pretend::stored(path, "_integrity", b"default");
+    pretend::tamper(path, "_integrity", |batch, id| {
+        let dropping = tally("events", 2, &live);
+        let all = root(&[("default", &default), ("events", &dropping)]);
+        batch.put(id, b"events", &dropping).put(id, b"_integrity", &all);
+    });
+    let unseen = |store: &Store| {
+        assert_eq!(store.keyspaces(), ["default"]);
+        assert_eq!(store.keyspace("events").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(verify(store).unwrap().keyspaces, 1);
+    };
+    unseen(&pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap());
+    let faults = Faults::new();
+    let open = |how| {
+        faults.fail_at_operation("drop_keyspace", 1, how);
+        open_faulty(path, StoreOptions::new(), &faults)
+    };
+    assert!(open(How::Error).is_err(), "any other failure is one of the opening");
+    let store = open(How::Unavailable).unwrap();
+    assert_eq!(faults.injected(), Some("drop_keyspace"));
+    unseen(&store);
+    // Made anew, it has none of the rows that the engine still holds; while these cannot go, it is not made.
+    faults.fail_at_operation("drop_keyspace", 1, How::Unavailable);
+    assert_eq!(store.create_keyspace("events").unwrap_err().kind(), ErrorKind::Unavailable);
+    unseen(&store);
+    drop(store);
+    assert!(pretend::beneath(path).keyspace("events").is_ok());
+    let store = open(How::Unavailable).unwrap();
+    let events = store.create_keyspace("events").unwrap();
+    assert!(!events.has("a").unwrap());
+    verify(&store).unwrap();
+    drop((store, events));
+    let store = pretend::open(path);
+    assert_eq!(store.keyspaces(), ["default", "events"]);
+    assert_eq!(verify(&store).unwrap().rows, 0);
+}
+
 #[test]
 fn a_copy_has_its_tallies() {
     let directory = tempfile::tempdir().unwrap();
@@ -473,19 +517,23 @@ fn no_end_at_any_step_gives_a_false_alarm_or_loses_what_was_acknowledged() {
     });
 }
 
-/// Whether there was such a call.
-fn a_life_ends_well(how: How, number: u64) -> bool {
+/// A store on an engine whose calls fail on demand.
+fn open_faulty(path: &Path, options: StoreOptions, faults: &Faults) -> Result<Store> {
     type FaultyBackend = Backend<Undo<FaultyEngine<PretendEngine>>>;
     let info = <Undo<PretendEngine> as strongroom_core::Engine>::INFO;
+    Store::open(path, &info, options, &Options::new(), |path, common| {
+        let options = FaultyOptions::<MemoryOptions>::new(faults.clone()).with_common(common.clone());
+        Ok(Box::new(FaultyBackend::open(path, options)?) as Box<dyn StorageBackend>)
+    })
+}
+
+/// Whether there was such a call.
+fn a_life_ends_well(how: How, number: u64) -> bool {
     let directory = tempfile::tempdir().unwrap();
     let (path, cut) = (directory.path().join("store"), directory.path().join("cut"));
     let faults = Faults::new();
     faults.fail_at(number, how);
-    let options =
-        |common: &Options| FaultyOptions::<MemoryOptions>::new(faults.clone()).with_common(common.clone());
-    let opened = Store::open(&path, &info, with(Integrity::Full), &Options::new(), |path, common| {
-        Ok(Box::new(FaultyBackend::open(path, options(common))?) as Box<dyn StorageBackend>)
-    });
+    let opened = open_faulty(&path, with(Integrity::Full), &faults);
     let Ok(store) = opened else {
         // A creation that failed goes on, or begins anew.
         verify(&full(&path)).unwrap();

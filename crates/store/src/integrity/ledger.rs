@@ -8,7 +8,8 @@
 //! * no tally: the keyspace is empty, or is not there (it was being created); if not, or if the tally of the
 //!   tallies knows of another, it is lost;
 //! * a live tally: the keyspace is there, with these rows; if not, it is lost;
-//! * a tally that says `dropping`: whatever is there is to be dropped, which the next opening does.
+//! * a tally that says `dropping`: whatever is there is to be dropped, which the next opening does. Until then
+//!   nobody sees it.
 //!
 //! All of it happens where no commit runs: in the pipeline's turn.
 
@@ -81,14 +82,31 @@ impl Ledger {
         drop(cursor);
         drop(snapshot);
         for name in names {
-            match backend.keyspace(&name) {
-                Ok(id) => backend.drop_keyspace(id)?,
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            match self.finish_drop(backend, &name) {
+                // The engine is busy and touched nothing. It is hidden until the next opening drops it.
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                finished => finished?,
             }
-            self.end_drop(backend, &name)?;
         }
         Ok(())
+    }
+
+    /// Drops what is there of a keyspace whose drop was begun.
+    fn finish_drop(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
+        match backend.keyspace(name) {
+            Ok(id) => backend.drop_keyspace(id)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.end_drop(backend, name)
+    }
+
+    /// Whether a drop of the keyspace was begun: then it is gone for applications, though the engine may have it.
+    pub(crate) fn is_being_dropped(self, backend: &dyn StorageBackend, name: &str) -> Result<bool> {
+        let stored = backend.get(self.id, name.as_bytes())?;
+        Ok(stored.is_some_and(|stored| {
+            Tally::open(name, &stored).is_ok_and(|tally| tally.state == State::Dropping)
+        }))
     }
 
     /// Adds to `merged` the tallies as they are when it is applied. Only in the pipeline's turn: between the
@@ -169,7 +187,7 @@ impl Ledger {
     pub(crate) fn before_creation(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         let Some(stored) = backend.get(self.id, name.as_bytes())? else { return Ok(()) };
         match Tally::open(name, &stored)?.state {
-            State::Dropping => self.end_drop(backend, name),
+            State::Dropping => self.finish_drop(backend, name),
             State::Live => self.check_not_lost(backend, name),
         }
     }

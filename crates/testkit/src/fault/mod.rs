@@ -32,6 +32,8 @@ pub enum How {
     Error,
     /// It does its work and answers an I/O error nevertheless, as a disk that was too slow to say yes.
     ErrorAfterwards,
+    /// It does nothing and answers [`Unavailable`](ErrorKind::Unavailable), as an engine that is busy.
+    Unavailable,
     /// It panics.
     Panic,
 }
@@ -126,6 +128,7 @@ impl Faults {
         };
         match how {
             How::Error => Err(injected(operation)),
+            How::Unavailable => Err(Error::new(ErrorKind::Unavailable, format!("{INJECTED} in {operation}"))),
             How::ErrorAfterwards => Ok(Passed { fails_afterwards: Some(operation) }),
             How::Panic => panic!("{INJECTED} in {operation}"),
         }
