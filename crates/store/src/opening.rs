@@ -137,6 +137,7 @@ fn begin(
         None => options.integrity.unwrap_or_default(),
     };
     let ledger = Ledger::open(&*backend, directory, integrity)?;
+    let accepted = standing.accepted().filter(|_| backend.is_read_only());
     let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
     let known = Known::of(pipeline.backend(), ledger)?;
     let inner = Inner {
@@ -149,6 +150,7 @@ fn begin(
         integrity,
         ledger,
         high_water: None,
+        accepted,
         directory: None,
     };
     Ok((inner, standing))

@@ -5,7 +5,7 @@ use crate::digest::{self, Digest};
 use crate::directory::{StoreDirectory, StoreId};
 use crate::envelope::ENVELOPE_BYTES_MAX;
 use crate::high_water::HighWater;
-use crate::high_water::standing;
+use crate::high_water::standing::{self, Accepted};
 use crate::high_water::thread::Handle;
 use crate::high_water::witness;
 use crate::integrity::Integrity;
@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) ledger: Option<Ledger>,
     /// None: the store is in memory, only read, or older than marks.
     pub(crate) high_water: Option<HighWater>,
+    /// The lost tail that the caller has accepted, where no new mark was made because the store is only read.
+    pub(crate) accepted: Option<Accepted>,
     // Last: the lock on the directory is let go of when the engine is closed.
     pub(crate) directory: Option<StoreDirectory>,
 }

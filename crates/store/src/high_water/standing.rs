@@ -20,7 +20,14 @@ pub(crate) enum Standing {
     /// The engine holds what the file says, and numbers up to `reserved_until` may have been used since.
     Good { sequence: u64, counter: u64, slot: usize, reserved_until: u64 },
     /// The caller goes on without what is lost, which was committed up to this number or a little further.
-    Accepted { sequence: u64 },
+    Accepted { sequence: u64, accepted: Accepted },
+}
+
+/// What the caller has accepted: the file as it was, and the engine's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    reading: Reading,
+    row: u64,
 }
 
 /// Looks at the mark and changes nothing.
@@ -45,8 +52,12 @@ pub(crate) fn look(
             let reserved_until = reserved_until(backend)?;
             Ok(Standing::Good { sequence, counter, slot, reserved_until })
         }
-        (_, Reading::Mark { sequence, .. }) if accept_lost_tail => Ok(Standing::Accepted { sequence }),
-        (_, _) if accept_lost_tail => Ok(Standing::Accepted { sequence: row }),
+        (_, Reading::Mark { sequence, .. }) if accept_lost_tail => {
+            Ok(Standing::Accepted { sequence, accepted: Accepted { reading, row } })
+        }
+        (_, _) if accept_lost_tail => {
+            Ok(Standing::Accepted { sequence: row, accepted: Accepted { reading, row } })
+        }
         (judged, _) => judged.map(|()| Standing::NotKept),
     }
 }
@@ -65,6 +76,10 @@ pub(crate) fn read(store: &Inner) -> Result<Option<Reading>> {
 pub(crate) fn check_snapshot(store: &Inner, reading: Option<Reading>, snapshot: &dyn Snapshot) -> Result<()> {
     let (Some(directory), Some(reading)) = (&store.directory, reading) else { return Ok(()) };
     let row = witness::in_snapshot(store.backend(), snapshot)?;
+    // Who only reads makes no new mark, and finds again what it has accepted; more than that it has not.
+    if store.accepted.is_some_and(|accepted| accepted.reading == reading && row >= accepted.row) {
+        return Ok(());
+    }
     judge(directory, reading, row)
 }
 
@@ -103,13 +118,21 @@ pub(crate) fn judge(directory: &StoreDirectory, reading: Reading, row: u64) -> R
 }
 
 impl Standing {
+    /// What the opening has accepted, if it had to.
+    pub(crate) fn accepted(self) -> Option<Accepted> {
+        match self {
+            Self::Accepted { accepted, .. } => Some(accepted),
+            _ => None,
+        }
+    }
+
     /// No commit may get a number up to this one.
     pub(crate) fn sequence_floor(self) -> u64 {
         match self {
             Self::NotKept | Self::New => 0,
             Self::Good { sequence, .. } => sequence,
             // Versions that were given out since the mark are lost with their rows, and must not come again.
-            Self::Accepted { sequence } => sequence.saturating_add(ACCEPTED_GAP),
+            Self::Accepted { sequence, .. } => sequence.saturating_add(ACCEPTED_GAP),
         }
     }
 
