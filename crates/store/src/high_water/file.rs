@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_at_its_end_is_an_error_and_does_not_begin_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        drop(MarkFile::create(path, STORE, 7).unwrap());
+        let mut bytes = fs::read(path.join(file_name())).unwrap();
+        bytes[..SLOT_BYTES].copy_from_slice(&Slot { counter: u64::MAX, sequence: 7 }.seal(STORE));
+        fs::write(path.join(file_name()), &bytes).unwrap();
+        let Reading::Mark { counter, slot, .. } = read(path, STORE).unwrap() else { panic!() };
+        let error = MarkFile::open(path, STORE, counter, slot).unwrap().write(8).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption);
+        assert!(error.to_string().contains("counts too high"), "{error}");
+        assert_eq!(fs::read(path.join(file_name())).unwrap(), bytes, "nothing was written");
+    }
+
+    #[test]
     fn after_a_write_that_failed_nothing_more_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = MarkFile::create(directory.path(), STORE, 1).unwrap();

@@ -152,6 +152,7 @@ pub(crate) fn commit_witness(store: &Inner, is_last: bool) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::file::{self, Reading, Slot};
     use crate::{Store, StoreOptions};
     use strongroom_core::{Marked, MemoryOptions, Options, TypedOptions as _};
     use strongroom_testkit::PretendBackend;
@@ -179,5 +180,34 @@ mod tests {
         assert!(
             Store::new(backend, StoreOptions::new()).unwrap().default_keyspace().unwrap().has("c").unwrap()
         );
+    }
+
+    #[test]
+    fn a_mark_that_counts_too_high_is_made_anew_when_it_is_accepted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let reopened = |options: StoreOptions| {
+            let engine = MemoryOptions::from_options(&Options::new().marked(Marked::Writable)).unwrap();
+            Store::new(PretendBackend::open(path, engine).unwrap(), options).unwrap()
+        };
+        let store = Store::new(PretendBackend::new(path).unwrap(), StoreOptions::new()).unwrap();
+        store.default_keyspace().unwrap().set("a", "1").unwrap();
+        let id = store.id().unwrap();
+        drop(store);
+        let Reading::Mark { sequence, .. } = file::read(path, id).unwrap() else { panic!() };
+        let slot = Slot { counter: u64::MAX, sequence }.seal(id);
+        let name = path.join(file::file_name());
+        let mut bytes = std::fs::read(&name).unwrap();
+        bytes[..slot.len()].copy_from_slice(&slot);
+        std::fs::write(&name, &bytes).unwrap();
+
+        let write_and_mark = |store: &Store| {
+            store.default_keyspace().unwrap().set("b", "1").unwrap();
+            store.inner.mark();
+            store.stats().unwrap().high_water_failures
+        };
+        assert_eq!(write_and_mark(&reopened(StoreOptions::new())), 1, "it cannot be written");
+        assert_eq!(write_and_mark(&reopened(StoreOptions::new().accept_lost_tail(true))), 0);
+        assert_eq!(write_and_mark(&reopened(StoreOptions::new())), 0, "there is a new one");
     }
 }

@@ -48,7 +48,8 @@ pub(crate) fn look(
     let reading = file::read(directory.path(), directory.store_id())?;
     let row = witness::newest(backend)?;
     match (judge(directory, reading, row), reading) {
-        (Ok(()), Reading::Mark { sequence, counter, slot }) => {
+        // One that counts too high can never be written again; to accept it is to have a new one.
+        (Ok(()), Reading::Mark { sequence, counter, slot }) if counter < u64::MAX || !accept_lost_tail => {
             let reserved_until = reserved_until(backend)?;
             Ok(Standing::Good { sequence, counter, slot, reserved_until })
         }
