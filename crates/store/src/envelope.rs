@@ -157,6 +157,9 @@ pub(crate) enum Damage {
     Checksum,
 }
 
+/// What to do about a damaged row.
+pub(crate) const WAY_OUT: &str = "restore a backup; `strongroom verify` tells whether more is damaged";
+
 impl Damage {
     /// The error for a row. The key is named, so that it can be looked at; the value never is.
     #[cold]
@@ -165,12 +168,11 @@ impl Damage {
         let error = |kind, what: String| {
             Error::new(kind, format!("the row with key \"{key}\" in keyspace {keyspace:?} {what}"))
         };
+        let damaged = |what| error(ErrorKind::Corruption, what).hint(WAY_OUT);
         match self {
-            Self::Short => error(ErrorKind::Corruption, "is too short to hold a value".into()),
-            Self::Checksum => error(ErrorKind::Corruption, "fails its checksum".into()),
-            Self::Format(format) => {
-                error(ErrorKind::Corruption, format!("has the unknown envelope format {format}"))
-            }
+            Self::Short => damaged("is too short to hold a value".into()),
+            Self::Checksum => damaged("fails its checksum".into()),
+            Self::Format(format) => damaged(format!("has the unknown envelope format {format}")),
             Self::Flags(flags) => {
                 error(ErrorKind::Unsupported, format!("has the unknown envelope flags {flags:#04x}"))
                     .hint("open the store with the version of Strongroom that wrote it")

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use strongroom_core::{Create, EngineInfo, Error, ErrorKind, KeyspaceHints, Options, Result, StorageBackend};
 
+/// What to do about files that are lost.
+const FILES_WAY_OUT: &str = "restore from a backup of the whole directory; a new store goes into another one";
+
 /// Tells the stores of a process apart, so that a keyspace of one is not used with another.
 static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
 
@@ -79,10 +82,12 @@ impl Store {
                 let lost = error.kind() == ErrorKind::NotFound && directory.engine_create() == Create::Never;
                 directory.abandon();
                 let error = if lost {
-                    error.into_kind(
-                        ErrorKind::Corruption,
-                        "the store's marker is there, but its engine's files are gone",
-                    )
+                    error
+                        .into_kind(
+                            ErrorKind::Corruption,
+                            "the store's marker is there, but its engine's files are gone",
+                        )
+                        .hint(FILES_WAY_OUT)
                 } else {
                     error
                 };
@@ -162,5 +167,6 @@ fn check_not_lost(backend: &dyn StorageBackend) -> Result<()> {
     if backend.keyspaces()?.iter().any(|name| name == DEFAULT_KEYSPACE) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty"))
+    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty")
+        .hint(FILES_WAY_OUT))
 }

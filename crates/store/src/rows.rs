@@ -88,6 +88,7 @@ impl Rows {
         match &self.damaged {
             None => Ok(()),
             Some(story) => Err(Error::new(ErrorKind::Corruption, format!("the scan failed before: {story}"))
+                .hint(envelope::WAY_OUT)
                 .at(self.store.info().name, "scan")),
         }
     }

@@ -118,9 +118,10 @@ fn moment(store: &Store) -> Result<(Snapshot, Known, Option<Tallies>)> {
     }
 }
 
-/// A tally that disagrees may be below zero, which wraps: the sum must not fail before it is reported.
+/// A tally that disagrees may be below zero: nothing is expected then, and the disagreement is reported later.
 fn rows_expected(tallies: &Tallies) -> u64 {
-    tallies.values().fold(0, |rows, tally| tally.rows.saturating_add(rows))
+    let counted = tallies.values().filter(|tally| !tally.is_below_zero());
+    counted.fold(0, |rows, tally| tally.rows.saturating_add(rows))
 }
 
 /// Whether the keyspace was dropped since the snapshot was taken.
@@ -144,7 +145,11 @@ impl Check<'_, '_> {
         self.walk(info).map_err(|error| match error.kind() {
             // The engine's own words do not say where; ours do, and have no engine yet.
             kind @ (ErrorKind::Corruption | ErrorKind::Io) if error.engine().is_some() => {
-                error.into_kind(kind, format!("keyspace {:?} cannot be read", info.name))
+                let way_out = match kind {
+                    ErrorKind::Corruption => WAY_OUT.to_owned(),
+                    _ => error.way_out().to_owned(),
+                };
+                error.into_kind(kind, format!("keyspace {:?} cannot be read", info.name)).hint(way_out)
             }
             _ => error,
         })
@@ -162,7 +167,8 @@ impl Check<'_, '_> {
             return Err(Error::new(
                 ErrorKind::Corruption,
                 format!("keyspace {name:?} has {rows} rows forwards and {reverse} in reverse"),
-            ));
+            )
+            .hint(WAY_OUT));
         }
         if !info.is_reserved() {
             self.check_tally(info, found)?;
@@ -188,6 +194,9 @@ impl Check<'_, '_> {
         let (name, rows) = (&info.name, found.rows);
         let message = if rows == expected.rows {
             format!("keyspace {name:?} has other rows than were written: some are of an earlier time")
+        } else if expected.is_below_zero() {
+            let tally = expected.rows.cast_signed();
+            format!("keyspace {name:?} has {rows} rows, and its tally is at {tally}: deleted rows came back")
         } else {
             format!("keyspace {name:?} has {rows} rows, and {} were written", expected.rows)
         };
@@ -266,4 +275,5 @@ impl Check<'_, '_> {
 fn row_error(info: &KeyspaceInfo, key: &[u8], what: &str) -> Error {
     let (name, key) = (&info.name, key.escape_ascii());
     Error::new(ErrorKind::Corruption, format!("the row with key \"{key}\" in keyspace {name:?} {what}"))
+        .hint(WAY_OUT)
 }

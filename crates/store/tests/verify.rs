@@ -6,7 +6,7 @@ mod support;
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use strongroom_core::{Error, ErrorKind};
+use strongroom_core::{Error, ErrorKind, Options};
 use strongroom_store::{Store, StoreOptions, Verified};
 use support::pretend;
 
@@ -131,4 +131,43 @@ fn what_an_engine_lacks_is_unsupported() {
     let directory = tempfile::tempdir().unwrap();
     let store = pretend::open(directory.path());
     assert_eq!(store.verify_engine().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// Whoever meets damage is told what to do next.
+#[test]
+fn what_is_damaged_comes_with_a_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    fill(&pretend::open(path), "more", 1);
+    let stored = pretend::stored(path, "more", &[0; 4]);
+    pretend::tamper(path, "more", |batch, id| {
+        batch.put(id, &[0; 4], &stored[1..]);
+    });
+    let store = pretend::open(path);
+    let more = store.keyspace("more").unwrap();
+    let mut rows = more.prefix("").unwrap();
+    let errors = [
+        more.get([0; 4]).unwrap_err(),
+        rows.advance().unwrap_err(),
+        rows.advance().unwrap_err(),
+        verify(&store).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Corruption);
+        assert!(error.way_out().contains("`strongroom verify`"), "{error}");
+    }
+    drop((rows, more, store));
+    for (key, value) in [(&b"high water"[..], &b"short"[..]), (b"sequences reserved until", b"short")] {
+        let whole = pretend::engine_file(path);
+        pretend::tamper(path, "_store", |batch, id| {
+            batch.put(id, key, value);
+        });
+        let error = pretend::open_with(path, StoreOptions::new(), &Options::new()).unwrap_err();
+        assert!(error.way_out().contains("restore a backup of the whole directory"), "{error}");
+        pretend::put_back(path, &whole);
+    }
+    std::fs::remove_file(path.join(strongroom_testkit::PretendEngine::FILE)).unwrap();
+    let error = pretend::open_with(path, StoreOptions::new(), &Options::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+    assert!(error.way_out().contains("from a backup"), "{error}");
 }

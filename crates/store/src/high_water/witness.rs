@@ -1,7 +1,7 @@
 //! The engine's witness: a row in the store's own keyspace with the sequence number of the commit that wrote
 //! it. A store that was never marked has none, which counts as zero.
 
-use crate::pipeline::META_KEYSPACE;
+use crate::pipeline::{META_KEYSPACE, OWN_ROW_WAY_OUT};
 use bytes::Bytes;
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Snapshot, StorageBackend, WriteBatch};
 
@@ -33,5 +33,6 @@ fn read(backend: &dyn StorageBackend, get: impl FnOnce(KeyspaceId) -> Result<Opt
 pub(crate) fn parse(stored: &[u8]) -> Result<u64> {
     <[u8; 8]>::try_from(stored).map(u64::from_be_bytes).map_err(|_| {
         Error::new(ErrorKind::Corruption, "the store's own row of its high-water mark is unreadable")
+            .hint(OWN_ROW_WAY_OUT)
     })
 }

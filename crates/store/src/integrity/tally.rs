@@ -87,6 +87,11 @@ impl Tally {
         self.hash = self.hash.wrapping_add(row);
     }
 
+    /// More rows were removed than were added. No store has so many rows that it could be else.
+    pub(crate) fn is_below_zero(self) -> bool {
+        self.rows.cast_signed() < 0
+    }
+
     /// Wraps rather than fails: a tally that disagrees already has to go on disagreeing.
     pub(crate) fn remove(&mut self, row: u128) {
         self.rows = self.rows.wrapping_sub(1);

@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::store::{Commit, Inner};
 use queue::{Queue, Turn};
 use sequence::Sequences;
-pub(crate) use sequence::{META_KEYSPACE, check_own_row, reserved_until};
+pub(crate) use sequence::{META_KEYSPACE, OWN_ROW_WAY_OUT, check_own_row, reserved_until};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Error, ErrorKind, Result, StorageBackend};

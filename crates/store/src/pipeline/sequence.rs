@@ -11,6 +11,9 @@ use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, Stora
 
 /// The store's own keyspace.
 pub(crate) const META_KEYSPACE: &str = "_store";
+/// What to do about a damaged row of the store's own. Without them it does not open.
+pub(crate) const OWN_ROW_WAY_OUT: &str =
+    "restore a backup of the whole directory: the store does not go on without this row";
 const RESERVED_KEY: &[u8] = b"sequences reserved until";
 const BLOCK: u64 = 1 << 20;
 
@@ -73,9 +76,10 @@ pub(crate) fn reserved_until(backend: &dyn StorageBackend) -> Result<u64> {
 }
 
 fn parse(stored: &[u8]) -> Result<u64> {
-    <[u8; 8]>::try_from(stored)
-        .map(u64::from_be_bytes)
-        .map_err(|_| Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable"))
+    <[u8; 8]>::try_from(stored).map(u64::from_be_bytes).map_err(|_| {
+        Error::new(ErrorKind::Corruption, "the store's reserved sequence number is unreadable")
+            .hint(OWN_ROW_WAY_OUT)
+    })
 }
 
 /// Checks one of the layers' own rows, as far as this version knows it.
