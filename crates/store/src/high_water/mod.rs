@@ -98,8 +98,9 @@ impl HighWater {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Marks all that was committed so far, if anything is without a mark. A failure is counted, and is
-    /// nobody else's: the commits are stored all the same.
+    /// Marks all that was committed so far, if anything is without a mark. A failure is counted, and the commits
+    /// before it are stored all the same. One of the file is nobody else's; one of the engine poisons the handle
+    /// like any failed commit, for nobody knows then what the engine holds.
     pub(crate) fn mark(&self, store: &Inner) {
         self.mark_or_count(store, false);
     }
