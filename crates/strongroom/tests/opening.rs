@@ -262,3 +262,33 @@ fn a_checkpoint_is_a_store_with_the_same_contents() {
         assert_eq!(store.checkpoint(&original).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }
+
+/// A power cut while the store was being made: the marker says so, and sled's files are there in part.
+#[cfg(feature = "storage-sled")]
+#[test]
+fn sleds_creation_that_was_cut_short_is_done_again() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use strongroom::{Options, StoreOptions};
+
+    for lost in ["blobs", "conf", "db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let registry = Registry::builtin();
+        let driver = registry.driver("sled").unwrap();
+        let cut = catch_unwind(AssertUnwindSafe(|| {
+            let options = StoreOptions::new().durability(strongroom::Durability::Buffered);
+            Store::open(path, driver.info(), options, &Options::new(), |path, options| {
+                drop(driver.open_backend(path, options)?);
+                panic!("the power is cut");
+            })
+        }));
+        assert!(cut.is_err());
+        let inside = path.join(lost);
+        if inside.is_dir() { fs::remove_dir_all(inside) } else { fs::remove_file(inside) }.unwrap();
+        if lost != "conf" {
+            fs::write(path.join("conf"), [0; 60]).unwrap();
+        }
+        drop(filled("sled", path));
+        assert!(open("sled", path).default_keyspace().unwrap().has("k").unwrap());
+    }
+}
