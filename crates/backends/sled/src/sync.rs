@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use strongroom_core::{Error, Result};
+use strongroom_core::{Error, ErrorKind, Result};
 
 /// How long closing a store waits for sled's threads to let go of its files.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -43,6 +43,9 @@ struct Synced {
     blobs: BTreeSet<OsString>,
     /// When the directory of blobs was last changed, if it was listed long enough after that.
     blobs_listed_for: Option<SystemTime>,
+    /// A failed write-back is reported once. A thread that waited meanwhile would be told that all is well, and
+    /// acknowledge what is lost.
+    failed: bool,
 }
 
 impl Files {
@@ -64,11 +67,22 @@ impl Files {
         Ok(Self { directory, db, synced: Mutex::default() })
     }
 
-    /// Makes everything durable that sled has handed to the operating system so far.
+    /// Makes everything durable that sled has handed to the operating system so far. Once that has failed, it always
+    /// fails.
     pub(crate) fn sync(&self) -> Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if synced.failed {
+            return Err(Error::new(ErrorKind::Closed, "an earlier sync of sled's files failed")
+                .hint("reopen the store: what was not synced may be lost"));
+        }
+        let outcome = self.sync_all(&mut synced);
+        synced.failed = outcome.is_err();
+        outcome
+    }
+
+    fn sync_all(&self, synced: &mut Synced) -> Result<()> {
         // What is pointed at before what points at it.
-        self.sync_blobs(&mut synced)?;
+        self.sync_blobs(synced)?;
         if !synced.since_open {
             for path in self.written_at_open().map_err(|error| failed("list", &self.directory, error))? {
                 sync_path(&path)?;
@@ -205,7 +219,11 @@ mod tests {
     fn what_cannot_be_synced_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open_before_sled(home.path()).unwrap();
-        std::fs::remove_dir(home.path().join("blobs")).unwrap();
+        let blobs = home.path().join("blobs");
+        std::fs::remove_dir(&blobs).unwrap();
         assert!(files.sync().is_err());
+        // The system tells one caller, and all others have to know too.
+        std::fs::create_dir(&blobs).unwrap();
+        assert_eq!(files.sync().unwrap_err().kind(), ErrorKind::Closed);
     }
 }
