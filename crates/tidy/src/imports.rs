@@ -139,9 +139,9 @@ const ENGINES: &[(&str, &[&str])] = &[
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
 ];
 
-/// What any backend may use beside its engine: handles that borrow from what they keep open, without unsafe code, and
-/// the checksum of its files.
-const BESIDE_ENGINES: &[&str] = &["self_cell", "xxhash-rust"];
+/// What any backend may use beside its engine: handles that borrow from what they keep open and calls of the operating
+/// system, both without unsafe code, and the checksum of its files.
+const BESIDE_ENGINES: &[&str] = &["rustix", "self_cell", "xxhash-rust"];
 
 /// The packages that import what their room may not, and those that have no room.
 pub fn check(packages: &[Package]) -> Vec<String> {

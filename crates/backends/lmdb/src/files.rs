@@ -9,6 +9,7 @@
 //! as a handle may write.
 
 use crate::error::{already_open, locked, translate, translate_io, written_beneath};
+use crate::lock_file;
 use crate::meta;
 use crate::options::{KEYSPACES_MAX, LmdbOptions};
 use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
@@ -67,6 +68,7 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     }
     if !read_only {
         settle(&data)?;
+        lock_file::prepare(&directory.join(LOCK_FILE), options.max_readers)?;
     }
     let env = open_env(directory, options)?;
     refuse_small_pages(&env)?;
@@ -119,7 +121,10 @@ fn lock_writer(directory: &Path) -> Result<File> {
 /// Makes an empty database. The writer's lock is ours, so nobody else does.
 fn create(directory: &Path) -> Result<()> {
     let unfinished = directory.join(UNFINISHED_FILE);
+    let unfinished_lock = directory.join(UNFINISHED_LOCK_FILE);
     remove_if_there(&unfinished)?;
+    remove_if_there(&unfinished_lock)?;
+    lock_file::prepare(&unfinished_lock, lock_file::READERS_DEFAULT)?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_BYTES_MIN);
     // SAFETY: nobody else looks at this name, so the file is not changed under the map, nor is it opened twice.
@@ -127,7 +132,7 @@ fn create(directory: &Path) -> Result<()> {
     let env = unsafe { options.flags(EnvFlags::NO_SUB_DIR).open(&unfinished) }.map_err(translate)?;
     drop(env);
     File::options().write(true).open(&unfinished).and_then(|file| file.sync_all()).map_err(translate_io)?;
-    remove_if_there(&directory.join(UNFINISHED_LOCK_FILE))?;
+    remove_if_there(&unfinished_lock)?;
     std::fs::rename(&unfinished, data_file(directory)).map_err(translate_io)?;
     sync_entry(directory).map_err(translate_io)
 }

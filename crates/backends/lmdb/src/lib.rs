@@ -85,6 +85,7 @@ mod environment;
 mod error;
 mod files;
 mod keyspace;
+mod lock_file;
 mod meta;
 mod options;
 mod snapshot;
