@@ -6,12 +6,13 @@
 use crate::look::{self, Depth, Seen};
 use crate::marks::{Mark, What};
 use crate::script::{Batch, KEYSPACES, Op, Script, Step, Value, Workload};
-use crate::subject::{Done, Failure, Opened, Subject, Verdict};
+use crate::subject::{Done, Failure, Opened, Role, Subject, Verdict};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The first argument of a child.
@@ -93,28 +94,39 @@ impl Writing<'_> {
 /// What filled a store: the script of a workload and a seed, and its length in commits.
 pub type Filling = (Workload, u64, usize);
 
-/// Has a child look into `directory`.
+/// What a child that looks has told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What it saw, as far as it came: all of it if it ended well.
+    pub seen: Option<Seen>,
+    /// Why it came no further, if it did not: it hung or died. Never [`Outcome::Failed`].
+    pub ended: Outcome<()>,
+}
+
+/// Has a child look into `directory`. One that gives up is the harness's own failure, and an error.
 pub fn look_at(
     subject: &str,
     directory: &Path,
     (workload, seed, commits): Filling,
     depth: Depth,
     limit: Duration,
-) -> io::Result<Outcome<Seen>> {
+) -> io::Result<Look> {
     let report = tempfile::NamedTempFile::new()?;
     let mut command = Command::new(this_program()?);
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
     command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
-    Ok(match wait(apart(&mut command).spawn()?, limit)? {
-        Outcome::Done(()) => match serde_json::from_slice(&std::fs::read(report.path())?) {
-            Ok(report) => Outcome::Done(report),
-            Err(error) => Outcome::Died(format!("its report cannot be read: {error}")),
-        },
-        Outcome::Hung => Outcome::Hung,
-        Outcome::Failed(why) => Outcome::Failed(why),
-        Outcome::Died(how) => Outcome::Died(how),
-    })
+    let ended = wait(apart(&mut command).spawn()?, limit)?;
+    if let Outcome::Failed(why) = ended {
+        return Err(io::Error::other(why));
+    }
+    // The last line that is whole: each says more than the one before.
+    let told = std::fs::read(report.path())?;
+    let seen = told.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice(line).ok());
+    if seen.is_none() && ended == Outcome::Done(()) {
+        return Err(io::Error::other("a child that looked has left no report"));
+    }
+    Ok(Look { seen, ended })
 }
 
 /// The file that this process runs, even when another build has taken its place: a long run must not go on with
@@ -207,9 +219,14 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         }
         ("look", [verify, probe]) => {
             let depth = Depth { verify: verify == "1", probe: probe == "1" };
-            let report = look::look(subject, &directory, &script, depth);
-            let report = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
-            std::fs::write(file, report).map_err(|error| error.to_string())
+            let mut report = File::create(file).map_err(|error| error.to_string())?;
+            let mut told = Ok(());
+            look::look(subject, &directory, &script, depth, &mut |seen| {
+                let line = serde_json::to_string(seen).map(|line| line + "\n").map_err(io::Error::from);
+                let outcome = line.and_then(|line| report.write_all(line.as_bytes()));
+                told = std::mem::replace(&mut told, Ok(())).and(outcome);
+            });
+            told.map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),
     }
@@ -255,14 +272,24 @@ fn write(
     }
     marks.say(Mark::new(What::Ready, 0, 0))?;
     let beside = directory.parent().unwrap_or(directory);
+    let pace = Pace { of: script.writers.first().map_or(0, Vec::len), taken: AtomicUsize::new(0) };
+    // An engine of its own may have done what it says that it failed to do.
+    let tries = if subject.role() == Role::Raw { 1 } else { 2 };
     let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
         let writers: Vec<_> = script
             .writers
             .iter()
             .enumerate()
             .map(|(number, steps)| {
-                let (opened, marks) = (&*opened, &marks);
-                scope.spawn(move || Writer { opened, marks, beside, number, end }.run(steps))
+                let (opened, marks, pace) = (&*opened, &marks, &pace);
+                scope.spawn(move || {
+                    let ended = Writer { opened, marks, beside, pace, number, end, tries }.run(steps);
+                    // Nobody waits for a writer that takes no more steps.
+                    if number == 0 {
+                        pace.taken.store(usize::MAX, Ordering::Release);
+                    }
+                    ended
+                })
             })
             .collect();
         writers
@@ -279,33 +306,72 @@ fn write(
     marks.say(Mark::new(What::Ended, 0, 0))
 }
 
+/// How far the first writer is: what is done beside it is spread over all of its time.
+struct Pace {
+    of: usize,
+    taken: AtomicUsize,
+}
+
+impl Pace {
+    /// Waits until the first writer has taken as much of its script as `at` steps of `len` are of another's.
+    fn keep(&self, at: usize, len: usize) {
+        while self.taken.load(Ordering::Acquire).saturating_mul(len) < at * self.of {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+}
+
 struct Writer<'w> {
     opened: &'w dyn Opened,
     marks: &'w Marks,
     beside: &'w Path,
+    pace: &'w Pace,
     number: usize,
     end: End,
+    /// How often a step is taken that fails without a word about the handle.
+    tries: usize,
 }
 
 impl Writer<'_> {
-    /// Takes the steps; stops at the first that fails, which is no failure of the child.
+    /// Takes the steps; stops at the first that fails for good, which is no failure of the child.
     fn run(&self, steps: &[Step]) -> Result<(), Failure> {
         for (at, step) in steps.iter().enumerate() {
+            if self.number == 0 {
+                self.pace.taken.store(at, Ordering::Release);
+            } else if matches!(step, Step::Compact | Step::Checkpoint(_)) {
+                self.pace.keep(at, steps.len());
+            }
             if self.end == End::Die && self.number == 0 && at == steps.len() * 4 / 5 {
                 std::thread::sleep(SETTLE);
                 self.say(What::Settled, at)?;
             }
             self.say(What::Begun, at)?;
-            match self.take(step) {
+            match self.take_or_retry(step, at)? {
                 Ok(what) => self.say(what, at)?,
-                Err(failure) => {
-                    self.say(What::Failed, at)?;
-                    eprintln!("writer {} step {at}: {failure}", self.number);
-                    return if failure.closed { self.go_on(at) } else { Ok(()) };
-                }
+                Err(failure) => return if failure.closed { self.go_on(at) } else { Ok(()) },
             }
         }
         Ok(())
+    }
+
+    /// A handle that does not say that it is closed has done nothing of what failed, and goes on: its conditions still
+    /// hold, and what is acknowledged then is there. The outer error is the harness's own.
+    fn take_or_retry(&self, step: &Step, at: usize) -> Result<Result<What, Failure>, Failure> {
+        // A checkpoint that was begun is in its own way.
+        let tries = if matches!(step, Step::Checkpoint(_)) { 1 } else { self.tries };
+        let mut turn = 1;
+        loop {
+            let failure = match self.take(step) {
+                Ok(what) => return Ok(Ok(what)),
+                Err(failure) => failure,
+            };
+            self.say(What::Failed, at)?;
+            eprintln!("writer {} step {at}: {failure}", self.number);
+            if failure.closed || turn == tries {
+                return Ok(Err(failure));
+            }
+            turn += 1;
+        }
     }
 
     fn take(&self, step: &Step) -> Result<What, Failure> {

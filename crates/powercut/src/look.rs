@@ -79,10 +79,22 @@ pub struct Depth {
 }
 
 /// Opens the store in `directory`, which `script` has filled, and the checkpoints beside it.
-pub fn look(subject: &dyn Subject, directory: &Path, script: &Script, depth: Depth) -> Seen {
+///
+/// `tell` is handed what was seen by then whenever that is much: the process may not live to see more.
+pub fn look(
+    subject: &dyn Subject,
+    directory: &Path,
+    script: &Script,
+    depth: Depth,
+    tell: &mut dyn FnMut(&Seen),
+) -> Seen {
     let mut seen = Seen::default();
     match subject.open(directory) {
-        Ok(opened) => read(&*opened, script, &mut seen),
+        Ok(opened) => {
+            read(&*opened, script, &mut seen);
+            // Before it is closed, which may be what it dies of.
+            tell(&seen);
+        }
         Err(failure) => seen.refused = Some(failure),
     }
     if depth.verify && seen.refused.is_none() {
@@ -98,6 +110,7 @@ pub fn look(subject: &dyn Subject, directory: &Path, script: &Script, depth: Dep
             Err(message) => seen.unusable = Some(message),
         }
     }
+    tell(&seen);
     seen
 }
 

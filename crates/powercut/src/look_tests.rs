@@ -187,7 +187,13 @@ fn script() -> Script {
 
 fn seen(flaw: Flaw) -> Seen {
     let parent = tempfile::tempdir().unwrap();
-    look(&Pretend::new(flaw), &parent.path().join("store"), &script(), Depth { verify: true, probe: true })
+    look(
+        &Pretend::new(flaw),
+        &parent.path().join("store"),
+        &script(),
+        Depth { verify: true, probe: true },
+        &mut |_| {},
+    )
 }
 
 #[test]
@@ -198,6 +204,19 @@ fn a_sound_store_is_seen_as_it_is() {
     assert_eq!(keys, ["w0/0001", "w0/0003", "w0/0005"]);
     assert_eq!((seen.state.rows[0].len, seen.state.rows[0].hash), Row::content_of(b"w0/0001"));
     assert_eq!(Seen { state: State::default(), ..seen }, Seen::default());
+}
+
+#[test]
+fn what_was_read_is_told_before_the_rest_is_tried() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut told = Vec::new();
+    let depth = Depth { verify: true, probe: true };
+    let store = parent.path().join("store");
+    let seen =
+        look(&Pretend::new(Flaw::Alarms), &store, &script(), depth, &mut |seen| told.push(seen.clone()));
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[0].state, &told[0].verify), (&seen.state, &None));
+    assert_eq!(told[1], seen);
 }
 
 #[test]
@@ -234,7 +253,7 @@ fn a_store_is_tried_out() {
     let parent = tempfile::tempdir().unwrap();
     let depth = Depth { verify: false, probe: false };
     for flaw in [Flaw::Alarms, Flaw::Spoils] {
-        let seen = look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth);
+        let seen = look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {});
         assert_eq!((seen.verify, seen.unusable), (None, None), "{flaw:?}: nobody asked");
     }
 }
@@ -248,7 +267,7 @@ fn checkpoints_are_opened() {
     std::fs::write(parent.path().join("checkpoint-0/file"), "x").unwrap();
     let checkpoints = |flaw| {
         let depth = Depth { verify: false, probe: false };
-        look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth).checkpoints
+        look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {}).checkpoints
     };
     let found = checkpoints(Flaw::None);
     let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.name.as_str()).collect();

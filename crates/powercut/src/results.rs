@@ -174,7 +174,14 @@ pub fn is_bad(section: Section, finding: Finding, role: Role, promise: Promise) 
             _ => false,
         },
         Section::Kill => true,
-        Section::Power | Section::Fault => promise == Promise::PowerSafe || finding == Finding::Wrong,
+        // Who promises nothing about power may lose what was not synced, and be of no use then. That is all.
+        Section::Power | Section::Fault => {
+            promise == Promise::PowerSafe
+                || matches!(
+                    finding,
+                    Finding::Wrong | Finding::Condition | Finding::Hung | Finding::Crashed | Finding::WentOn
+                )
+        }
     }
 }
 
@@ -227,7 +234,10 @@ mod tests {
             assert!(bad(Section::Kill, finding, Role::Store, Promise::KillSafe), "{finding}");
         }
         assert!(!bad(Section::Power, Finding::Lost, Role::Store, Promise::KillSafe));
-        assert!(bad(Section::Power, Finding::Wrong, Role::Store, Promise::KillSafe));
+        for finding in [Finding::Wrong, Finding::Condition, Finding::Hung, Finding::Crashed, Finding::WentOn]
+        {
+            assert!(bad(Section::Power, finding, Role::Store, Promise::KillSafe), "{finding}");
+        }
         for role in [Role::Store, Role::StoreFull] {
             assert!(bad(Section::Damage, Finding::Wrong, role, Promise::PowerSafe));
             assert!(bad(Section::Damage, Finding::Hung, role, Promise::PowerSafe));

@@ -195,13 +195,22 @@ struct Writer {
     random: Random,
     rows: Vec<(String, String, Value)>,
     extra: Vec<String>,
+    dropped: Vec<String>,
     extras_made: usize,
 }
 
 impl Writer {
     fn new(number: usize, workload: Workload, seed: u64) -> Self {
         let random = Random::new(seed ^ (number as u64) << 48 ^ (workload as u64) << 56);
-        Self { number, workload, random, rows: Vec::new(), extra: Vec::new(), extras_made: 0 }
+        Self {
+            number,
+            workload,
+            random,
+            rows: Vec::new(),
+            extra: Vec::new(),
+            dropped: Vec::new(),
+            extras_made: 0,
+        }
     }
 
     fn steps(mut self, commits: usize) -> Vec<Step> {
@@ -219,10 +228,15 @@ impl Writer {
         if self.extra.len() >= 3 || (!self.extra.is_empty() && self.random.below(3) == 0) {
             let dropped = self.extra.remove(self.random.below(self.extra.len()));
             self.rows.retain(|(keyspace, ..)| *keyspace != dropped);
+            self.dropped.push(dropped.clone());
             return Step::Drop(dropped);
         }
-        let name = format!("extra-{}-{}", self.number, self.extras_made);
-        self.extras_made += 1;
+        // Under the name of a dropped one none of its rows may come back.
+        let again = if self.random.below(2) == 0 { self.dropped.pop() } else { None };
+        let name = again.unwrap_or_else(|| {
+            self.extras_made += 1;
+            format!("extra-{}-{}", self.number, self.extras_made)
+        });
         self.extra.push(name.clone());
         Step::Create(name)
     }
@@ -354,6 +368,9 @@ mod tests {
         assert!(steps(Workload::Checkpoint, |step| matches!(step, Step::Checkpoint(_))) > 0);
         assert!(steps(Workload::Keyspaces, |step| matches!(step, Step::Create(_))) > 1);
         assert!(steps(Workload::Keyspaces, |step| matches!(step, Step::Drop(_))) > 1);
+        let made: Vec<Step> = script(Workload::Keyspaces).writers.concat();
+        let made: Vec<&Step> = made.iter().filter(|step| matches!(step, Step::Create(_))).collect();
+        assert!(made.iter().enumerate().any(|(at, step)| made[..at].contains(step)), "no name is used again");
         assert_eq!(script(Workload::Concurrent).writers.len(), 4);
         let largest = |workload| {
             let script = script(workload);

@@ -140,6 +140,7 @@ mod tests {
             &directory,
             &Script::new(Workload::Single, 1, 1),
             Depth { verify: true, probe: true },
+            &mut |_| {},
         );
         assert_eq!((seen.refused, seen.unread, seen.differs), (None, None, None));
         assert_eq!((seen.verify, seen.unusable, seen.condition), (None, None, None));

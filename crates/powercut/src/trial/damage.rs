@@ -4,10 +4,10 @@
 //! whose process died may lack what was committed within the lag of its high-water mark, and nothing else.
 
 use super::files::{copy_tree, damage};
-use super::{COMMITS, STORE, WRITE_LIMIT, broken, seed_of};
-use crate::child::{self, End, Filling, Outcome, Writing};
+use super::{COMMITS, STORE, WRITE_LIMIT, broken, cut_short, seed_of};
+use crate::child::{self, End, Filling, Look, Outcome, Writing};
 use crate::judge::{Finding, Found, History};
-use crate::look::{Depth, Seen};
+use crate::look::Depth;
 use crate::marks::{Mark, What};
 use crate::name::Name;
 use crate::random::Random;
@@ -72,25 +72,26 @@ impl Prepared {
         copy_tree(&self.scratch.path().join(STORE), &store)?;
         let what = damage(&store, *kind, &mut Random::new(seed_of(name)))?;
         let depth = Depth { verify: true, probe: false };
-        let outcome = child::look_at(subject.name(), &store, self.filling, depth, limit)?;
-        let (finding, text) = judge(&self.history, &self.marks, outcome);
+        let look = child::look_at(subject.name(), &store, self.filling, depth, limit)?;
+        let (finding, text) = judge(&self.history, &self.marks, look);
         let idle = finding == Finding::Harmless;
         Ok(Trial { name: name.clone(), found: vec![(finding, format!("{what}: {text}"))], idle, void: None })
     }
 }
 
 /// What a look at a damaged copy finds.
-pub(super) fn judge(history: &History, marks: &[Mark], outcome: Outcome<Seen>) -> Found {
-    let seen = match outcome {
-        Outcome::Done(seen) => seen,
-        Outcome::Hung => return (Finding::Hung, "looking at it took too long".to_owned()),
-        Outcome::Failed(why) | Outcome::Died(why) => return (Finding::Crashed, why),
-    };
-    let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
+pub(super) fn judge(history: &History, marks: &[Mark], look: Look) -> Found {
+    let cut_short = cut_short(&look.ended);
+    let seen = look.seen.unwrap_or_default();
     let missing = match history.missing(marks, &seen.state) {
+        // Whatever became of the process that was served it.
         Err(wrong) => return (Finding::Wrong, wrong),
         Ok(missing) => seen.differs.map(|text| (Finding::Unnoticed, text)).or(missing),
     };
+    if let Some(found) = cut_short {
+        return found;
+    }
+    let noticed = [seen.refused, seen.unread, seen.verify].into_iter().flatten().next();
     match (noticed, missing) {
         (Some(failure), _) => (Finding::Noticed, failure.message),
         (None, Some(found)) => found,

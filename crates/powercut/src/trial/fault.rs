@@ -57,12 +57,12 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let history = History::new(Script::new(*workload, *seed, COMMITS));
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
     let filling = (*workload, *seed, COMMITS);
-    let outcome = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
+    let look = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
         Ok((seen, _)) => seen,
         // What was seen before stands.
         Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
     };
-    found.extend(judge_look(&history, &marks, outcome, subject.role()));
+    found.extend(judge_look(&history, &marks, look, subject.role()));
     Ok(Trial { name: name.clone(), found, idle, void: None })
 }
 

@@ -37,10 +37,20 @@ fn sound() -> Seen {
     Seen { state: whole(), checkpoints: vec![checkpoint], ..Seen::default() }
 }
 
-fn spoilt(spoil: impl Fn(&mut Seen)) -> Outcome<Seen> {
+fn spoilt(spoil: impl Fn(&mut Seen)) -> Look {
     let mut seen = sound();
     spoil(&mut seen);
-    Outcome::Done(seen)
+    Look { seen: Some(seen), ended: Outcome::Done(()) }
+}
+
+/// It died or hung before it could tell anything.
+fn silent(ended: Outcome<()>) -> Look {
+    Look { seen: None, ended }
+}
+
+/// It told something, and died then.
+fn dying(spoil: impl Fn(&mut Seen)) -> Look {
+    Look { ended: Outcome::Died("signal 7".to_owned()), ..spoilt(spoil) }
 }
 
 fn empty(state: &mut State) {
@@ -64,8 +74,8 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
     let judge = |outcome, role| findings(&judge_look(&history(), &marks(), outcome, role));
     assert_eq!(judge(spoilt(|_| {}), Role::Store), []);
     for (outcome, finding) in [
-        (Outcome::Hung, Finding::Hung),
-        (Outcome::Died("signal 11".to_owned()), Finding::Crashed),
+        (silent(Outcome::Hung), Finding::Hung),
+        (silent(Outcome::Died("signal 11".to_owned())), Finding::Crashed),
         (spoilt(|seen| seen.refused = Some(failure())), Finding::Unopenable),
         (spoilt(|seen| seen.unread = Some(failure())), Finding::Unopenable),
         (spoilt(|seen| seen.differs = Some(text())), Finding::Wrong),
@@ -80,6 +90,10 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
     ] {
         assert_eq!(judge(outcome.clone(), Role::Store), [finding], "{outcome:?}");
     }
+    assert_eq!(judge(dying(|_| {}), Role::Store), [Finding::Crashed]);
+    assert_eq!(judge(dying(|seen| empty(&mut seen.state)), Role::Store), [Finding::Crashed, Finding::Lost]);
+    let unread = |seen: &mut Seen| (seen.unread = Some(failure()), empty(&mut seen.state)).1;
+    assert_eq!(judge(dying(unread), Role::Store), [Finding::Crashed], "what was not read is not lost");
     // A raw engine's own check may complain of what it lives with.
     assert_eq!(judge(spoilt(|seen| seen.verify = Some(failure())), Role::Raw), []);
     // And what the script saw counts too.
@@ -96,8 +110,10 @@ fn damage_is_noticed_or_it_is_not() {
     let judge = |outcome| judge_damage(&history(), &marks(), outcome).0;
     let wrong = |seen: &mut Seen| seen.state.rows[0].hash ^= 1;
     assert_eq!(judge(spoilt(|_| {})), Finding::Harmless);
-    assert_eq!(judge(Outcome::Hung), Finding::Hung);
-    assert_eq!(judge(Outcome::Died("signal 7".to_owned())), Finding::Crashed);
+    assert_eq!(judge(silent(Outcome::Hung)), Finding::Hung);
+    assert_eq!(judge(silent(Outcome::Died("signal 7".to_owned()))), Finding::Crashed);
+    assert_eq!(judge(dying(|seen| empty(&mut seen.state))), Finding::Crashed);
+    assert_eq!(judge(dying(wrong)), Finding::Wrong, "it was served before");
     for notice in [
         |seen: &mut Seen| seen.refused = Some(failure()),
         |seen: &mut Seen| seen.unread = Some(failure()),

@@ -51,8 +51,8 @@ pub(super) fn trial(
     };
     let marks = Mark::parse_all(&std::fs::read(&marks)?);
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
-    let outcome = child::look_at(subject.name(), &store, (workload, seed, COMMITS), depth, limit)?;
-    found.extend(judge_look(&history, &marks, outcome, subject.role()));
+    let look = child::look_at(subject.name(), &store, (workload, seed, COMMITS), depth, limit)?;
+    found.extend(judge_look(&history, &marks, look, subject.role()));
     Ok(Trial { name: name.clone(), found, idle: false, void: None })
 }
 

@@ -9,9 +9,8 @@ mod power;
 pub use damage::Prepared;
 pub use power::Recorded;
 
-use crate::child::Outcome;
+use crate::child::{Look, Outcome};
 use crate::judge::{Finding, Found, History};
-use crate::look::Seen;
 use crate::marks::Mark;
 use crate::name::Name;
 use crate::results::Trial;
@@ -45,12 +44,14 @@ pub fn run(subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Tr
 }
 
 /// What a look after a cut finds.
-fn judge_look(history: &History, marks: &[Mark], outcome: Outcome<Seen>, role: Role) -> Vec<Found> {
-    let seen = match outcome {
-        Outcome::Done(seen) => seen,
-        Outcome::Hung => return vec![(Finding::Hung, "looking at it took too long".to_owned())],
-        Outcome::Failed(why) | Outcome::Died(why) => return vec![(Finding::Crashed, why)],
-    };
+fn judge_look(history: &History, marks: &[Mark], look: Look, role: Role) -> Vec<Found> {
+    let cut_short = cut_short(&look.ended);
+    let Some(seen) = look.seen else { return cut_short.into_iter().collect() };
+    if let Some(cut_short) = cut_short {
+        // What it saw before stands, if that was all of it.
+        let judged = if seen.unread.is_none() { history.judge(marks, &seen.state) } else { Vec::new() };
+        return [cut_short].into_iter().chain(judged).collect();
+    }
     if let Some(failure) = seen.refused.as_ref().or(seen.unread.as_ref()) {
         return vec![(Finding::Unopenable, failure.message.clone())];
     }
@@ -65,6 +66,15 @@ fn judge_look(history: &History, marks: &[Mark], outcome: Outcome<Seen>, role: R
     }
     found.extend(history.judge_checkpoints(marks, &seen.checkpoints));
     found
+}
+
+/// What is found when a child that looks comes to no end of its own.
+fn cut_short(ended: &Outcome<()>) -> Option<Found> {
+    match ended {
+        Outcome::Done(()) => None,
+        Outcome::Hung => Some((Finding::Hung, "looking at it took too long".to_owned())),
+        Outcome::Failed(why) | Outcome::Died(why) => Some((Finding::Crashed, why.clone())),
+    }
 }
 
 /// A seed of its own for each name: what two trials do at random has nothing in common.

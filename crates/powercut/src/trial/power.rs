@@ -1,10 +1,10 @@
 //! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
 
 use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
-use crate::child::{self, End, Filling, Outcome, Writing};
+use crate::child::{self, End, Filling, Look, Outcome, Writing};
 use crate::disk::{Crash, Disk, DiskOptions, Entry, FileSystem, Image, Recording};
 use crate::judge::History;
-use crate::look::{Depth, Seen};
+use crate::look::Depth;
 use crate::marks::{Mark, What};
 use crate::name::{ImageKind, Name};
 use crate::random::Random;
@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The kinds of image that are made directly.
 const DIRECT: [Crash; 5] =
     [Crash::DropUnflushed, Crash::KeepAll, Crash::RandomSectors, Crash::Reordered, Crash::TornLast];
+
+/// How long a flush takes under concurrent writers.
+const SLOW_FLUSH: Duration = Duration::from_millis(2);
 
 /// A script that ran on a disk that was recorded.
 #[derive(Debug)]
@@ -39,7 +42,9 @@ impl Recorded {
         workload: Workload,
         seed: u64,
     ) -> io::Result<Self> {
-        let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions::default())?;
+        // A flush that takes its time is one that other writers have to wait for, and share.
+        let flush_delay = if workload == Workload::Concurrent { SLOW_FLUSH } else { Duration::ZERO };
+        let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions { flush_delay })?;
         let ended = begin(&disk).and_then(|()| write_on(subject, &disk, workload, seed));
         let recording = disk.unmount()?;
         match ended? {
@@ -71,12 +76,12 @@ impl Recorded {
         let image = self.recording.crash(cut, crash, &mut random);
         let marks: Vec<Mark> = self.marks.iter().filter(|(at, _)| *at < cut).map(|(_, mark)| *mark).collect();
         let looked = |image| look_on(subject, image, self.file_system, self.filling, depth, limit);
-        let (mut outcome, recovery) = match looked(image)? {
+        let (mut look, recovery) = match looked(image)? {
             Ok(seen) => seen,
             Err(refused) => return Ok(void(name, &refused)),
         };
         if *kind == ImageKind::Recovery {
-            let first = judge_look(&self.history, &marks, outcome, subject.role());
+            let first = judge_look(&self.history, &marks, look, subject.role());
             if !first.is_empty() {
                 return Ok(Trial { name: name.clone(), found: first, idle: false, void: None });
             }
@@ -84,12 +89,12 @@ impl Recorded {
             let cut = if pending.is_empty() { recovery.log.len() } else { *random.pick(&pending) };
             let crash = *random.pick(&DIRECT);
             let image = recovery.crash(cut, crash, &mut random);
-            outcome = match looked(image)? {
+            look = match looked(image)? {
                 Ok((seen, _)) => seen,
                 Err(refused) => return Ok(void(name, &refused)),
             };
         }
-        let found = judge_look(&self.history, &marks, outcome, subject.role());
+        let found = judge_look(&self.history, &marks, look, subject.role());
         Ok(Trial { name: name.clone(), found, idle: false, void: None })
     }
 
@@ -187,7 +192,7 @@ pub(super) fn write_on(
 }
 
 /// What a child saw on a disk, and what was recorded meanwhile; or why the image could not be mounted.
-type Looked = Result<(Outcome<Seen>, Recording), io::Error>;
+type Looked = Result<(Look, Recording), io::Error>;
 
 /// Mounts an image and has a child look at the store in it.
 pub(super) fn look_on(
@@ -202,9 +207,9 @@ pub(super) fn look_on(
         Ok(disk) => disk,
         Err(refused) => return Ok(Err(refused)),
     };
-    let outcome = child::look_at(subject.name(), &disk.path().join(STORE), filling, depth, limit);
+    let look = child::look_at(subject.name(), &disk.path().join(STORE), filling, depth, limit);
     let recording = disk.unmount()?;
-    Ok(Ok((outcome?, recording)))
+    Ok(Ok((look?, recording)))
 }
 
 /// A trial that says nothing about its subject.
