@@ -37,7 +37,8 @@ const KEYSPACES_TO_SPARE: u32 = 16;
 /// Whether `directory` holds a database, one whose creation was interrupted, or what is left of one.
 pub(crate) fn exists(directory: &Path) -> bool {
     let names = [DATA_FILE, LOCK_FILE, WRITER_FILE, UNFINISHED_FILE, UNFINISHED_LOCK_FILE];
-    names.iter().any(|name| directory.join(name).exists())
+    let names = names.iter().chain([&lock_file::UNFINISHED_FILE]);
+    names.into_iter().any(|name| directory.join(name).exists())
 }
 
 /// An environment, and what keeps others from writing.
@@ -68,7 +69,7 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     }
     if !read_only {
         settle(&data)?;
-        lock_file::prepare(&directory.join(LOCK_FILE), options.max_readers)?;
+        lock_file::prepare(directory, LOCK_FILE, options.max_readers)?;
     }
     let env = open_env(directory, options)?;
     refuse_small_pages(&env)?;
@@ -124,7 +125,7 @@ fn create(directory: &Path) -> Result<()> {
     let unfinished_lock = directory.join(UNFINISHED_LOCK_FILE);
     remove_if_there(&unfinished)?;
     remove_if_there(&unfinished_lock)?;
-    lock_file::prepare(&unfinished_lock, lock_file::READERS_DEFAULT)?;
+    lock_file::prepare(directory, UNFINISHED_LOCK_FILE, lock_file::READERS_DEFAULT)?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_BYTES_MIN);
     // SAFETY: nobody else looks at this name, so the file is not changed under the map, nor is it opened twice.
@@ -144,7 +145,7 @@ fn settle(data: &Path) -> Result<()> {
     File::options().write(true).open(data).and_then(|file| file.sync_all()).map_err(translate_io)
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(translate_io(error)),
         _ => Ok(()),

@@ -6,6 +6,7 @@
 //! zeros for a file that nobody uses, and fills it in.
 
 use crate::error::translate_io;
+use crate::files::remove_if_there;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -17,24 +18,25 @@ const BYTES_PER_READER: usize = 64;
 /// Readers of an environment that is opened without a word about them.
 pub(crate) const READERS_DEFAULT: u32 = 126;
 
-/// Makes the lock file at `path` for so many readers, if it is not there. One that is there may be in use.
-pub(crate) fn prepare(path: &Path, readers: u32) -> Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let unfinished = Path::new(&unfinished);
-    let made = write_whole(unfinished, readers).and_then(|()| {
-        // Never over the file of a reader that has come meanwhile, as a renaming would.
-        match std::fs::hard_link(unfinished, path) {
-            // Where there are no hard links, LMDB makes the file itself.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
-            _ => Ok(()),
-        }
-    });
-    let removed = std::fs::remove_file(unfinished);
-    made.and(removed).map_err(translate_io)
+/// The file while it is made. A process that dies then leaves it, and the next one makes it anew.
+pub(crate) const UNFINISHED_FILE: &str = "lock.mdb.new";
+
+/// Makes the lock file `name` in `directory` for so many readers, if it is not there. One that is there may be in use.
+pub(crate) fn prepare(directory: &Path, name: &str, readers: u32) -> Result<()> {
+    let (path, unfinished) = (directory.join(name), directory.join(UNFINISHED_FILE));
+    let made = if path.exists() {
+        Ok(())
+    } else {
+        write_whole(&unfinished, readers).and_then(|()| {
+            // Never over the file of a reader that has come meanwhile, as a renaming would.
+            match std::fs::hard_link(&unfinished, &path) {
+                // Where there are no hard links, LMDB makes the file itself.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
+                _ => Ok(()),
+            }
+        })
+    };
+    made.map_err(translate_io).and(remove_if_there(&unfinished))
 }
 
 fn write_whole(path: &Path, readers: u32) -> io::Result<()> {
@@ -62,9 +64,9 @@ mod tests {
     #[test]
     fn it_is_whole_and_as_long_as_lmdb_makes_it() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("lock.mdb");
-        prepare(&path, READERS_DEFAULT).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), vec![0; 8_192]);
+        std::fs::write(home.path().join(UNFINISHED_FILE), "of a process that died").unwrap();
+        prepare(home.path(), "lock.mdb", READERS_DEFAULT).unwrap();
+        assert_eq!(std::fs::read(home.path().join("lock.mdb")).unwrap(), vec![0; 8_192]);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing else is left");
     }
 
@@ -73,7 +75,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("lock.mdb");
         std::fs::write(&path, "in use").unwrap();
-        prepare(&path, READERS_DEFAULT).unwrap();
+        std::fs::write(home.path().join(UNFINISHED_FILE), "of a process that died").unwrap();
+        prepare(home.path(), "lock.mdb", READERS_DEFAULT).unwrap();
+        assert!(!home.path().join(UNFINISHED_FILE).exists());
         assert_eq!(std::fs::read(&path).unwrap(), b"in use");
     }
 }

@@ -166,6 +166,11 @@ fn an_interrupted_creation_is_done_again() {
         assert!(!home.path().join("data.mdb.new").exists());
         assert!(!home.path().join("data.mdb.new-lock").exists());
     }
+    // The power may have taken every name but this one.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("lock.mdb.new"), b"").unwrap();
+    keyspace(&LmdbBackend::new(home.path()).unwrap());
+    assert!(!home.path().join("lock.mdb.new").exists());
 }
 
 #[test]
