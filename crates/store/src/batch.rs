@@ -2,6 +2,7 @@
 
 use crate::envelope::Meta;
 use crate::keyspace::Keyspace;
+use crate::pipeline::Checked;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, WriteBatch};
 
 /// Operations and conditions that are committed together.
@@ -29,6 +30,8 @@ pub struct Batch {
     pub(crate) ops: WriteBatch,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) durability: Durability,
+    /// What its transaction has read.
+    pub(crate) checked: Option<Checked>,
     /// The commit writes its sequence number as the engine's witness of the high-water mark.
     pub(crate) is_witness: bool,
     /// It is the last commit before the store is closed.
@@ -72,6 +75,7 @@ impl Batch {
             ops: WriteBatch::new(),
             conditions: Vec::new(),
             durability,
+            checked: None,
             is_witness: false,
             is_last: false,
             store,
@@ -82,6 +86,11 @@ impl Batch {
     /// What marks the commits before it.
     pub(crate) fn witness(store: u64, durability: Durability, is_last: bool) -> Self {
         Self { is_witness: true, is_last, ..Self::new(store, durability) }
+    }
+
+    /// Commits only if nothing of this was written meanwhile.
+    pub(crate) fn check_reads(&mut self, checked: Checked) {
+        self.checked = Some(checked);
     }
 
     /// Sets `key` to `value`. Limits are checked at the commit.
@@ -150,6 +159,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.ops.clear();
         self.conditions.clear();
+        self.checked = None;
         self.foreign = false;
     }
 

@@ -29,6 +29,7 @@ mod rows;
 mod snapshot;
 mod stats;
 mod store;
+mod transaction;
 mod verify;
 
 #[cfg(feature = "async")]
@@ -44,4 +45,5 @@ pub use rows::Rows;
 pub use snapshot::Snapshot;
 pub use stats::StoreStats;
 pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store};
+pub use transaction::{TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows};
 pub use verify::{Verified, VerifyProgress};

@@ -12,6 +12,8 @@ pub struct StoreStats {
     pub groups: u64,
     /// Commits in those groups: commits per sync are `group_commits / groups`.
     pub group_commits: u64,
+    /// Commits that were refused, since a condition did not hold or a transaction's reads were overwritten.
+    pub conflicts: u64,
     /// Commits that wait in the queue now, in bytes of their keys and values.
     pub queued_bytes: u64,
     /// Rows read that were not what was written. Alert on anything above zero.

@@ -215,6 +215,7 @@ impl Store {
             backend: self.inner.backend().stats()?,
             groups: self.inner.pipeline.groups(),
             group_commits: self.inner.pipeline.group_commits(),
+            conflicts: self.inner.pipeline.conflicts(),
             queued_bytes: self.inner.pipeline.queued_bytes() as u64,
             damaged_rows: self.inner.damaged_rows.load(Ordering::Relaxed),
             high_water: self.inner.high_water.as_ref().map(HighWater::marked),

@@ -1,5 +1,6 @@
 //! One group: conditions judged in order, envelopes sealed, one batch for the engine.
 
+use super::recent::{self, Recent, Written};
 use super::sequence::Sequences;
 use crate::batch::{Batch, Condition};
 use crate::envelope::{Header, Meta};
@@ -25,7 +26,9 @@ pub(super) fn check(batch: &Batch, store: &Inner) -> Result<()> {
     for condition in &batch.conditions {
         check_key_against(&condition.key, store.options.key_bytes_max)?;
     }
-    batch.ops.keyspaces().iter().try_for_each(|id| store.keyspace_info(*id).map(drop))
+    let read =
+        batch.checked.iter().flat_map(|checked| checked.reads.keyspaces()).map(|(keyspace, _)| keyspace);
+    batch.ops.keyspaces().iter().copied().chain(read).try_for_each(|id| store.keyspace_info(id).map(drop))
 }
 
 /// Commits the batches in order and gives each its result.
@@ -36,14 +39,15 @@ pub(super) fn commit(
     backend: &dyn StorageBackend,
     batches: &[&Batch],
     sequences: &mut Sequences,
+    recent: &Recent,
     store: &Inner,
 ) -> Vec<Result<Commit>> {
-    match commit_together(backend, batches, sequences, store) {
+    match commit_together(backend, batches, sequences, recent, store) {
         Ok(results) => results,
         Err(error) if batches.len() == 1 => vec![Err(error)],
         Err(_) => batches
             .iter()
-            .flat_map(|batch| match commit_together(backend, &[*batch], sequences, store) {
+            .flat_map(|batch| match commit_together(backend, &[*batch], sequences, recent, store) {
                 Ok(results) => results,
                 Err(error) => vec![Err(error)],
             })
@@ -60,20 +64,26 @@ fn commit_together(
     backend: &dyn StorageBackend,
     batches: &[&Batch],
     sequences: &mut Sequences,
+    recent: &Recent,
     store: &Inner,
 ) -> Result<Vec<Result<Commit>>> {
     let mut draft = *sequences;
     let mut merged = merged_with_room(batches);
     let mut pending = Pending::new();
+    let mut written = Written::default();
     let mut durability = Durability::Buffered;
     let mut results = Vec::with_capacity(batches.len());
     for (place, batch) in batches.iter().enumerate() {
         let result = judge(backend, &batch.conditions, &pending, store)
+            .and_then(|()| check_reads(batch, recent, &written))
             .and_then(|()| seal(batch, &mut merged, &mut draft, store));
         if let Ok(commit) = &result {
             durability = durability.max(batch.durability);
             if batches[place + 1..].iter().any(|later| !later.conditions.is_empty()) {
                 remember(batch, commit.sequence, &mut pending);
+            }
+            if batches[place + 1..].iter().any(|later| later.checked.is_some()) {
+                keys(batch).for_each(|(keyspace, key)| written.note(keyspace, key, commit.sequence));
             }
         }
         results.push(result);
@@ -83,12 +93,39 @@ fn commit_together(
             store.count_damage(ledger.add_tallies(backend, &mut merged, store))?;
         }
         match backend.commit(&merged, durability) {
-            Ok(()) => *sequences = draft,
+            Ok(()) => {
+                *sequences = draft;
+                note(batches, &results, recent);
+            }
             Err(error) if ends_the_handle(&error) => fail_committed(&mut results, &error),
             Err(error) => return Err(error),
         }
     }
     Ok(results)
+}
+
+/// Whether nothing that the batch's transaction has read was written since, earlier members of the group included.
+fn check_reads(batch: &Batch, recent: &Recent, written: &Written) -> Result<()> {
+    let Some(checked) = &batch.checked else { return Ok(()) };
+    recent.check(&checked.reads, checked.start)?;
+    if written.has_touched(&checked.reads, checked.start) {
+        return Err(recent::conflict());
+    }
+    Ok(())
+}
+
+/// Notes what was committed for the transactions that are open.
+fn note(batches: &[&Batch], results: &[Result<Commit>], recent: &Recent) {
+    for (batch, result) in batches.iter().zip(results) {
+        if let Ok(commit) = result {
+            recent.note(commit.sequence, keys(batch));
+        }
+    }
+}
+
+fn keys(batch: &Batch) -> impl Iterator<Item = (KeyspaceId, Arc<[u8]>)> {
+    let keyspaces = batch.ops.keyspaces();
+    batch.ops.ops().map(|(slot, op)| (keyspaces[slot], op.key().into()))
 }
 
 fn merged_with_room(batches: &[&Batch]) -> WriteBatch {

@@ -11,15 +11,20 @@
 
 mod group;
 mod queue;
+mod reads;
+mod recent;
 mod sequence;
 
 use crate::batch::Batch;
 use crate::store::{Commit, Inner};
 use queue::{Queue, Turn};
+pub(crate) use reads::{Reads, ScanPlace};
+use recent::Recent;
+pub(crate) use recent::Start;
 use sequence::Sequences;
 pub(crate) use sequence::{META_KEYSPACE, OWN_ROW_WAY_OUT, check_own_row, reserved_until};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use strongroom_core::{Error, ErrorKind, Result, StorageBackend};
 
 pub(crate) struct Pipeline {
@@ -27,8 +32,24 @@ pub(crate) struct Pipeline {
     queue: Queue,
     /// Only the leader takes it; there is one leader (invariant 7).
     sequences: Mutex<Sequences>,
+    recent: Arc<Recent>,
     groups: AtomicU64,
     group_commits: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+/// What a transaction has read, and since when nobody may have written it.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    reads: Arc<Reads>,
+    start: u64,
+}
+
+impl Checked {
+    /// The beginning has to be held until the commit is through: else nothing would be noted for it.
+    pub(crate) fn new(reads: Reads, start: &Start) -> Self {
+        Self { reads: Arc::new(reads), start: start.sequence() }
+    }
 }
 
 impl Pipeline {
@@ -38,9 +59,16 @@ impl Pipeline {
         queue_bytes_max: usize,
         sequence_floor: u64,
     ) -> Result<Self> {
-        let sequences = Mutex::new(Sequences::open(&*backend, sequence_floor)?);
-        let queue = Queue::new(queue_bytes_max);
-        Ok(Self { backend, queue, sequences, groups: AtomicU64::new(0), group_commits: AtomicU64::new(0) })
+        let sequences = Sequences::open(&*backend, sequence_floor)?;
+        Ok(Self {
+            backend,
+            queue: Queue::new(queue_bytes_max),
+            recent: Arc::new(Recent::new(sequences.last())),
+            sequences: Mutex::new(sequences),
+            groups: AtomicU64::new(0),
+            group_commits: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
@@ -58,6 +86,16 @@ impl Pipeline {
 
     pub(crate) fn group_commits(&self) -> u64 {
         self.group_commits.load(Ordering::Relaxed)
+    }
+
+    /// Commits that a condition or a check of what was read has refused.
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
+    }
+
+    /// A transaction begins.
+    pub(crate) fn begin(&self) -> Start {
+        self.recent.begin()
     }
 
     pub(crate) fn commit(&self, batch: &Batch, store: &Inner) -> Result<Commit> {
@@ -95,12 +133,19 @@ impl Pipeline {
             // A leader panicked: nobody knows which numbers are in the engine.
             return batches.iter().map(|_| Err(closed())).collect();
         };
-        let results = group::commit(&*self.backend, batches, &mut sequences, store);
+        let results = group::commit(&*self.backend, batches, &mut sequences, &self.recent, store);
         assert_eq!(results.len(), batches.len(), "invariant 8: a group has a result for each of its members");
         let committed = results.iter().filter(|result| result.is_ok()).count() as u64;
         if committed > 0 {
             self.groups.fetch_add(1, Ordering::Relaxed);
             self.group_commits.fetch_add(committed, Ordering::Relaxed);
+        }
+        let refused = |result: &&Result<Commit>| {
+            result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict)
+        };
+        let conflicts = results.iter().filter(refused).count() as u64;
+        if conflicts > 0 {
+            self.conflicts.fetch_add(conflicts, Ordering::Relaxed);
         }
         note(batches, &results, store);
         results

@@ -38,6 +38,11 @@ impl Sequences {
         Ok(Self { meta, last: reserved_until, reserved_until })
     }
 
+    /// The number of the newest commit.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// The store's own keyspace, if there is one.
     pub(super) fn meta(&self) -> Option<KeyspaceId> {
         self.meta

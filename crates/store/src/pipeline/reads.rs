@@ -1,0 +1,119 @@
+//! What a transaction has read: keys, and ranges with what is not in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use strongroom_core::{KeyRange, KeyspaceId};
+
+/// Keys and ranges that are told apart in a keyspace. Beyond, all of it counts as read: memory is bounded, and a
+/// transaction that reads so much meets somebody's writes anyway.
+const KEYS_MAX: usize = 1 << 16;
+const RANGES_MAX: usize = 1 << 12;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reads(BTreeMap<KeyspaceId, KeyspaceReads>);
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeyspaceReads {
+    pub(crate) keys: BTreeSet<Vec<u8>>,
+    pub(crate) ranges: Vec<KeyRange>,
+    /// All of it counts as read.
+    is_whole: bool,
+}
+
+/// The place of a scan's range.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScanPlace(usize);
+
+impl Reads {
+    pub(crate) fn key(&mut self, keyspace: KeyspaceId, key: &[u8]) {
+        let reads = self.0.entry(keyspace).or_default();
+        if !reads.is_whole && !reads.keys.contains(key) {
+            reads.keys.insert(key.to_vec());
+            if reads.keys.len() > KEYS_MAX {
+                reads.read_whole();
+            }
+        }
+    }
+
+    /// A scan begins. All of its range counts as read until it says how far it went: one that never says so must
+    /// not have read too little.
+    pub(crate) fn begin_scan(&mut self, keyspace: KeyspaceId, range: KeyRange) -> ScanPlace {
+        let reads = self.0.entry(keyspace).or_default();
+        if !reads.is_whole {
+            reads.ranges.push(range);
+            if reads.ranges.len() > RANGES_MAX {
+                reads.read_whole();
+            }
+        }
+        ScanPlace(reads.ranges.len() - 1)
+    }
+
+    /// The scan has ended, and has visited just these.
+    pub(crate) fn end_scan(&mut self, keyspace: KeyspaceId, place: ScanPlace, visited: Vec<KeyRange>) {
+        let Some(reads) = self.0.get_mut(&keyspace).filter(|reads| !reads.is_whole) else { return };
+        // Emptied and not removed: the places of other scans stay what they are.
+        reads.ranges[place.0] = KeyRange::between("", "");
+        for range in visited {
+            if reads.ranges[place.0].is_empty() {
+                reads.ranges[place.0] = range;
+            } else {
+                reads.ranges.push(range);
+            }
+        }
+        if reads.ranges.len() > RANGES_MAX {
+            reads.read_whole();
+        }
+    }
+
+    pub(crate) fn keyspaces(&self) -> impl Iterator<Item = (KeyspaceId, &KeyspaceReads)> {
+        self.0.iter().map(|(keyspace, reads)| (*keyspace, reads))
+    }
+}
+
+impl KeyspaceReads {
+    fn read_whole(&mut self) {
+        self.is_whole = true;
+        self.keys.clear();
+        self.ranges = vec![KeyRange::all()];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: KeyspaceId = KeyspaceId(1);
+
+    fn of_a(reads: &Reads) -> &KeyspaceReads {
+        &reads.0[&A]
+    }
+
+    #[test]
+    fn a_scan_counts_whole_until_it_says_how_far_it_went() {
+        let mut reads = Reads::default();
+        let first = reads.begin_scan(A, KeyRange::all());
+        let second = reads.begin_scan(A, KeyRange::prefix(b"x"));
+        assert_eq!(of_a(&reads).ranges, [KeyRange::all(), KeyRange::prefix(b"x")]);
+        let visited = vec![KeyRange::between("a", "b"), KeyRange::between("c", "d")];
+        reads.end_scan(A, first, visited.clone());
+        reads.end_scan(A, second, Vec::new());
+        let left: Vec<_> = of_a(&reads).ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        assert_eq!(left, visited);
+    }
+
+    #[test]
+    fn too_many_keys_or_ranges_are_the_whole_keyspace() {
+        let mut reads = Reads::default();
+        for key in 0..=KEYS_MAX {
+            reads.key(A, &key.to_be_bytes());
+        }
+        assert_eq!((of_a(&reads).keys.len(), &of_a(&reads).ranges[..]), (0, &[KeyRange::all()][..]));
+        let mut reads = Reads::default();
+        let place = reads.begin_scan(A, KeyRange::all());
+        for _ in 0..RANGES_MAX {
+            reads.begin_scan(A, KeyRange::prefix(b"x"));
+        }
+        reads.end_scan(A, place, Vec::new());
+        reads.key(A, b"more");
+        assert_eq!((of_a(&reads).keys.len(), &of_a(&reads).ranges[..]), (0, &[KeyRange::all()][..]));
+    }
+}
