@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::envelope::{self, KeyspaceSeed};
 use crate::high_water::thread::Handle;
 use crate::rows::Rows;
-use crate::store::Row;
+use crate::store::{Inner, Row};
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -29,7 +29,7 @@ pub struct Keyspace {
 /// What a store knows about one of its keyspaces.
 #[derive(Debug)]
 pub(crate) struct KeyspaceInfo {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) id: KeyspaceId,
     pub(crate) seed: KeyspaceSeed,
 }
@@ -64,6 +64,10 @@ impl Keyspace {
 
     pub(crate) fn info(&self) -> &Arc<KeyspaceInfo> {
         &self.info
+    }
+
+    pub(crate) fn store(&self) -> &Inner {
+        &self.store
     }
 
     pub(crate) fn store_instance(&self) -> u64 {
@@ -178,7 +182,7 @@ impl Keyspace {
         Batch::new(self.store.instance, self.store.options.durability)
     }
 
-    fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         f().map_err(|error: Error| error.at(self.store.info().name, operation))
     }
 }

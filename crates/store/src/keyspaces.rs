@@ -11,7 +11,7 @@ impl Store {
     pub fn keyspaces(&self) -> Vec<String> {
         // Without a look at what another process has created meanwhile, these are the ones that were known.
         let _ = self.inner.look_again();
-        self.inner.infos().into_iter().map(|info| info.name.clone()).collect()
+        self.inner.infos().into_iter().map(|info| info.name.to_string()).collect()
     }
 
     /// The keyspace that every store has, called `default`.
@@ -90,6 +90,7 @@ impl Inner {
             let mut known = self.known_to_change();
             self.backend().drop_keyspace(info.id)?;
             known.remove(info);
+            self.hub.end_keyspace(info.id, || missing(&info.name));
             return Ok(());
         };
         let _structure = self.structure.write().unwrap_or_else(PoisonError::into_inner);
@@ -100,6 +101,7 @@ impl Inner {
             }
             ledger.drop_keyspace(backend, info.id, &info.name)?;
             known.remove(info);
+            self.hub.end_keyspace(info.id, || missing(&info.name));
             ledger.end_drop(backend, &info.name)
         })
     }

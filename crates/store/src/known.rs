@@ -43,14 +43,14 @@ impl Known {
     }
 
     pub(crate) fn add(&mut self, name: &str, id: KeyspaceId) -> Arc<KeyspaceInfo> {
-        let info = Arc::new(KeyspaceInfo { name: name.to_owned(), id, seed: KeyspaceSeed::of(name) });
+        let info = Arc::new(KeyspaceInfo { name: name.into(), id, seed: KeyspaceSeed::of(name) });
         self.by_name.insert(name.to_owned(), Arc::clone(&info));
         self.by_id.insert(id, Arc::clone(&info));
         info
     }
 
     pub(crate) fn remove(&mut self, info: &KeyspaceInfo) {
-        self.by_name.remove(&info.name);
+        self.by_name.remove(&*info.name);
         self.by_id.remove(&info.id);
     }
 }

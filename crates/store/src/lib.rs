@@ -31,6 +31,7 @@ mod stats;
 mod store;
 mod transaction;
 mod verify;
+mod watch;
 
 #[cfg(feature = "async")]
 pub use async_store::AsyncStore;
@@ -47,3 +48,4 @@ pub use stats::StoreStats;
 pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store};
 pub use transaction::{TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows};
 pub use verify::{Verified, VerifyProgress};
+pub use watch::{Change, ChangeKind, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit};

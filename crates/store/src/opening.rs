@@ -152,6 +152,7 @@ fn begin(
         keyspaces: RwLock::new(known),
         structure: RwLock::default(),
         damaged_rows: AtomicU64::new(0),
+        hub: Arc::default(),
         integrity,
         ledger,
         high_water: None,

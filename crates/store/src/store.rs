@@ -17,6 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::snapshot::Snapshot;
 use crate::stats::StoreStats;
 use crate::verify::{self, Verified, VerifyProgress};
+use crate::watch::Hub;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     /// copy's tallies and not in the copy. Taken before all other locks.
     pub(crate) structure: RwLock<()>,
     pub(crate) damaged_rows: AtomicU64,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) integrity: Integrity,
     /// With [`Integrity::Full`].
     pub(crate) ledger: Option<Ledger>,

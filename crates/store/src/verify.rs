@@ -181,7 +181,7 @@ impl Check<'_, '_> {
     /// Compares what was found with what should be there.
     fn check_tally(&self, info: &KeyspaceInfo, found: Tally) -> Result<()> {
         let Some(tallies) = &self.tallies else { return Ok(()) };
-        let expected = match tallies.get(&info.name) {
+        let expected = match tallies.get(&*info.name) {
             // What is left of a keyspace that is being dropped is nothing to miss.
             Some(tally) if tally.state == State::Dropping => return Ok(()),
             Some(tally) => *tally,

@@ -95,6 +95,7 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.inner.hub.close();
         let Some(high_water) = &self.inner.high_water else { return };
         high_water.alarm.end();
         if let Some(thread) = self.thread.take()

@@ -7,6 +7,7 @@ use crate::envelope::{Header, Meta};
 use crate::high_water::witness;
 use crate::keyspace::KeyspaceInfo;
 use crate::store::{Commit, Inner};
+use crate::watch::{Published, PublishedKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use strongroom_core::limits::{check_key_against, check_value_against};
@@ -96,8 +97,12 @@ fn commit_together(
             Ok(()) => {
                 *sequences = draft;
                 note(batches, &results, recent);
+                publish(batches, &results, store);
             }
-            Err(error) if ends_the_handle(&error) => fail_committed(&mut results, &error),
+            Err(error) if ends_the_handle(&error) => {
+                fail_committed(&mut results, &error);
+                store.hub.fail();
+            }
             Err(error) => return Err(error),
         }
     }
@@ -120,6 +125,29 @@ fn note(batches: &[&Batch], results: &[Result<Commit>], recent: &Recent) {
         if let Ok(commit) = result {
             recent.note(commit.sequence, keys(batch));
         }
+    }
+}
+
+/// Tells the watchers what was committed, commit by commit.
+fn publish(batches: &[&Batch], results: &[Result<Commit>], store: &Inner) {
+    if !store.hub.is_watched() {
+        return;
+    }
+    for (batch, result) in batches.iter().zip(results) {
+        let Ok(commit) = result else { continue };
+        let infos: Vec<_> = batch.ops.keyspaces().iter().map(|id| store.keyspace_info(*id).ok()).collect();
+        store.hub.publish(
+            commit.sequence,
+            batch.ops.ops().filter_map(|(slot, op)| {
+                // Dropped since: its watchers have been told.
+                let info = infos[slot].as_ref()?;
+                let kind = match op {
+                    Op::Put { value, .. } => PublishedKind::Set(value),
+                    Op::Delete { .. } => PublishedKind::Deleted,
+                };
+                Some(Published { id: info.id, keyspace: &info.name, key: op.key(), kind })
+            }),
+        );
     }
 }
 

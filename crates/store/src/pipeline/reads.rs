@@ -81,7 +81,7 @@ impl KeyspaceReads {
 mod tests {
     use super::*;
 
-    const A: KeyspaceId = KeyspaceId(1);
+    const A: KeyspaceId = KeyspaceId::from_index(1);
 
     fn of_a(reads: &Reads) -> &KeyspaceReads {
         &reads.0[&A]

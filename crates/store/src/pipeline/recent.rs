@@ -203,8 +203,8 @@ pub(super) fn conflict() -> Error {
 mod tests {
     use super::*;
 
-    const A: KeyspaceId = KeyspaceId(1);
-    const B: KeyspaceId = KeyspaceId(2);
+    const A: KeyspaceId = KeyspaceId::from_index(1);
+    const B: KeyspaceId = KeyspaceId::from_index(2);
 
     fn key(text: &str) -> Key {
         text.as_bytes().into()

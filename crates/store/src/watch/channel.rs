@@ -1,0 +1,182 @@
+//! A watcher's buffer: bounded in bytes, filled by the pipeline and never waited for.
+
+use super::{ChangeKind, WatchEvent, WatchedCommit};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use strongroom_core::{Error, Result};
+
+/// What one change takes beside its key and value, roughly; and what an event does.
+const CHANGE_BYTES: usize = 96;
+const EVENT_BYTES: usize = 64;
+
+pub(super) struct Channel {
+    state: Mutex<State>,
+    changed: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<WatchEvent>,
+    bytes: usize,
+    /// Why nothing more comes: by an error, or since the store was closed.
+    ended: Option<Option<Error>>,
+    waker: Option<Waker>,
+}
+
+impl Channel {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), bytes_max }
+    }
+
+    pub(super) fn push(&self, commit: WatchedCommit) {
+        let mut state = self.lock();
+        let weight = weight(&commit);
+        if state.bytes + weight <= self.bytes_max {
+            state.bytes += weight;
+            state.events.push_back(WatchEvent::Commit(commit));
+        } else if let Some(WatchEvent::Lagged(missed)) = state.events.back_mut() {
+            *missed += 1;
+        } else {
+            state.events.push_back(WatchEvent::Lagged(1));
+        }
+        self.wake(state);
+    }
+
+    /// Nothing more will come; what is there is still read.
+    pub(super) fn end(&self, why: Option<Error>) {
+        let mut state = self.lock();
+        state.ended.get_or_insert(why);
+        self.wake(state);
+    }
+
+    /// The next event; none behind `until` or at the end.
+    pub(super) fn wait(&self, until: Option<Instant>) -> Result<Option<WatchEvent>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(item) = state.take() {
+                return item;
+            }
+            state = match until {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(None);
+                    }
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// As [`wait`](Self::wait), without a thread that waits.
+    #[cfg_attr(not(feature = "async"), allow(dead_code))] // the stream is the only one that polls
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<Result<Option<WatchEvent>>> {
+        let mut state = self.lock();
+        match state.take() {
+            Some(item) => Poll::Ready(item),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        let state = self.lock();
+        state.events.is_empty() && matches!(state.ended, Some(None))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let waker = state.waker.take();
+        drop(state);
+        self.changed.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The next item, the end among them; none if one has to wait. The error is given once.
+    fn take(&mut self) -> Option<Result<Option<WatchEvent>>> {
+        if let Some(event) = self.events.pop_front() {
+            if let WatchEvent::Commit(commit) = &event {
+                self.bytes -= weight(commit);
+            }
+            return Some(Ok(Some(event)));
+        }
+        match self.ended.as_mut()?.take() {
+            Some(error) => Some(Err(error)),
+            None => Some(Ok(None)),
+        }
+    }
+}
+
+fn weight(commit: &WatchedCommit) -> usize {
+    let changes = commit.changes.iter().map(|change| {
+        let value = if let ChangeKind::Set(value) = &change.kind { value.len() } else { 0 };
+        CHANGE_BYTES + change.key.len() + value
+    });
+    EVENT_BYTES + changes.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Change;
+    use strongroom_core::ErrorKind;
+
+    fn commit(sequence: u64) -> WatchedCommit {
+        let kind = ChangeKind::Set("value".into());
+        WatchedCommit { sequence, changes: vec![Change { keyspace: "rows".into(), key: "key".into(), kind }] }
+    }
+
+    fn next(channel: &Channel) -> Option<WatchEvent> {
+        channel.wait(Some(Instant::now())).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_where_it_was_left_out() {
+        let channel = Channel::new(weight(&commit(0)) * 2);
+        (1..=5).for_each(|sequence| channel.push(commit(sequence)));
+        assert_eq!(next(&channel), Some(WatchEvent::Commit(commit(1))));
+        channel.push(commit(6));
+        channel.push(commit(7));
+        let rest: Vec<_> = std::iter::from_fn(|| next(&channel)).collect();
+        assert_eq!(
+            rest,
+            [
+                WatchEvent::Commit(commit(2)),
+                WatchEvent::Lagged(3),
+                WatchEvent::Commit(commit(6)),
+                WatchEvent::Lagged(1),
+            ]
+        );
+        assert_eq!(channel.bytes(), 0);
+    }
+
+    #[test]
+    fn the_end_comes_behind_what_is_there_and_its_reason_once() {
+        let channel = Channel::new(1_000);
+        channel.push(commit(1));
+        channel.end(Some(Error::new(ErrorKind::Closed, "first")));
+        channel.end(None);
+        assert!(!channel.has_ended());
+        assert_eq!(next(&channel), Some(WatchEvent::Commit(commit(1))));
+        assert_eq!(channel.wait(None).unwrap_err().message(), "first");
+        assert!(channel.has_ended());
+        assert_eq!(channel.wait(None).unwrap(), None);
+    }
+}

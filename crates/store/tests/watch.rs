@@ -1,0 +1,182 @@
+//! Watching on the memory backend: what is told, in which order, and what when nobody reads. That the stream equals
+//! the history on every engine is shown by the conformance suite.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend};
+use strongroom_store::{ChangeKind, Keyspace, Store, StoreOptions, Watch, WatchEvent, WatchedCommit};
+use support::{gated, wait_until};
+
+fn store() -> (Store, Keyspace) {
+    let options = StoreOptions::new().durability(Durability::Buffered);
+    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    (store, rows)
+}
+
+fn commit(watch: &mut Watch) -> WatchedCommit {
+    match watch.next_timeout(Duration::from_secs(30)).unwrap() {
+        Some(WatchEvent::Commit(commit)) => commit,
+        other => panic!("no commit but {other:?}"),
+    }
+}
+
+/// Changes in words, such as `rows a=1`.
+fn told(commit: &WatchedCommit) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let words = |kind: &ChangeKind| match kind {
+        ChangeKind::Set(value) => format!("={}", text(value)),
+        ChangeKind::Deleted => " deleted".into(),
+        ChangeKind::Expired => " expired".into(),
+        other => panic!("{other:?}"),
+    };
+    commit
+        .changes
+        .iter()
+        .map(|change| format!("{} {}{}", change.keyspace, text(&change.key), words(&change.kind)))
+        .collect()
+}
+
+#[test]
+fn a_commit_is_one_event_with_its_changes_in_order() {
+    let (store, rows) = store();
+    let other = store.create_keyspace("other").unwrap();
+    let mut all = store.watch_all(1 << 20).unwrap();
+    let mut prefix = rows.watch_prefix("a").unwrap();
+    let mut key = rows.watch("ab").unwrap();
+    let mut batch = store.batch();
+    batch
+        .set(&rows, "b", "1")
+        .set(&rows, "ab", "2")
+        .set(&other, "ab", "3")
+        .delete(&rows, "a")
+        .set(&rows, "ab", "");
+    let sequence = store.commit(&batch).unwrap().sequence;
+    let seen = commit(&mut all);
+    assert_eq!(told(&seen), ["rows b=1", "rows ab=2", "other ab=3", "rows a deleted", "rows ab="]);
+    assert_eq!(seen.sequence, sequence);
+    assert_eq!(told(&commit(&mut prefix)), ["rows ab=2", "rows a deleted", "rows ab="]);
+    assert_eq!(told(&commit(&mut key)), ["rows ab=2", "rows ab="]);
+    rows.set("abc", "1").unwrap();
+    assert_eq!(told(&commit(&mut prefix)), ["rows abc=1"]);
+    assert_eq!(key.try_next().unwrap(), None, "another key");
+}
+
+#[test]
+fn transactions_are_told_like_batches_and_refused_ones_are_not() {
+    let (store, rows) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    let mut refused = store.batch();
+    refused.expect_present(&rows, "never").set(&rows, "a", "1");
+    assert_eq!(store.commit(&refused).unwrap_err().kind(), ErrorKind::Conflict);
+    store.transaction(|transaction| transaction.set(&rows, "b", "2")).unwrap();
+    assert_eq!(told(&commit(&mut watch)), ["rows b=2"]);
+    assert_eq!(watch.try_next().unwrap(), None);
+}
+
+#[test]
+fn nothing_is_told_before_it_is_durable_nor_if_it_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let (backend, gate) = gated(&directory.path().join("store"));
+    let store = Store::new(backend, StoreOptions::new()).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    let mut watch = rows.watch_prefix("").unwrap();
+    gate.close();
+    let writer = thread::spawn({
+        let rows = rows.clone();
+        move || rows.set("a", "1")
+    });
+    wait_until("the writer at the gate", || gate.waiting.load(Ordering::SeqCst) == 1);
+    assert_eq!(watch.try_next().unwrap(), None);
+    gate.open();
+    writer.join().unwrap().unwrap();
+    assert_eq!(told(&commit(&mut watch)), ["rows a=1"]);
+    gate.fail_at.store(gate.applied.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    assert_eq!(rows.set("b", "1").unwrap_err().kind(), ErrorKind::CommitUnknown);
+    // Nothing will be committed on this handle any more, and those who wait have to know.
+    assert_eq!(watch.next().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert!(watch.next().is_none() && watch.has_ended());
+    let mut late = rows.watch_prefix("").unwrap();
+    assert_eq!(late.next().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn one_that_never_reads_costs_no_more_than_its_buffer() {
+    let (store, rows) = store();
+    let bytes_max = 64 * 1_024;
+    let mut lazy = rows.watch_with(KeyRange::all(), bytes_max).unwrap();
+    for number in 0..10_000 {
+        rows.set(format!("{number:05}"), [7; 100]).unwrap();
+        assert!(lazy.buffered_bytes() <= bytes_max);
+    }
+    let mut commits = 0;
+    let lagged = loop {
+        match lazy.try_next().unwrap() {
+            Some(WatchEvent::Commit(commit)) => {
+                assert_eq!(&commit.changes[0].key[..], format!("{commits:05}").as_bytes());
+                commits += 1;
+            }
+            Some(WatchEvent::Lagged(missed)) => break missed,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(commits > 100, "{commits}");
+    assert_eq!(commits + lagged, 10_000);
+    rows.set("after", "1").unwrap();
+    assert_eq!(told(&commit(&mut lazy)), ["rows after=1"]);
+    // More than the whole buffer is lag, and no reason to hold it.
+    let mut batch = store.batch();
+    batch.set(&rows, "large", vec![0; bytes_max]);
+    store.commit(&batch).unwrap();
+    assert_eq!(lazy.try_next().unwrap(), Some(WatchEvent::Lagged(1)));
+}
+
+#[test]
+fn it_ends_with_the_store_which_it_does_not_hold() {
+    let (store, rows) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    rows.set("a", "1").unwrap();
+    let waiting = thread::spawn(move || watch.by_ref().map(Result::unwrap).count());
+    drop((store, rows));
+    assert_eq!(waiting.join().unwrap(), 1);
+}
+
+#[test]
+fn it_ends_with_its_keyspace() {
+    let (store, rows) = store();
+    let gone = store.create_keyspace("gone").unwrap();
+    let (mut watch, mut other) = (gone.watch_prefix("").unwrap(), rows.watch_prefix("").unwrap());
+    store.drop_keyspace("gone").unwrap();
+    assert_eq!(watch.next().unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(watch.next().is_none());
+    assert_eq!(gone.watch_prefix("").unwrap_err().kind(), ErrorKind::NotFound);
+    rows.set("a", "1").unwrap();
+    assert_eq!(told(&commit(&mut other)), ["rows a=1"]);
+    assert_eq!(rows.watch("").unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn it_is_a_stream_that_wakes_its_task() {
+    use futures_core::Stream as _;
+    use std::pin::Pin;
+    async fn next(watch: &mut Watch) -> Option<strongroom_core::Result<WatchEvent>> {
+        std::future::poll_fn(|context| Pin::new(&mut *watch).poll_next(context)).await
+    }
+    let (store, rows) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        rows.set("a", "1").unwrap();
+        drop((rows, store));
+    });
+    let Some(Ok(WatchEvent::Commit(seen))) = next(&mut watch).await else { panic!("no commit") };
+    assert_eq!(told(&seen), ["rows a=1"]);
+    assert!(next(&mut watch).await.is_none());
+    writer.join().unwrap();
+}
