@@ -1,0 +1,165 @@
+//! What time it is, for expiry.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// How far the system's clock may step back without a word, in milliseconds: a clock that is being corrected does that
+/// all the time.
+const STEP_BACK_MS_MAX: u64 = 1_000;
+
+/// The clock by which rows expire, in milliseconds since 1970. The system's, unless a test puts in its own.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use strongroom_core::{Durability, MemoryBackend};
+/// # use strongroom_store::{Clock, Store, StoreOptions};
+/// # fn main() -> strongroom_core::Result<()> {
+/// let clock = Clock::manual(1_700_000_000_000);
+/// let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
+/// let store = Store::new(MemoryBackend::in_memory(), options)?;
+/// let sessions = store.create_keyspace("sessions")?;
+/// sessions.set_with_ttl("ada", "token", Duration::from_secs(90))?;
+/// clock.advance(Duration::from_secs(89));
+/// assert!(sessions.has("ada")?);
+/// clock.advance(Duration::from_secs(1));
+/// assert!(!sessions.has("ada")?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<AtomicU64>>);
+
+impl Clock {
+    /// The system's.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// One that stands still until it is set or moved. Its clones are the same clock.
+    pub fn manual(now_ms: u64) -> Self {
+        Self(Some(Arc::new(AtomicU64::new(now_ms))))
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        match &self.0 {
+            Some(now_ms) => now_ms.load(Ordering::Acquire),
+            // A system that believes in an earlier time is at its beginning.
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),
+        }
+    }
+
+    /// Sets a manual clock; the system's is left alone.
+    pub fn set_ms(&self, now_ms: u64) {
+        if let Some(clock) = &self.0 {
+            clock.store(now_ms, Ordering::Release);
+        }
+    }
+
+    /// Moves a manual clock on; the system's is left alone.
+    pub fn advance(&self, by: Duration) {
+        if let Some(clock) = &self.0 {
+            let moved = |now_ms: u64| Some(now_ms.saturating_add(whole_ms(by)));
+            // The closure always gives a new value, so that this cannot fail.
+            let _ = clock.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
+        }
+    }
+}
+
+/// Milliseconds, rounded up: nothing expires too early. At most as many as a number holds.
+pub(crate) fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+impl PartialEq for Clock {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Clock {}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Clock(manual)" } else { "Clock(system)" })
+    }
+}
+
+/// A clock that never goes back: what has expired stays expired.
+#[derive(Debug)]
+pub(crate) struct Time {
+    clock: Clock,
+    latest_ms: AtomicU64,
+}
+
+impl Time {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, latest_ms: AtomicU64::new(0) }
+    }
+
+    /// Now, or the latest moment that was seen, if the clock has stepped back since.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now_ms = self.clock.now_ms();
+        self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
+    }
+
+    /// Whether a row that expires then is gone.
+    #[inline]
+    pub(crate) fn is_past(&self, expires_at_ms: Option<u64>) -> bool {
+        // Most rows do not expire, and need no clock.
+        expires_at_ms.is_some_and(|at| at <= self.now_ms())
+    }
+
+    /// Now, for the length of a life to be counted from: that has to be a time in which lives come to their end.
+    pub(crate) fn now_to_count_from(&self) -> Result<u64> {
+        let (latest_ms, now_ms) = (self.now_ms(), self.clock.now_ms());
+        let behind_ms = latest_ms.saturating_sub(now_ms);
+        if behind_ms > STEP_BACK_MS_MAX {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the clock has stepped back by {behind_ms} ms, so that no time to live can be counted"),
+            )
+            .hint("set the clock right, or reopen the store to go on with the clock as it is"));
+        }
+        Ok(latest_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_does_not_go_back() {
+        let clock = Clock::manual(10_000);
+        let time = Time::new(clock.clone());
+        assert!(time.is_past(Some(10_000)) && !time.is_past(Some(10_001)) && !time.is_past(None));
+        clock.set_ms(9_000);
+        assert_eq!(time.now_ms(), 10_000);
+        assert_eq!(time.now_to_count_from().unwrap(), 10_000, "a little is nothing");
+        clock.set_ms(8_999);
+        assert_eq!(time.now_to_count_from().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(time.is_past(Some(10_000)));
+        clock.set_ms(10_001);
+        assert_eq!(time.now_to_count_from().unwrap(), 10_001);
+    }
+
+    #[test]
+    fn a_part_of_a_millisecond_counts_as_one() {
+        assert_eq!(whole_ms(Duration::from_nanos(1)), 1);
+        assert_eq!(whole_ms(Duration::from_millis(7)), 7);
+        assert_eq!(whole_ms(Duration::MAX), u64::MAX);
+        let clock = Clock::manual(5);
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now_ms(), u64::MAX);
+        // A test that moves the system's clock would move everybody's.
+        Clock::system().set_ms(1);
+        assert!(Clock::system().now_ms() > 1_700_000_000_000);
+    }
+}

@@ -1,0 +1,286 @@
+//! What a group is going to write, while its members are judged one after another.
+//!
+//! Each member sees what the members before it do: a condition, a counter and a transaction of the same group are judged
+//! as if the commits were made one by one.
+
+use super::recent::{self, Recent, Written};
+use super::sequence::Sequences;
+use super::{Committed, effects};
+use crate::batch::{Batch, Computed, Condition};
+use crate::counter;
+use crate::envelope::{Header, Meta};
+use crate::expiry::{Expiry, index};
+use crate::high_water::witness;
+use crate::keyspace::KeyspaceInfo;
+use crate::store::Inner;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Op, Result, StorageBackend, WriteBatch};
+
+/// What earlier members of the group do to keys that later ones look at.
+type Pending = HashMap<(KeyspaceId, Vec<u8>), Option<(Meta, Bytes)>>;
+
+pub(super) struct Draft<'g> {
+    backend: &'g dyn StorageBackend,
+    store: &'g Inner,
+    sequences: Sequences,
+    /// The moment of the whole group.
+    now_ms: u64,
+    pub(super) merged: WriteBatch,
+    pending: Pending,
+    written: Written,
+    /// Keyspaces in which a row expires for the first time.
+    expiring: Vec<Arc<KeyspaceInfo>>,
+}
+
+/// A member that goes with the group.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) committed: Committed,
+    /// When the row of each operation expires; empty if none does.
+    expiries: Vec<Option<u64>>,
+    /// What the leader has worked out beside the batch's own operations.
+    pub(super) effects: Vec<Effect>,
+}
+
+/// Something that the leader does to a key for a member.
+#[derive(Debug, Clone)]
+pub(super) struct Effect {
+    pub(super) keyspace: Arc<KeyspaceInfo>,
+    pub(super) key: Vec<u8>,
+    pub(super) kind: EffectKind,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum EffectKind {
+    Set(Vec<u8>, Option<u64>),
+    Expired,
+}
+
+impl<'g> Draft<'g> {
+    pub(super) fn new(
+        backend: &'g dyn StorageBackend,
+        store: &'g Inner,
+        sequences: Sequences,
+        batches: &[&Batch],
+    ) -> Self {
+        Self {
+            backend,
+            store,
+            sequences,
+            now_ms: store.time.now_ms(),
+            merged: merged_with_room(batches),
+            pending: Pending::new(),
+            written: Written::default(),
+            expiring: Vec::new(),
+        }
+    }
+
+    /// The engine has it.
+    pub(super) fn finish(self) -> Sequences {
+        self.expiring.iter().for_each(|keyspace| keyspace.settings.note_may_expire());
+        self.sequences
+    }
+
+    /// Whether the batch may be committed behind the members before it.
+    pub(super) fn judge(&self, batch: &Batch, recent: &Recent) -> Result<()> {
+        for (place, condition) in batch.conditions.iter().enumerate() {
+            if !self.holds(condition)? {
+                let all = batch.conditions.len();
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("condition {} of {all} does not hold", place + 1),
+                ));
+            }
+        }
+        let Some(checked) = &batch.checked else { return Ok(()) };
+        recent.check(&checked.reads, checked.start)?;
+        let has_expired = checked.reads.expires_first_ms().is_some_and(|at_ms| at_ms <= self.now_ms);
+        if has_expired || self.written.has_touched(&checked.reads, checked.start) {
+            return Err(recent::conflict());
+        }
+        Ok(())
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool> {
+        let info = self.store.keyspace_info(condition.keyspace)?;
+        let found = self.current(&info, &condition.key)?.filter(|(meta, _)| self.is_live(*meta));
+        Ok(condition.expect.holds(found.as_ref().map(|(meta, value)| (*meta, &value[..]))))
+    }
+
+    fn is_live(&self, meta: Meta) -> bool {
+        meta.expires_at_ms.is_none_or(|at_ms| at_ms > self.now_ms)
+    }
+
+    /// A row behind the members so far, expired or not.
+    fn current(&self, info: &KeyspaceInfo, key: &[u8]) -> Result<Option<(Meta, Bytes)>> {
+        // Looking costs a copy of the key, and most groups have nothing to look at.
+        if !self.pending.is_empty()
+            && let Some(found) = self.pending.get(&(info.id, key.to_vec()))
+        {
+            return Ok(found.clone());
+        }
+        let Some(stored) = self.backend.get(info.id, key)? else { return Ok(None) };
+        let row = self.store.count_damage(info.open(key, stored))?;
+        Ok(Some((Meta { version: row.version, expires_at_ms: row.expires_at_ms }, row.value)))
+    }
+
+    /// Puts what the batch does, in envelopes, at the end of what is merged. An error leaves nothing of it there.
+    pub(super) fn seal(&mut self, batch: &Batch) -> Result<Sealed> {
+        let ids = batch.ops.keyspaces().iter();
+        let infos = ids.map(|id| self.store.keyspace_info(*id)).collect::<Result<Vec<_>>>()?;
+        let expiries = self.expiries(batch, &infos)?;
+        let mut number = None;
+        let mut effects = Vec::new();
+        let mut swept = Vec::new();
+        for computed in &batch.computed {
+            match computed {
+                Computed::Add { keyspace, key, by } => {
+                    let info = self.store.keyspace_info(*keyspace)?;
+                    let (sum, effect) = self.add(info, key, *by)?;
+                    number = Some(sum);
+                    effects.push(effect);
+                }
+                Computed::Sweep { index_key, row } => {
+                    swept.push(index_key);
+                    if let Some((keyspace, key, at_ms)) = row {
+                        effects.extend(self.expire(*keyspace, key, *at_ms)?);
+                    }
+                }
+            }
+        }
+        let sequence = self.sequences.next(&mut self.merged)?;
+        self.put_witness(batch, sequence);
+        for (place, (slot, op)) in batch.ops.ops().enumerate() {
+            let expires_at_ms = expiries.get(place).copied().flatten();
+            match op {
+                Op::Put { key, value } => {
+                    self.put(&infos[slot], key, Meta { version: sequence, expires_at_ms }, value);
+                }
+                Op::Delete { key } => drop(self.merged.delete(infos[slot].id, key)),
+            }
+        }
+        for effect in &effects {
+            match &effect.kind {
+                EffectKind::Set(value, expires_at_ms) => {
+                    let meta = Meta { version: sequence, expires_at_ms: *expires_at_ms };
+                    self.put(&effect.keyspace, &effect.key, meta, value);
+                }
+                EffectKind::Expired => drop(self.merged.delete(effect.keyspace.id, &effect.key)),
+            }
+        }
+        if let Some(meta) = self.sequences.meta() {
+            swept.into_iter().for_each(|key| drop(self.merged.delete(meta, key)));
+        }
+        Ok(Sealed { committed: Committed { sequence, number }, expiries, effects })
+    }
+
+    /// When each operation's row expires; nothing if none does.
+    fn expiries(&self, batch: &Batch, infos: &[Arc<KeyspaceInfo>]) -> Result<Vec<Option<u64>>> {
+        let has_default = infos.iter().any(|info| info.settings.default_ttl_ms().is_some());
+        if batch.expiries.is_empty() && !has_default {
+            return Ok(Vec::new());
+        }
+        let mut said = batch.expiries.iter().peekable();
+        let mut expiries = Vec::with_capacity(batch.len());
+        for (place, (slot, op)) in batch.ops.ops().enumerate() {
+            let expiry = said.next_if(|(at, _)| *at == place).map_or(Expiry::Default, |(_, expiry)| *expiry);
+            expiries.push(match op {
+                Op::Put { .. } => expiry.instant(&infos[slot], &self.store.time, self.now_ms)?,
+                Op::Delete { .. } => None,
+            });
+        }
+        Ok(expiries)
+    }
+
+    fn add(&self, info: Arc<KeyspaceInfo>, key: &[u8], by: i64) -> Result<(i64, Effect)> {
+        let found = self.current(&info, key)?.filter(|(meta, _)| self.is_live(*meta));
+        let (sum, expires_at_ms) = match found {
+            Some((meta, value)) => (counter::add(&value, by)?, meta.expires_at_ms),
+            None => (by, Expiry::Default.instant(&info, &self.store.time, self.now_ms)?),
+        };
+        let kind = EffectKind::Set(counter::encode(sum), expires_at_ms);
+        Ok((sum, Effect { keyspace: info, key: key.to_vec(), kind }))
+    }
+
+    /// Removes a row whose index says that it expires then, if that is still so and the moment has come.
+    fn expire(&self, keyspace: KeyspaceId, key: &[u8], at_ms: u64) -> Result<Option<Effect>> {
+        let Ok(keyspace) = self.store.keyspace_info(keyspace) else { return Ok(None) };
+        match self.current(&keyspace, key) {
+            Ok(Some((meta, _))) if meta.expires_at_ms == Some(at_ms) && !self.is_live(meta) => {
+                Ok(Some(Effect { keyspace, key: key.to_vec(), kind: EffectKind::Expired }))
+            }
+            // It was written again, or is gone. A damaged one is left for who reads or verifies.
+            Err(error) if error.kind() != ErrorKind::Corruption => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    fn put_witness(&mut self, batch: &Batch, sequence: u64) {
+        if batch.is_witness
+            && let Some(meta) = self.sequences.meta()
+        {
+            witness::put(&mut self.merged, meta, sequence);
+            if batch.is_last {
+                self.sequences.give_back(&mut self.merged, meta);
+            }
+        }
+    }
+
+    /// A row in its envelope, and what is to be known about its end.
+    fn put(&mut self, info: &Arc<KeyspaceInfo>, key: &[u8], meta: Meta, value: &[u8]) {
+        let header = Header::seal(info.seed, key, meta, value);
+        self.merged.put_parts(info.id, key, &[header.as_bytes(), value]);
+        if let (Some(at_ms), Some(own)) = (meta.expires_at_ms, self.sequences.meta()) {
+            index::put(&mut self.merged, own, at_ms, &info.name, key);
+            if !info.settings.may_expire() && self.expiring.iter().all(|other| other.id != info.id) {
+                info.settings.put_expiring(&mut self.merged, own, &info.name);
+                self.expiring.push(Arc::clone(info));
+            }
+        }
+    }
+
+    /// Keeps what the batch does for the members behind it, as far as they look at it.
+    pub(super) fn remember(&mut self, batch: &Batch, sealed: &Sealed, later: &[&Batch]) {
+        if later.iter().any(|later| !later.conditions.is_empty() || !later.computed.is_empty()) {
+            self.remember_rows(batch, sealed);
+        }
+        if later.iter().any(|later| later.checked.is_some()) {
+            for (keyspace, key) in effects::keys(batch, sealed) {
+                self.written.note(keyspace, key, sealed.committed.sequence);
+            }
+        }
+    }
+
+    fn remember_rows(&mut self, batch: &Batch, sealed: &Sealed) {
+        let version = sealed.committed.sequence;
+        let keyspaces = batch.ops.keyspaces();
+        for (place, (slot, op)) in batch.ops.ops().enumerate() {
+            let expires_at_ms = sealed.expiries.get(place).copied().flatten();
+            let row = match op {
+                Op::Put { value, .. } => {
+                    Some((Meta { version, expires_at_ms }, Bytes::copy_from_slice(value)))
+                }
+                Op::Delete { .. } => None,
+            };
+            self.pending.insert((keyspaces[slot], op.key().to_vec()), row);
+        }
+        for effect in &sealed.effects {
+            let row = match &effect.kind {
+                EffectKind::Set(value, expires_at_ms) => {
+                    let meta = Meta { version, expires_at_ms: *expires_at_ms };
+                    Some((meta, Bytes::copy_from_slice(value)))
+                }
+                EffectKind::Expired => None,
+            };
+            self.pending.insert((effect.keyspace.id, effect.key.clone()), row);
+        }
+    }
+}
+
+fn merged_with_room(batches: &[&Batch]) -> WriteBatch {
+    let ops: usize = batches.iter().map(|batch| batch.len()).sum();
+    let bytes: usize = batches.iter().map(|batch| batch.bytes()).sum();
+    WriteBatch::with_capacity(ops, bytes + ops * crate::envelope::ENVELOPE_BYTES_MAX)
+}
