@@ -1,8 +1,10 @@
 //! Batches of a store: operations and conditions over its keyspaces, committed together or not at all.
 
 use crate::envelope::Meta;
+use crate::expiry::Expiry;
 use crate::keyspace::Keyspace;
 use crate::pipeline::Checked;
+use std::time::Duration;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, WriteBatch};
 
 /// Operations and conditions that are committed together.
@@ -28,7 +30,11 @@ use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, WriteBat
 pub struct Batch {
     /// Plain values; the envelope is put around them when the commit has its sequence number.
     pub(crate) ops: WriteBatch,
+    /// When rows expire, by the place of the operation that sets them, ascending; all others as is the default.
+    pub(crate) expiries: Vec<(usize, Expiry)>,
     pub(crate) conditions: Vec<Condition>,
+    /// What the leader of the commit is to work out.
+    pub(crate) computed: Vec<Computed>,
     pub(crate) durability: Durability,
     /// What its transaction has read.
     pub(crate) checked: Option<Checked>,
@@ -57,6 +63,26 @@ pub(crate) struct Condition {
     pub(crate) expect: Expect,
 }
 
+/// What depends on the state that the commit finds, worked out by the leader behind the members before it.
+#[derive(Debug, Clone)]
+pub(crate) enum Computed {
+    /// Adds to a counter.
+    Add { keyspace: KeyspaceId, key: Vec<u8>, by: i64 },
+    /// Removes a row of the index of what expires, and the row that it is about, if that has expired.
+    Sweep { index_key: Vec<u8>, row: Option<(KeyspaceId, Vec<u8>, u64)> },
+}
+
+impl Computed {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Add { key, .. } => key.len(),
+            Self::Sweep { index_key, row } => {
+                index_key.len() + row.as_ref().map_or(0, |(_, key, _)| key.len())
+            }
+        }
+    }
+}
+
 impl Expect {
     pub(crate) fn holds(&self, found: Option<(Meta, &[u8])>) -> bool {
         match (self, found) {
@@ -73,7 +99,9 @@ impl Batch {
     pub(crate) fn new(store: u64, durability: Durability) -> Self {
         Self {
             ops: WriteBatch::new(),
+            expiries: Vec::new(),
             conditions: Vec::new(),
+            computed: Vec::new(),
             durability,
             checked: None,
             is_witness: false,
@@ -98,6 +126,61 @@ impl Batch {
         let id = self.own(keyspace);
         self.ops.put(id, key.as_ref(), value.as_ref());
         self
+    }
+
+    /// Sets `key` to `value`, which is gone when `time_to_live` is over, counted from the commit in milliseconds.
+    pub fn set_with_ttl(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        time_to_live: Duration,
+    ) -> &mut Self {
+        self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::after(time_to_live))
+    }
+
+    /// Sets `key` to `value`, which is gone from then on, in milliseconds since 1970.
+    pub fn set_expiring_at(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        at_ms: u64,
+    ) -> &mut Self {
+        self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::At(at_ms))
+    }
+
+    /// Sets `key` to `value`, which stays, whatever the keyspace's default is.
+    pub fn set_for_ever(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> &mut Self {
+        self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::Never)
+    }
+
+    pub(crate) fn set_with(
+        &mut self,
+        keyspace: &Keyspace,
+        key: &[u8],
+        value: &[u8],
+        expiry: Expiry,
+    ) -> &mut Self {
+        let id = self.own(keyspace);
+        self.put(id, key, value, expiry);
+        self
+    }
+
+    pub(crate) fn put(&mut self, keyspace: KeyspaceId, key: &[u8], value: &[u8], expiry: Expiry) {
+        if expiry != Expiry::Default {
+            self.expiries.push((self.ops.len(), expiry));
+        }
+        self.ops.put(keyspace, key, value);
+    }
+
+    pub(crate) fn compute(&mut self, computed: Computed) {
+        self.computed.push(computed);
     }
 
     /// Removes `key`; nothing happens if it is absent.
@@ -152,13 +235,15 @@ impl Batch {
 
     /// Keys and values together, in bytes.
     pub fn bytes(&self) -> usize {
-        self.ops.bytes()
+        self.ops.bytes() + self.computed.iter().map(Computed::bytes).sum::<usize>()
     }
 
     /// Empties the batch, keeping its memory and its durability.
     pub fn clear(&mut self) {
         self.ops.clear();
+        self.expiries.clear();
         self.conditions.clear();
+        self.computed.clear();
         self.checked = None;
         self.foreign = false;
     }

@@ -123,7 +123,9 @@ impl Time {
         if behind_ms > STEP_BACK_MS_MAX {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("the clock has stepped back by {behind_ms} ms, so that no time to live can be counted"),
+                format!(
+                    "the clock has stepped back by {behind_ms} ms, so that no time to live can be counted"
+                ),
             )
             .hint("set the clock right, or reopen the store to go on with the clock as it is"));
         }

@@ -2,6 +2,8 @@
 
 use crate::batch::Batch;
 use crate::envelope::{self, KeyspaceSeed};
+use crate::expiry::Expiry;
+use crate::expiry::settings::{self, Settings};
 use crate::high_water::thread::Handle;
 use crate::rows::Rows;
 use crate::store::{Inner, Row};
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 use strongroom_core::limits::{check_key_against, check_value_against};
 use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan, is_reserved_keyspace};
 
@@ -32,6 +35,7 @@ pub(crate) struct KeyspaceInfo {
     pub(crate) name: Arc<str>,
     pub(crate) id: KeyspaceId,
     pub(crate) seed: KeyspaceSeed,
+    pub(crate) settings: Settings,
 }
 
 impl KeyspaceInfo {
@@ -82,13 +86,13 @@ impl Keyspace {
         Ok(self.get_row(key)?.map(|row| row.value))
     }
 
-    /// The value of `key` with its version.
+    /// The value of `key` with its version, and when it expires.
     pub fn get_row(&self, key: impl AsRef<[u8]>) -> Result<Option<Row>> {
         let key = key.as_ref();
         self.located("get", || {
             check_key_against(key, self.store.options.key_bytes_max)?;
             let stored = self.store.backend().get(self.info.id, key)?;
-            stored.map(|stored| self.store.count_damage(self.info.open(key, stored))).transpose()
+            self.store.open_live(&self.info, key, stored)
         })
     }
 
@@ -99,14 +103,46 @@ impl Keyspace {
 
     /// Sets `key` to `value`.
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        let (key, value) = (key.as_ref(), value.as_ref());
+        self.set_with(key.as_ref(), value.as_ref(), Expiry::Default)
+    }
+
+    /// Sets `key` to `value`, which is gone when `time_to_live` is over: from that instant on nothing reads it, and it
+    /// is removed from the disk soon after. Counted in milliseconds, from the commit.
+    ///
+    /// [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput): it is zero, or ends behind the end of the clock.
+    /// [`Unavailable`](strongroom_core::ErrorKind::Unavailable): the clock has stepped back.
+    pub fn set_with_ttl(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        time_to_live: Duration,
+    ) -> Result<()> {
+        self.set_with(key.as_ref(), value.as_ref(), Expiry::after(time_to_live))
+    }
+
+    fn set_with(&self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
         self.located("set", || {
             check_key_against(key, self.store.options.key_bytes_max)?;
             check_value_against(value, self.store.options.value_bytes_max)?;
             let mut batch = self.batch();
-            batch.set(self, key, value);
+            batch.set_with(self, key, value, expiry);
             self.store.commit(&batch).map(drop)
         })
+    }
+
+    /// How long rows live that are set from now on without a word about it; none: for ever. Kept with the keyspace.
+    pub fn set_default_ttl(&self, time_to_live: Option<Duration>) -> Result<()> {
+        self.located("set default time to live", || {
+            let expiry = time_to_live.map_or(Expiry::Never, Expiry::after);
+            expiry.check()?;
+            let ttl_ms = if let Expiry::After(ttl_ms) = expiry { Some(ttl_ms) } else { None };
+            settings::set_default_ttl(&self.store, &self.info, ttl_ms)
+        })
+    }
+
+    /// How long rows live that are set without a word about it.
+    pub fn default_ttl(&self) -> Option<Duration> {
+        self.info.settings.default_ttl_ms().map(Duration::from_millis)
     }
 
     /// Removes `key`; nothing happens if it is absent.
@@ -158,12 +194,7 @@ impl Keyspace {
 
     /// The rows of `scan`, seen in one snapshot that is taken now.
     pub fn scan(&self, scan: Scan) -> Result<Rows> {
-        self.located("scan", || {
-            let snapshot = self.store.backend().snapshot()?;
-            let keys_only = scan.keys_only;
-            let cursor = snapshot.cursor(self.info.id, scan)?;
-            Ok(Rows::new(cursor, Arc::clone(&self.store), Arc::clone(&self.info), keys_only))
-        })
+        self.located("scan", || Rows::new(&*self.store.backend().snapshot()?, &self.store, &self.info, scan))
     }
 
     /// The number of rows whose keys begin with `prefix`. It reads every key: its cost grows with the

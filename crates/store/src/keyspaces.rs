@@ -1,5 +1,6 @@
 //! The keyspaces of a store: listed, found, created, dropped.
 
+use crate::expiry::settings::{self, Settings};
 use crate::keyspace::{Keyspace, KeyspaceInfo};
 use crate::known::Known;
 use crate::store::{DEFAULT_KEYSPACE, Inner, Store};
@@ -66,10 +67,11 @@ impl Inner {
     fn create(&self, name: &str, hints: KeyspaceHints) -> Result<Arc<KeyspaceInfo>> {
         let Some(ledger) = self.ledger else {
             let mut known = self.known_to_change();
-            return match known.by_name.get(name) {
-                Some(info) => Ok(Arc::clone(info)),
-                None => Ok(known.add(name, self.backend().create_keyspace(name, hints)?)),
-            };
+            if let Some(info) = known.by_name.get(name) {
+                return Ok(Arc::clone(info));
+            }
+            settings::forget(self.backend(), name)?;
+            return Ok(known.add(name, self.backend().create_keyspace(name, hints)?, Settings::default()));
         };
         let _structure = self.structure.write().unwrap_or_else(PoisonError::into_inner);
         // Before the names are locked: a commit looks up names in its turn.
@@ -79,9 +81,10 @@ impl Inner {
                 return Ok(Arc::clone(info));
             }
             ledger.before_creation(backend, name)?;
+            settings::forget(backend, name)?;
             let id = backend.create_keyspace(name, hints)?;
             ledger.enter(backend, name)?;
-            Ok(known.add(name, id))
+            Ok(known.add(name, id, Settings::default()))
         })
     }
 

@@ -1,6 +1,7 @@
 //! The keyspaces that an open store knows, by name and by number.
 
 use crate::envelope::KeyspaceSeed;
+use crate::expiry::settings::{self, Settings};
 use crate::integrity::ledger::Ledger;
 use crate::keyspace::KeyspaceInfo;
 use std::collections::BTreeMap;
@@ -24,7 +25,10 @@ impl Known {
                 continue;
             }
             match backend.keyspace(&name) {
-                Ok(id) => drop(known.add(&name, id)),
+                Ok(id) => {
+                    let settings = settings::read(backend, &name)?;
+                    known.add(&name, id, settings);
+                }
                 // Dropped since it was listed, by the process that writes beside us.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -42,8 +46,8 @@ impl Known {
         self.by_name.values().filter(|info| is_reserved_keyspace(&info.name)).cloned().collect()
     }
 
-    pub(crate) fn add(&mut self, name: &str, id: KeyspaceId) -> Arc<KeyspaceInfo> {
-        let info = Arc::new(KeyspaceInfo { name: name.into(), id, seed: KeyspaceSeed::of(name) });
+    pub(crate) fn add(&mut self, name: &str, id: KeyspaceId, settings: Settings) -> Arc<KeyspaceInfo> {
+        let info = Arc::new(KeyspaceInfo { name: name.into(), id, seed: KeyspaceSeed::of(name), settings });
         self.by_name.insert(name.to_owned(), Arc::clone(&info));
         self.by_id.insert(id, Arc::clone(&info));
         info

@@ -11,13 +11,18 @@
 #[cfg(feature = "async")]
 mod async_store;
 mod batch;
+mod clock;
+mod compare_and_swap;
+mod counter;
 mod digest;
 mod directory;
 mod envelope;
+mod expiry;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod high_water;
+mod id_generator;
 mod integrity;
 mod keyspace;
 mod keyspaces;
@@ -36,9 +41,13 @@ mod watch;
 #[cfg(feature = "async")]
 pub use async_store::AsyncStore;
 pub use batch::Batch;
+pub use clock::Clock;
+pub use compare_and_swap::Swap;
 pub use digest::Digest;
 pub use directory::StoreId;
+pub use expiry::Swept;
 pub use high_water::HIGH_WATER_LAG_MS;
+pub use id_generator::IdGenerator;
 pub use integrity::Integrity;
 pub use keyspace::Keyspace;
 pub use options::StoreOptions;

@@ -1,6 +1,8 @@
 //! Opening and creating stores: everything is looked at before anything is touched.
 
+use crate::clock::Time;
 use crate::directory::{StoreDirectory, Wanted};
+use crate::expiry::sweep::Sweeper;
 use crate::high_water::standing::{self, Standing};
 use crate::high_water::thread::Handle;
 use crate::integrity::ledger::Ledger;
@@ -145,6 +147,8 @@ fn begin(
     let accepted = standing.accepted().filter(|_| backend.is_read_only());
     let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
     let known = Known::of(pipeline.backend(), ledger)?;
+    let time = Time::new(options.clock.clone());
+    let sweeper = Sweeper::new(options.sweep_interval_ms);
     let inner = Inner {
         instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
         options,
@@ -153,6 +157,8 @@ fn begin(
         structure: RwLock::default(),
         damaged_rows: AtomicU64::new(0),
         hub: Arc::default(),
+        time,
+        sweeper,
         integrity,
         ledger,
         high_water: None,

@@ -1,5 +1,6 @@
 //! How a store behaves, whatever its engine.
 
+use crate::clock::Clock;
 use crate::integrity::Integrity;
 use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom_core::{Durability, Error, ErrorKind, Result};
@@ -24,6 +25,11 @@ pub struct StoreOptions {
     /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
     /// It gets a new mark, unless it is only read. Look at what is missing first: afterwards nothing tells.
     pub accept_lost_tail: bool,
+    /// How often what has expired is removed from the disk, in milliseconds; 0: only by
+    /// [`Store::sweep`](crate::Store::sweep). Reads do not depend on it.
+    pub sweep_interval_ms: u64,
+    /// The clock by which rows expire.
+    pub clock: Clock,
 }
 
 impl Default for StoreOptions {
@@ -35,6 +41,8 @@ impl Default for StoreOptions {
             queue_bytes_max: 64 * 1_024 * 1_024,
             integrity: None,
             accept_lost_tail: false,
+            sweep_interval_ms: 1_000,
+            clock: Clock::system(),
         }
     }
 }
@@ -84,6 +92,20 @@ impl StoreOptions {
     #[must_use]
     pub fn accept_lost_tail(mut self, accept: bool) -> Self {
         self.accept_lost_tail = accept;
+        self
+    }
+
+    /// Sets how often what has expired is removed.
+    #[must_use]
+    pub fn sweep_interval_ms(mut self, interval_ms: u64) -> Self {
+        self.sweep_interval_ms = interval_ms;
+        self
+    }
+
+    /// Sets the clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

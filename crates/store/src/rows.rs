@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use strongroom_core::{Cursor, Error, ErrorKind, Result};
+use strongroom_core::{Cursor, Error, ErrorKind, Result, Scan, Snapshot};
 
 /// Walks over the rows of a scan. There are two ways to use it.
 ///
@@ -33,6 +33,8 @@ pub struct Rows {
     store: Arc<Handle>,
     keyspace: Arc<KeyspaceInfo>,
     keys_only: bool,
+    /// The cursor gives keys alone, so that nothing is known of a row but that it is there: no row expires.
+    is_blind: bool,
     meta: Meta,
     value_start: usize,
     /// A damaged row was met. Said again until a seek: an error never looks like the end.
@@ -43,45 +45,50 @@ pub struct Rows {
 
 impl Rows {
     pub(crate) fn new(
-        cursor: Box<dyn Cursor>,
-        store: Arc<Handle>,
-        keyspace: Arc<KeyspaceInfo>,
-        keys_only: bool,
-    ) -> Self {
-        Self {
-            cursor,
-            store,
-            keyspace,
+        snapshot: &dyn Snapshot,
+        store: &Arc<Handle>,
+        keyspace: &Arc<KeyspaceInfo>,
+        mut scan: Scan,
+    ) -> Result<Self> {
+        let keys_only = scan.keys_only;
+        let is_blind = keys_only && !store.may_expire(keyspace);
+        scan.keys_only = is_blind;
+        Ok(Self {
+            cursor: snapshot.cursor(keyspace.id, scan)?,
+            store: Arc::clone(store),
+            keyspace: Arc::clone(keyspace),
             keys_only,
+            is_blind,
             meta: Meta::NONE,
             value_start: 0,
             damaged: None,
             has_ended: false,
-        }
+        })
     }
 
     /// Moves to the next row; `false` at the end. The row's checksum was verified, unless the scan is of
     /// keys only.
     pub fn advance(&mut self) -> Result<bool> {
         self.check_damage()?;
-        if !self.cursor.advance()? {
-            return Ok(false);
-        }
-        if self.keys_only {
-            return Ok(true);
-        }
-        let (key, stored) = self.cursor.row();
-        match envelope::open(self.keyspace.seed, key, stored) {
-            Ok((meta, value_start)) => {
-                self.meta = meta;
-                self.value_start = value_start;
-                Ok(true)
+        while self.cursor.advance()? {
+            if self.is_blind {
+                return Ok(true);
             }
-            Err(damage) => {
-                let error = damage.into_error(&self.keyspace.name, key);
-                Err(self.met_damage(error))
+            let (key, stored) = self.cursor.row();
+            match envelope::open(self.keyspace.seed, key, stored) {
+                Ok((meta, _)) if self.store.time.is_past(meta.expires_at_ms) => {}
+                Ok((meta, value_start)) => {
+                    self.meta = meta;
+                    self.value_start = value_start;
+                    return Ok(true);
+                }
+                Err(damage) => {
+                    let error = damage.into_error(&self.keyspace.name, key);
+                    return Err(self.met_damage(error));
+                }
             }
         }
+        Ok(false)
     }
 
     fn check_damage(&self) -> Result<()> {
@@ -130,11 +137,11 @@ impl Rows {
     pub fn row(&self) -> (&[u8], &[u8]) {
         self.assert_verified();
         let (key, stored) = self.cursor.row();
-        (key, if self.keys_only { stored } else { &stored[self.value_start..] })
+        (key, if self.keys_only { &[] } else { &stored[self.value_start..] })
     }
 
-    /// The version of the row it stands on: the sequence number of the commit that wrote it. 0 in a scan
-    /// of keys only.
+    /// The version of the row it stands on: the sequence number of the commit that wrote it. A scan of keys only may
+    /// say 0.
     pub fn version(&self) -> u64 {
         self.meta.version
     }
@@ -171,13 +178,16 @@ impl Rows {
         mut visitor: impl FnMut(&[u8], &[u8], Meta) -> ControlFlow<()>,
     ) -> Result<()> {
         self.check_damage()?;
-        let (keyspace, keys_only) = (&self.keyspace, self.keys_only);
+        let (keyspace, keys_only, is_blind) = (&self.keyspace, self.keys_only, self.is_blind);
+        let time = &self.store.time;
         let mut damaged = None;
         self.cursor.visit(&mut |key, stored| {
-            if keys_only {
+            if is_blind {
                 return visitor(key, &[], Meta::NONE);
             }
             match envelope::open(keyspace.seed, key, stored) {
+                Ok((meta, _)) if time.is_past(meta.expires_at_ms) => ControlFlow::Continue(()),
+                Ok((meta, _)) if keys_only => visitor(key, &[], meta),
                 Ok((meta, value_start)) => visitor(key, &stored[value_start..], meta),
                 Err(damage) => {
                     damaged = Some(damage.into_error(&keyspace.name, key));

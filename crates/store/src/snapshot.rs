@@ -51,7 +51,7 @@ impl Snapshot {
             self.check_keyspace(keyspace)?;
             check_key_against(key, self.store.options.key_bytes_max)?;
             let stored = self.backend.get(keyspace.id(), key)?;
-            stored.map(|stored| self.store.count_damage(keyspace.info().open(key, stored))).transpose()
+            self.store.open_live(keyspace.info(), key, stored)
         })
     }
 
@@ -74,9 +74,7 @@ impl Snapshot {
     }
 
     pub(crate) fn rows(&self, keyspace: &Arc<KeyspaceInfo>, scan: Scan) -> Result<Rows> {
-        let keys_only = scan.keys_only;
-        let cursor = self.backend.cursor(keyspace.id, scan)?;
-        Ok(Rows::new(cursor, Arc::clone(&self.store), Arc::clone(keyspace), keys_only))
+        Rows::new(&*self.backend, &self.store, keyspace, scan)
     }
 
     fn check_keyspace(&self, keyspace: &Keyspace) -> Result<()> {

@@ -16,6 +16,11 @@ pub struct StoreStats {
     pub conflicts: u64,
     /// Commits that wait in the queue now, in bytes of their keys and values.
     pub queued_bytes: u64,
+    /// Expired rows that sweeps have removed since the store was opened.
+    pub expired_rows: u64,
+    /// Sweeps in the background that failed. Alert on a number that grows: what has expired stays on the disk, though
+    /// nobody reads it.
+    pub sweep_failures: u64,
     /// Rows read that were not what was written. Alert on anything above zero.
     pub damaged_rows: u64,
     /// Sequence number of the commit up to which the high-water mark stands; none for a store that keeps no

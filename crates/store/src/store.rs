@@ -1,9 +1,11 @@
 //! [`Store`]: what applications use.
 
 use crate::batch::Batch;
+use crate::clock::Time;
 use crate::digest::{self, Digest};
 use crate::directory::{StoreDirectory, StoreId};
 use crate::envelope::ENVELOPE_BYTES_MAX;
+use crate::expiry::sweep::Sweeper;
 use crate::high_water::HighWater;
 use crate::high_water::standing::{self, Accepted};
 use crate::high_water::thread::Handle;
@@ -13,7 +15,7 @@ use crate::integrity::ledger::Ledger;
 use crate::keyspace::KeyspaceInfo;
 use crate::known::Known;
 use crate::options::StoreOptions;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Committed, Pipeline};
 use crate::snapshot::Snapshot;
 use crate::stats::StoreStats;
 use crate::verify::{self, Verified, VerifyProgress};
@@ -90,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) structure: RwLock<()>,
     pub(crate) damaged_rows: AtomicU64,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) time: Time,
+    pub(crate) sweeper: Sweeper,
     pub(crate) integrity: Integrity,
     /// With [`Integrity::Full`].
     pub(crate) ledger: Option<Ledger>,
@@ -219,6 +223,8 @@ impl Store {
             group_commits: self.inner.pipeline.group_commits(),
             conflicts: self.inner.pipeline.conflicts(),
             queued_bytes: self.inner.pipeline.queued_bytes() as u64,
+            expired_rows: self.inner.sweeper.rows(),
+            sweep_failures: self.inner.sweeper.failures(),
             damaged_rows: self.inner.damaged_rows.load(Ordering::Relaxed),
             high_water: self.inner.high_water.as_ref().map(HighWater::marked),
             high_water_failures: self.inner.high_water.as_ref().map_or(0, HighWater::failures),
@@ -292,9 +298,32 @@ impl Inner {
     }
 
     pub(crate) fn commit(&self, batch: &Batch) -> Result<Commit> {
+        self.commit_computed(batch).map(|committed| Commit { sequence: committed.sequence })
+    }
+
+    /// As [`commit`](Self::commit), with what the leader has worked out.
+    pub(crate) fn commit_computed(&self, batch: &Batch) -> Result<Committed> {
         batch.check_store(self.instance)?;
         check_claim(self.info(), batch.durability)?;
         self.pipeline.commit(batch, self)
+    }
+
+    /// A row as a reader sees it: absent if it has expired.
+    pub(crate) fn open_live(
+        &self,
+        keyspace: &KeyspaceInfo,
+        key: &[u8],
+        stored: Option<Bytes>,
+    ) -> Result<Option<Row>> {
+        let Some(stored) = stored else { return Ok(None) };
+        let row = self.count_damage(keyspace.open(key, stored))?;
+        Ok(Some(row).filter(|row| !self.time.is_past(row.expires_at_ms)))
+    }
+
+    /// Whether rows of it may have expired, so that a scan of keys has to look at more than keys.
+    pub(crate) fn may_expire(&self, keyspace: &KeyspaceInfo) -> bool {
+        // Beside a writer, the first such row may have come since we looked.
+        keyspace.settings.may_expire() || self.is_beside_a_writer()
     }
 
     /// What the pipeline needs of the keyspaces in a batch.

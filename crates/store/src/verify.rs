@@ -5,6 +5,7 @@
 //! keys are walked over once more from the end.
 
 use crate::envelope;
+use crate::expiry::index;
 use crate::high_water::standing;
 use crate::integrity::ledger::lost;
 use crate::integrity::tally::{RowHasher, State, Tally};
@@ -17,7 +18,7 @@ use crate::store::Store;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use strongroom_core::limits::check_backend_key;
-use strongroom_core::{Error, ErrorKind, Result, Scan};
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Scan};
 
 /// Rows between two calls of the watcher at most.
 const WATCH_ROWS: u64 = 1_000;
@@ -68,6 +69,7 @@ pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
     let rows_expected = tallies.as_ref().map(rows_expected);
     let mut check = Check {
         snapshot: &snapshot,
+        own_keyspace: store.inner.pipeline.meta(),
         watch,
         keyspaces: keyspaces.len(),
         done: 0,
@@ -132,6 +134,8 @@ fn is_gone(store: &Store, info: &KeyspaceInfo) -> Result<bool> {
 
 struct Check<'c, 'w> {
     snapshot: &'c Snapshot,
+    /// The store's own keyspace.
+    own_keyspace: Option<KeyspaceId>,
     watch: &'c mut Watch<'w>,
     keyspaces: usize,
     done: usize,
@@ -245,10 +249,29 @@ impl Check<'_, '_> {
         if info.is_reserved() {
             return check_own_row(&info.name, key, stored);
         }
-        let (_, value_start) =
+        let (meta, value_start) =
             envelope::open(info.seed, key, stored).map_err(|damage| damage.into_error(&info.name, key))?;
+        if let Some(at_ms) = meta.expires_at_ms {
+            self.check_index(info, key, at_ms)?;
+        }
         self.verified.rows += 1;
         self.verified.bytes += (key.len() + stored.len() - value_start) as u64;
+        Ok(())
+    }
+
+    /// A row that expires has a row of the index, or it would never be removed; and its keyspace knows that some expire.
+    fn check_index(&self, info: &KeyspaceInfo, key: &[u8], at_ms: u64) -> Result<()> {
+        let index_key = index::key_for(at_ms, &info.name, key);
+        let is_indexed = match self.own_keyspace {
+            Some(own) => self.snapshot.backend.get(own, &index_key)?.is_some(),
+            None => false,
+        };
+        if !is_indexed {
+            return Err(row_error(info, key, "expires, and the index of what expires has lost it"));
+        }
+        if !info.settings.may_expire() {
+            return Err(row_error(info, key, "expires, and the settings of its keyspace are lost"));
+        }
         Ok(())
     }
 

@@ -40,7 +40,8 @@ impl Expiry {
     /// What can be said before the commit's moment is known.
     pub(crate) fn check(self) -> Result<()> {
         if self == Self::After(0) {
-            return Err(Error::new(ErrorKind::InvalidInput, "a time to live of nothing").hint("delete the key instead"));
+            return Err(Error::new(ErrorKind::InvalidInput, "a time to live of nothing")
+                .hint("delete the key instead"));
         }
         Ok(())
     }

@@ -5,8 +5,11 @@
 //! | key | `keyspace `, the name |
 //! | value | format: 1 (1); flags: bit 0 says that rows may expire (1); the default time to live in milliseconds, 0 for none (8, big-endian); XXH3 of the name and the bytes before (8, big-endian) |
 
+use crate::keyspace::KeyspaceInfo;
+use crate::pipeline::{META_KEYSPACE, firmly};
+use crate::store::Inner;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, WriteBatch};
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch};
 use xxhash_rust::xxh3::xxh3_64;
 
 const PREFIX: &[u8] = b"keyspace ";
@@ -46,6 +49,53 @@ impl Settings {
     }
 }
 
+/// The settings of a keyspace as they are stored; the defaults if nothing is.
+pub(crate) fn read(backend: &dyn StorageBackend, name: &str) -> Result<Settings> {
+    let Some(meta) = own_keyspace(backend)? else { return Ok(Settings::default()) };
+    match backend.get(meta, &key(name))? {
+        Some(stored) => parse(name.as_bytes(), &stored),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// Before a keyspace is created: what one of that name has left does not hold for the new one.
+pub(crate) fn forget(backend: &dyn StorageBackend, name: &str) -> Result<()> {
+    let Some(meta) = own_keyspace(backend)? else { return Ok(()) };
+    if backend.get(meta, &key(name))?.is_none() {
+        return Ok(());
+    }
+    let mut batch = WriteBatch::new();
+    batch.delete(meta, &key(name));
+    firmly(backend, &batch)
+}
+
+/// Keeps the default, then goes by it. In the pipeline's turn: commits write these rows too.
+pub(crate) fn set_default_ttl(store: &Inner, keyspace: &KeyspaceInfo, ttl_ms: Option<u64>) -> Result<()> {
+    store.pipeline.apart(|backend| {
+        store.keyspace_info(keyspace.id)?;
+        let Some(meta) = store.pipeline.meta().filter(|_| !backend.is_read_only()) else {
+            return Err(Error::new(ErrorKind::Unsupported, "the store is read-only"));
+        };
+        let settings = &keyspace.settings;
+        let mut batch = WriteBatch::new();
+        put(&mut batch, meta, &keyspace.name, settings.may_expire() || ttl_ms.is_some(), ttl_ms);
+        firmly(backend, &batch)?;
+        settings.set_default_ttl_ms(ttl_ms);
+        if ttl_ms.is_some() {
+            settings.note_may_expire();
+        }
+        Ok(())
+    })
+}
+
+fn own_keyspace(backend: &dyn StorageBackend) -> Result<Option<KeyspaceId>> {
+    match backend.keyspace(META_KEYSPACE) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The row's key.
 pub(crate) fn key(name: &str) -> Vec<u8> {
     [PREFIX, name.as_bytes()].concat()
@@ -73,8 +123,11 @@ pub(crate) fn put(
 pub(crate) fn parse(name: &[u8], value: &[u8]) -> Result<Settings> {
     let damaged = || {
         let name = name.escape_ascii();
-        Error::new(ErrorKind::Corruption, format!("the settings of keyspace \"{name}\" are not as they were written"))
-            .hint("restore from a backup")
+        Error::new(
+            ErrorKind::Corruption,
+            format!("the settings of keyspace \"{name}\" are not as they were written"),
+        )
+        .hint("restore from a backup")
     };
     let (said, sum) = value.split_at_checked(BYTES).ok_or_else(damaged)?;
     if sum != checksum(name, said).to_be_bytes() {

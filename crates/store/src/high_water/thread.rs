@@ -62,6 +62,7 @@ impl Alarm {
 pub(crate) struct Handle {
     inner: Arc<Inner>,
     thread: Option<JoinHandle<()>>,
+    sweeping: Option<JoinHandle<()>>,
 }
 
 impl Handle {
@@ -74,7 +75,14 @@ impl Handle {
             // A system without room for a thread: the store is marked when it is closed.
             spawned.inspect_err(|_| high_water.count_failure()).ok()
         });
-        Self { inner, thread }
+        let sweeping = (inner.sweeper.is_wanted() && !inner.backend().is_read_only()).then(|| {
+            let store = Arc::clone(&inner);
+            let spawned =
+                Builder::new().name("strongroom sweep".into()).spawn(move || store.sweeper.run(&store));
+            // What has expired stays on the disk until the store is opened anew.
+            spawned.inspect_err(|_| inner.sweeper.count_failure()).ok()
+        });
+        Self { inner, thread, sweeping: sweeping.flatten() }
     }
 }
 
@@ -95,6 +103,11 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // Before the last mark, which has to be the last commit.
+        self.inner.sweeper.end();
+        if let Some(sweeping) = self.sweeping.take() {
+            let _ = sweeping.join();
+        }
         self.inner.hub.close();
         let Some(high_water) = &self.inner.high_water else { return };
         high_water.alarm.end();

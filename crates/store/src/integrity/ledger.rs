@@ -18,13 +18,13 @@ use super::tally::{RowHasher, State, Tally};
 use super::{Integrity, WAY_OUT};
 use crate::directory::StoreDirectory;
 use crate::keyspace::KeyspaceInfo;
+use crate::pipeline::firmly;
 use crate::store::{DEFAULT_KEYSPACE, Inner};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use strongroom_core::{
-    Durability, Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend,
-    WriteBatch,
+    Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend, WriteBatch,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -289,12 +289,12 @@ impl Ledger {
             }
             tallies.insert(name.to_owned(), Tally::open(name, stored)?);
         }
-        let mut without = keyspaces.iter().filter(|info| !tallies.contains_key(&info.name)).peekable();
+        let mut without = keyspaces.iter().filter(|info| !tallies.contains_key(&*info.name)).peekable();
         // After the single ones: their own damage says more.
         match (Root::check(snapshot, self.id), without.peek()) {
             (Err(error), Some(info)) if error.kind() == ErrorKind::Corruption => Err(gone_with(error, info)),
             (Err(error), _) => Err(error),
-            (Ok(()), _) => match without.find(|info| info.name == DEFAULT_KEYSPACE) {
+            (Ok(()), _) => match without.find(|info| &*info.name == DEFAULT_KEYSPACE) {
                 Some(info) => Err(gone(&format!("keyspace {:?}", info.name))),
                 None => Ok(tallies),
             },
@@ -319,15 +319,6 @@ fn is_empty(backend: &dyn StorageBackend, id: KeyspaceId) -> Result<bool> {
 fn is_empty_in(snapshot: &dyn Snapshot, id: KeyspaceId) -> Result<bool> {
     let mut cursor = snapshot.cursor(id, Scan::all().keys_only())?;
     Ok(!cursor.advance()?)
-}
-
-/// As durably as the engine can.
-fn firmly(backend: &dyn StorageBackend, batch: &WriteBatch) -> Result<()> {
-    if backend.engine().capabilities.power_safe {
-        return backend.commit(batch, Durability::PowerSafe);
-    }
-    backend.commit(batch, Durability::Buffered)?;
-    backend.flush()
 }
 
 fn gone(of: &str) -> Error {

@@ -30,6 +30,7 @@ pub(super) struct Draft<'g> {
     pub(super) merged: WriteBatch,
     pending: Pending,
     written: Written,
+    has_expiring: bool,
     /// Keyspaces in which a row expires for the first time.
     expiring: Vec<Arc<KeyspaceInfo>>,
 }
@@ -73,6 +74,7 @@ impl<'g> Draft<'g> {
             merged: merged_with_room(batches),
             pending: Pending::new(),
             written: Written::default(),
+            has_expiring: false,
             expiring: Vec::new(),
         }
     }
@@ -80,6 +82,9 @@ impl<'g> Draft<'g> {
     /// The engine has it.
     pub(super) fn finish(self) -> Sequences {
         self.expiring.iter().for_each(|keyspace| keyspace.settings.note_may_expire());
+        if self.has_expiring {
+            self.store.sweeper.arm();
+        }
         self.sequences
     }
 
@@ -150,6 +155,9 @@ impl<'g> Draft<'g> {
                 }
             }
         }
+        if !swept.is_empty() {
+            number = i64::try_from(effects.len()).ok();
+        }
         let sequence = self.sequences.next(&mut self.merged)?;
         self.put_witness(batch, sequence);
         for (place, (slot, op)) in batch.ops.ops().enumerate() {
@@ -171,7 +179,9 @@ impl<'g> Draft<'g> {
             }
         }
         if let Some(meta) = self.sequences.meta() {
-            swept.into_iter().for_each(|key| drop(self.merged.delete(meta, key)));
+            for key in swept {
+                self.merged.delete(meta, key);
+            }
         }
         Ok(Sealed { committed: Committed { sequence, number }, expiries, effects })
     }
@@ -233,6 +243,7 @@ impl<'g> Draft<'g> {
         let header = Header::seal(info.seed, key, meta, value);
         self.merged.put_parts(info.id, key, &[header.as_bytes(), value]);
         if let (Some(at_ms), Some(own)) = (meta.expires_at_ms, self.sequences.meta()) {
+            self.has_expiring = true;
             index::put(&mut self.merged, own, at_ms, &info.name, key);
             if !info.settings.may_expire() && self.expiring.iter().all(|other| other.id != info.id) {
                 info.settings.put_expiring(&mut self.merged, own, &info.name);

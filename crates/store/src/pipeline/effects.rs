@@ -45,5 +45,5 @@ fn publish(batch: &Batch, sealed: &Sealed, store: &Inner) {
             EffectKind::Expired => PublishedKind::Expired,
         },
     });
-    store.hub.publish(sealed.committed.sequence, ops.chain(effects));
+    store.hub.publish(sealed.committed.sequence, &ops.chain(effects));
 }

@@ -21,7 +21,8 @@ pub(super) fn check(batch: &Batch, store: &Inner) -> Result<()> {
         check_key_against(&condition.key, store.options.key_bytes_max)?;
     }
     batch.expiries.iter().try_for_each(|(_, expiry)| expiry.check())?;
-    let read = batch.checked.iter().flat_map(|checked| checked.reads.keyspaces()).map(|(keyspace, _)| keyspace);
+    let read =
+        batch.checked.iter().flat_map(|checked| checked.reads.keyspaces()).map(|(keyspace, _)| keyspace);
     let counted = batch.computed.iter().filter_map(|computed| match computed {
         Computed::Add { keyspace, .. } => Some(*keyspace),
         // What has to do with a keyspace that is gone is swept all the same.

@@ -9,6 +9,8 @@
 //! The queue is bounded in bytes; beyond the bound committing blocks, which is the only push-back a
 //! synchronous caller needs.
 
+mod draft;
+mod effects;
 mod group;
 mod queue;
 mod reads;
@@ -16,7 +18,7 @@ mod recent;
 mod sequence;
 
 use crate::batch::Batch;
-use crate::store::{Commit, Inner};
+use crate::store::Inner;
 use queue::{Queue, Turn};
 pub(crate) use reads::{Reads, ScanPlace};
 use recent::Recent;
@@ -25,10 +27,20 @@ use sequence::Sequences;
 pub(crate) use sequence::{META_KEYSPACE, OWN_ROW_WAY_OUT, check_own_row, reserved_until};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use strongroom_core::{Error, ErrorKind, Result, StorageBackend};
+use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch};
+
+/// What a commit is answered with inside the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    pub(crate) sequence: u64,
+    /// What the leader has worked out: a counter's number, or how many rows a sweep has removed.
+    pub(crate) number: Option<i64>,
+}
 
 pub(crate) struct Pipeline {
     backend: Box<dyn StorageBackend>,
+    /// The store's own keyspace; none for a read-only backend without one.
+    meta: Option<KeyspaceId>,
     queue: Queue,
     /// Only the leader takes it; there is one leader (invariant 7).
     sequences: Mutex<Sequences>,
@@ -63,6 +75,7 @@ impl Pipeline {
         Ok(Self {
             backend,
             queue: Queue::new(queue_bytes_max),
+            meta: sequences.meta(),
             recent: Arc::new(Recent::new(sequences.last())),
             sequences: Mutex::new(sequences),
             groups: AtomicU64::new(0),
@@ -73,6 +86,11 @@ impl Pipeline {
 
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
         &*self.backend
+    }
+
+    /// The store's own keyspace.
+    pub(crate) fn meta(&self) -> Option<KeyspaceId> {
+        self.meta
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
@@ -98,7 +116,7 @@ impl Pipeline {
         self.recent.begin()
     }
 
-    pub(crate) fn commit(&self, batch: &Batch, store: &Inner) -> Result<Commit> {
+    pub(crate) fn commit(&self, batch: &Batch, store: &Inner) -> Result<Committed> {
         // What fails alone fails before it waits for anybody.
         group::check(batch, store)?;
         match self.queue.enter(batch) {
@@ -128,7 +146,7 @@ impl Pipeline {
         change(&*self.backend)
     }
 
-    fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Commit>> {
+    fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Committed>> {
         let Ok(mut sequences) = self.sequences.lock() else {
             // A leader panicked: nobody knows which numbers are in the engine.
             return batches.iter().map(|_| Err(closed())).collect();
@@ -140,7 +158,7 @@ impl Pipeline {
             self.groups.fetch_add(1, Ordering::Relaxed);
             self.group_commits.fetch_add(committed, Ordering::Relaxed);
         }
-        let refused = |result: &&Result<Commit>| {
+        let refused = |result: &&Result<Committed>| {
             result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict)
         };
         let conflicts = results.iter().filter(refused).count() as u64;
@@ -153,7 +171,7 @@ impl Pipeline {
 }
 
 /// Tells the high-water mark what was committed, but for its own commits: those need no mark.
-fn note(batches: &[&Batch], results: &[Result<Commit>], store: &Inner) {
+fn note(batches: &[&Batch], results: &[Result<Committed>], store: &Inner) {
     let Some(high_water) = &store.high_water else { return };
     let acknowledged = batches.iter().zip(results).filter(|(batch, _)| !batch.is_witness);
     let acknowledged = acknowledged.filter_map(|(batch, result)| Some((batch, result.as_ref().ok()?)));
@@ -163,6 +181,15 @@ fn note(batches: &[&Batch], results: &[Result<Commit>], store: &Inner) {
     if let Some((sequence, durability)) = newest {
         high_water.note_commits(sequence, durability);
     }
+}
+
+/// Commits a batch of the layers' own as durably as the engine can, in the pipeline's turn or where nobody commits.
+pub(crate) fn firmly(backend: &dyn StorageBackend, batch: &WriteBatch) -> Result<()> {
+    if backend.engine().capabilities.power_safe {
+        return backend.commit(batch, Durability::PowerSafe);
+    }
+    backend.commit(batch, Durability::Buffered)?;
+    backend.flush()
 }
 
 fn closed() -> Error {

@@ -1,7 +1,7 @@
 //! Who leads, who waits.
 
+use super::Committed;
 use crate::batch::Batch;
-use crate::store::Commit;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ enum Place {
     Waiting,
     /// The lead was handed to this member.
     Leads,
-    Done(Result<Commit>),
+    Done(Result<Committed>),
 }
 
 /// What a caller is to do.
@@ -46,7 +46,7 @@ pub(super) enum Turn<'q> {
     /// Commit these batches, the first of which is its own.
     Lead(Lead<'q>, Vec<Arc<Member>>),
     /// Nothing: another has committed it.
-    Led(Result<Commit>),
+    Led(Result<Committed>),
 }
 
 /// The right to commit. Handed over when dropped, also by a panic: nobody waits for ever (invariant 7).
@@ -131,7 +131,7 @@ impl Member {
         &self.batch
     }
 
-    pub(super) fn finish(&self, result: Result<Commit>) {
+    pub(super) fn finish(&self, result: Result<Committed>) {
         self.set(Place::Done(result));
     }
 
@@ -141,7 +141,7 @@ impl Member {
     }
 
     /// Waits for a result; none if it is to lead.
-    fn wait(&self) -> Option<Result<Commit>> {
+    fn wait(&self) -> Option<Result<Committed>> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::replace(&mut *place, Place::Waiting) {

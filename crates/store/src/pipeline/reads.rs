@@ -9,7 +9,11 @@ const KEYS_MAX: usize = 1 << 16;
 const RANGES_MAX: usize = 1 << 12;
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reads(BTreeMap<KeyspaceId, KeyspaceReads>);
+pub(crate) struct Reads {
+    by_keyspace: BTreeMap<KeyspaceId, KeyspaceReads>,
+    /// When the first of the rows that were there expires.
+    expires_first_ms: Option<u64>,
+}
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeyspaceReads {
@@ -25,7 +29,7 @@ pub(crate) struct ScanPlace(usize);
 
 impl Reads {
     pub(crate) fn key(&mut self, keyspace: KeyspaceId, key: &[u8]) {
-        let reads = self.0.entry(keyspace).or_default();
+        let reads = self.by_keyspace.entry(keyspace).or_default();
         if !reads.is_whole && !reads.keys.contains(key) {
             reads.keys.insert(key.to_vec());
             if reads.keys.len() > KEYS_MAX {
@@ -37,7 +41,7 @@ impl Reads {
     /// A scan begins. All of its range counts as read until it says how far it went: one that never says so must
     /// not have read too little.
     pub(crate) fn begin_scan(&mut self, keyspace: KeyspaceId, range: KeyRange) -> ScanPlace {
-        let reads = self.0.entry(keyspace).or_default();
+        let reads = self.by_keyspace.entry(keyspace).or_default();
         if !reads.is_whole {
             reads.ranges.push(range);
             if reads.ranges.len() > RANGES_MAX {
@@ -49,7 +53,7 @@ impl Reads {
 
     /// The scan has ended, and has visited just these.
     pub(crate) fn end_scan(&mut self, keyspace: KeyspaceId, place: ScanPlace, visited: Vec<KeyRange>) {
-        let Some(reads) = self.0.get_mut(&keyspace).filter(|reads| !reads.is_whole) else { return };
+        let Some(reads) = self.by_keyspace.get_mut(&keyspace).filter(|reads| !reads.is_whole) else { return };
         // Emptied and not removed: the places of other scans stay what they are.
         reads.ranges[place.0] = KeyRange::between("", "");
         for range in visited {
@@ -64,8 +68,17 @@ impl Reads {
         }
     }
 
+    /// A row that was there expires then: from that moment on something else would be read.
+    pub(crate) fn note_expiry(&mut self, at_ms: u64) {
+        self.expires_first_ms = Some(self.expires_first_ms.map_or(at_ms, |first_ms| first_ms.min(at_ms)));
+    }
+
+    pub(crate) fn expires_first_ms(&self) -> Option<u64> {
+        self.expires_first_ms
+    }
+
     pub(crate) fn keyspaces(&self) -> impl Iterator<Item = (KeyspaceId, &KeyspaceReads)> {
-        self.0.iter().map(|(keyspace, reads)| (*keyspace, reads))
+        self.by_keyspace.iter().map(|(keyspace, reads)| (*keyspace, reads))
     }
 }
 
@@ -84,7 +97,7 @@ mod tests {
     const A: KeyspaceId = KeyspaceId::from_index(1);
 
     fn of_a(reads: &Reads) -> &KeyspaceReads {
-        &reads.0[&A]
+        &reads.by_keyspace[&A]
     }
 
     #[test]

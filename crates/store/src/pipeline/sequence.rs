@@ -6,6 +6,7 @@
 //! nobody minds. The last commit before a store is closed gives back what is left of the block: so a reservation
 //! beyond the high-water mark shows that the session before may have left commits without a mark.
 
+use crate::expiry::{index, settings};
 use crate::high_water::witness;
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};
 
@@ -89,11 +90,17 @@ fn parse(stored: &[u8]) -> Result<u64> {
 
 /// Checks one of the layers' own rows, as far as this version knows it.
 pub(crate) fn check_own_row(keyspace: &str, key: &[u8], stored: &[u8]) -> Result<()> {
-    if keyspace == META_KEYSPACE && key == RESERVED_KEY {
-        parse(stored)?;
+    if keyspace != META_KEYSPACE {
+        return Ok(());
     }
-    if keyspace == META_KEYSPACE && key == witness::KEY {
+    if key == RESERVED_KEY {
+        parse(stored)?;
+    } else if key == witness::KEY {
         witness::parse(stored)?;
+    } else if index::is_entry(key) {
+        index::parse(key, stored)?;
+    } else if let Some(name) = settings::name_of(key) {
+        settings::parse(name, stored)?;
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ impl Drop for Inside {
 
 /// Nothing at first: who came first is through by then. Then twice as long each time, and by chance shorter, so that
 /// two that met do not meet again.
-fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     if attempt == 1 {
         return Duration::ZERO;
     }

@@ -13,9 +13,11 @@
 mod closure;
 mod rows;
 
+pub(crate) use closure::pause;
 pub use rows::TransactionRows;
 
 use crate::batch::Batch;
+use crate::expiry::Expiry;
 use crate::keyspace::Keyspace;
 use crate::pipeline::{Checked, Reads, Start};
 use crate::snapshot::Snapshot;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 use strongroom_core::limits::{BATCH_BYTES_MAX, check_key_against, check_value_against};
 use strongroom_core::{Durability, Error, ErrorKind, KeyRange, KeyspaceId, Result, Scan};
 
@@ -77,7 +80,14 @@ impl TransactionOptions {
 }
 
 /// What a transaction does to the keys of a keyspace; none deletes.
-type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+type Writes = BTreeMap<Vec<u8>, Option<Written>>;
+
+/// A value that it sets.
+#[derive(Debug)]
+struct Written {
+    value: Vec<u8>,
+    expiry: Expiry,
+}
 
 /// An open transaction. Reads see one state of the store, taken when it began, and its own writes. Dropped without
 /// [`commit`](Self::commit), it leaves nothing.
@@ -154,13 +164,17 @@ impl Transaction {
         let key = key.as_ref();
         self.check_keyspace(keyspace, "get")?;
         if let Some(own) = self.writes.get(&keyspace.id()).and_then(|writes| writes.get(key)) {
-            return Ok(own.as_deref().map(Bytes::copy_from_slice));
+            return Ok(own.as_ref().map(|written| Bytes::copy_from_slice(&written.value)));
         }
         // Before it is read: what fails to be read may still have been seen.
         if self.start.is_some() {
             self.reads.borrow_mut().key(keyspace.id(), key);
         }
-        self.snapshot.get(keyspace, key)
+        let row = self.snapshot.get_row(keyspace, key)?;
+        if let Some(at_ms) = row.as_ref().and_then(|row| row.expires_at_ms) {
+            self.reads.borrow_mut().note_expiry(at_ms);
+        }
+        Ok(row.map(|row| row.value))
     }
 
     /// Whether `key` is there.
@@ -187,9 +201,25 @@ impl Transaction {
 
     /// Sets `key` to `value` when the transaction is committed.
     pub fn set(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        let value = value.as_ref();
+        self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::Default)
+    }
+
+    /// Sets `key` to `value` when the transaction is committed; it is gone when `time_to_live` is over, counted from
+    /// the commit. See [`Keyspace::set_with_ttl`].
+    pub fn set_with_ttl(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        time_to_live: Duration,
+    ) -> Result<()> {
+        self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::after(time_to_live))
+    }
+
+    fn set_with(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
         check_value_against(value, self.store.options().value_bytes_max)
-            .and_then(|()| self.write(keyspace, key.as_ref(), Some(value)))
+            .and_then(|()| expiry.check())
+            .and_then(|()| self.write(keyspace, key, Some(Written { value: value.to_vec(), expiry })))
             .map_err(|error| error.at(self.store.engine().name, "set"))
     }
 
@@ -217,23 +247,24 @@ impl Transaction {
         for (keyspace, writes) in &self.writes {
             for (key, value) in writes {
                 match value {
-                    Some(value) => batch.ops.put(*keyspace, key, value),
-                    None => batch.ops.delete(*keyspace, key),
-                };
+                    Some(written) => batch.put(*keyspace, key, &written.value, written.expiry),
+                    None => drop(batch.ops.delete(*keyspace, key)),
+                }
             }
         }
         batch.check_reads(Checked::new(self.reads.take(), start));
         self.store.inner.located("commit transaction", || self.store.inner.commit(&batch)).map(Some)
     }
 
-    fn write(&mut self, keyspace: &Keyspace, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+    fn write(&mut self, keyspace: &Keyspace, key: &[u8], written: Option<Written>) -> Result<()> {
         if self.start.is_none() {
             return Err(Error::new(ErrorKind::InvalidInput, "the transaction only reads")
                 .hint("begin it without read_only"));
         }
         self.check_same_store(keyspace)?;
         check_key_against(key, self.store.options().key_bytes_max)?;
-        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        let weight = |written: &Option<Written>| written.as_ref().map_or(0, |written| written.value.len());
+        let bytes = key.len() + weight(&written);
         if self.written_bytes + bytes > BATCH_BYTES_MAX {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -243,8 +274,8 @@ impl Transaction {
         }
         self.written_bytes += bytes;
         let writes = self.writes.entry(keyspace.id()).or_default();
-        if let Some(replaced) = writes.insert(key.to_vec(), value.map(<[u8]>::to_vec)) {
-            self.written_bytes -= key.len() + replaced.map_or(0, |value| value.len());
+        if let Some(replaced) = writes.insert(key.to_vec(), written) {
+            self.written_bytes -= key.len() + weight(&replaced);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The rows of a scan in a transaction: those of its snapshot, with its own writes over them.
 
-use super::{Transaction, Writes};
+use super::{Transaction, Writes, Written};
 use crate::keyspace::Keyspace;
 use crate::pipeline::ScanPlace;
 use crate::rows::Rows;
@@ -37,7 +37,7 @@ struct Stored {
 /// What the transaction has written, in the scan's order.
 struct Own<'t> {
     writes: Option<&'t Writes>,
-    left: Option<btree_map::Range<'t, Vec<u8>, Option<Vec<u8>>>>,
+    left: Option<btree_map::Range<'t, Vec<u8>, Option<Written>>>,
     next: Option<(&'t [u8], Option<&'t [u8]>)>,
 }
 
@@ -104,6 +104,9 @@ impl<'t> TransactionRows<'t> {
             }
             if order == Ordering::Less {
                 self.current = Current::Stored;
+                if let Some(at_ms) = self.stored.rows.expires_at_ms() {
+                    self.transaction.reads.borrow_mut().note_expiry(at_ms);
+                }
             } else if let Some((key, Some(value))) = self.own.take(self.scan.direction) {
                 self.current = Current::Own(key, if self.scan.keys_only { &[] } else { value });
             } else {
@@ -198,7 +201,7 @@ impl<'t> Own<'t> {
                 Direction::Forward => left.next(),
                 Direction::Reverse => left.next_back(),
             }?;
-            Some((key.as_slice(), value.as_deref()))
+            Some((key.as_slice(), value.as_ref().map(|written| written.value.as_slice())))
         });
     }
 }

@@ -21,8 +21,10 @@ pub(super) struct Channel {
 struct State {
     events: VecDeque<WatchEvent>,
     bytes: usize,
-    /// Why nothing more comes: by an error, or since the store was closed.
-    ended: Option<Option<Error>>,
+    /// Nothing more comes.
+    has_ended: bool,
+    /// Why, if it is to be told.
+    error: Option<Error>,
     waker: Option<Waker>,
 }
 
@@ -48,7 +50,10 @@ impl Channel {
     /// Nothing more will come; what is there is still read.
     pub(super) fn end(&self, why: Option<Error>) {
         let mut state = self.lock();
-        state.ended.get_or_insert(why);
+        if !state.has_ended {
+            state.has_ended = true;
+            state.error = why;
+        }
         self.wake(state);
     }
 
@@ -76,18 +81,16 @@ impl Channel {
     #[cfg_attr(not(feature = "async"), allow(dead_code))] // the stream is the only one that polls
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<Result<Option<WatchEvent>>> {
         let mut state = self.lock();
-        match state.take() {
-            Some(item) => Poll::Ready(item),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(item) = state.take() {
+            return Poll::Ready(item);
         }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     pub(super) fn has_ended(&self) -> bool {
         let state = self.lock();
-        state.events.is_empty() && matches!(state.ended, Some(None))
+        state.events.is_empty() && state.has_ended && state.error.is_none()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -117,10 +120,7 @@ impl State {
             }
             return Some(Ok(Some(event)));
         }
-        match self.ended.as_mut()?.take() {
-            Some(error) => Some(Err(error)),
-            None => Some(Ok(None)),
-        }
+        self.has_ended.then(|| self.error.take().map_or(Ok(None), Err))
     }
 }
 

@@ -68,7 +68,10 @@ impl Hub {
     }
 
     /// Tells everybody what a commit did. Only the leader does, in commit order.
-    pub(crate) fn publish<'c>(&self, sequence: u64, ops: impl Iterator<Item = Published<'c>> + Clone) {
+    pub(crate) fn publish<'c, I>(&self, sequence: u64, ops: &I)
+    where
+        I: Iterator<Item = Published<'c>> + Clone,
+    {
         for watcher in &self.lock().all {
             let changes: Vec<Change> =
                 ops.clone().filter(|op| watcher.filter.wants(op)).map(|op| op.change()).collect();

@@ -1,0 +1,137 @@
+//! Compare-and-swap on single keys, by value and by version.
+
+use crate::batch::Batch;
+use crate::keyspace::Keyspace;
+use crate::store::{Commit, Row};
+use crate::transaction::pause;
+use bytes::Bytes;
+use strongroom_core::limits::{check_key_against, check_value_against};
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// How often an update is tried at most, when others come first.
+const ATTEMPTS_MAX: u32 = 1_000;
+
+/// How a compare-and-swap ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Swap {
+    /// The key was as expected, and is changed.
+    Swapped(Commit),
+    /// It was not, and nothing is changed. This is what was there a moment later; none: the key is absent.
+    Refused(Option<Row>),
+}
+
+impl Swap {
+    /// Whether it was changed.
+    pub fn is_swapped(&self) -> bool {
+        matches!(self, Self::Swapped(_))
+    }
+}
+
+impl Keyspace {
+    /// Changes `key` from `expected` to `new`; none stands for an absent key, on both sides.
+    ///
+    /// A value that was changed and changed back meanwhile is as good as the same; where that matters, compare
+    /// [versions](Self::compare_and_swap_version).
+    ///
+    /// ```
+    /// # use strongroom_core::{Durability, MemoryBackend};
+    /// # use strongroom_store::{Store, StoreOptions, Swap};
+    /// # fn main() -> strongroom_core::Result<()> {
+    /// # let store = Store::new(MemoryBackend::in_memory(), StoreOptions::new().durability(Durability::Buffered))?;
+    /// let leases = store.create_keyspace("leases")?;
+    /// assert!(leases.compare_and_swap("north", None, Some(b"ada"))?.is_swapped());
+    /// let Swap::Refused(Some(row)) = leases.compare_and_swap("north", None, Some(b"alan"))? else { panic!() };
+    /// assert_eq!(&row.value[..], b"ada");
+    /// # Ok(()) }
+    /// ```
+    pub fn compare_and_swap(
+        &self,
+        key: impl AsRef<[u8]>,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<Swap> {
+        let key = key.as_ref();
+        self.swap("compare and swap", key, new, |batch| match expected {
+            Some(value) => drop(batch.expect_equals(self, key, value)),
+            None => drop(batch.expect_absent(self, key)),
+        })
+    }
+
+    /// Changes `key` to `new` (none deletes it) if it was last written by the commit with this version
+    /// ([`get_row`](Self::get_row)). No two commits have the same version, so that nothing that happened meanwhile goes
+    /// unnoticed.
+    pub fn compare_and_swap_version(
+        &self,
+        key: impl AsRef<[u8]>,
+        version: u64,
+        new: Option<&[u8]>,
+    ) -> Result<Swap> {
+        let key = key.as_ref();
+        self.swap("compare and swap", key, new, |batch| {
+            batch.expect_version(self, key, version);
+        })
+    }
+
+    /// Sets `key` to `value` if it is absent.
+    pub fn insert_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Swap> {
+        let key = key.as_ref();
+        self.swap("insert", key, Some(value.as_ref()), |batch| {
+            batch.expect_absent(self, key);
+        })
+    }
+
+    /// Changes `key` to what `update` makes of its value (none: it is absent, or is to be), and gives the value that was
+    /// there before. When another commit comes first, `update` is called again with what that one has left.
+    ///
+    /// [`Conflict`](ErrorKind::Conflict): others came first a thousand times.
+    pub fn fetch_and_update(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut update: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Option<Bytes>> {
+        let key = key.as_ref();
+        for attempt in 1..=ATTEMPTS_MAX {
+            let found = self.get_row(key)?;
+            let new = update(found.as_ref().map(|row| &row.value[..]));
+            if found.is_none() && new.is_none() {
+                return Ok(None);
+            }
+            let swap = self.swap("update", key, new.as_deref(), |batch| match &found {
+                Some(row) => drop(batch.expect_version(self, key, row.version)),
+                None => drop(batch.expect_absent(self, key)),
+            })?;
+            if swap.is_swapped() {
+                return Ok(found.map(|row| row.value));
+            }
+            std::thread::sleep(pause(attempt));
+        }
+        let message = format!("others came first in all of {ATTEMPTS_MAX} attempts");
+        self.located("update", || Err(Error::new(ErrorKind::Conflict, message)))
+    }
+
+    fn swap(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        new: Option<&[u8]>,
+        expect: impl FnOnce(&mut Batch),
+    ) -> Result<Swap> {
+        let options = &self.store().options;
+        let swapped = self.located(operation, || {
+            check_key_against(key, options.key_bytes_max)?;
+            new.map_or(Ok(()), |value| check_value_against(value, options.value_bytes_max))?;
+            let mut batch = Batch::new(self.store_instance(), options.durability);
+            expect(&mut batch);
+            match new {
+                Some(value) => batch.set(self, key, value),
+                None => batch.delete(self, key),
+            };
+            self.store().commit(&batch)
+        });
+        match swapped {
+            Ok(commit) => Ok(Swap::Swapped(commit)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Swap::Refused(self.get_row(key)?)),
+            Err(error) => Err(error),
+        }
+    }
+}

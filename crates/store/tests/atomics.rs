@@ -1,0 +1,187 @@
+//! Compare-and-swap, counters and generated numbers on the memory backend. That they hold on every engine is shown by
+//! the conformance suite.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+use strongroom_core::{Durability, Error, ErrorKind, MemoryBackend};
+use strongroom_store::{Clock, Keyspace, Store, StoreOptions, Swap};
+
+fn store() -> (Store, Keyspace) {
+    let options = StoreOptions::new().durability(Durability::Buffered);
+    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    (store, rows)
+}
+
+fn value(rows: &Keyspace, key: &str) -> Option<String> {
+    rows.get(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+#[test]
+fn a_swap_by_value_holds_or_says_what_is_there() {
+    let (_store, rows) = store();
+    let Swap::Swapped(commit) = rows.compare_and_swap("a", None, Some(b"1")).unwrap() else { panic!() };
+    assert_eq!(rows.get_row("a").unwrap().unwrap().version, commit.sequence);
+    let Swap::Refused(Some(row)) = rows.compare_and_swap("a", Some(b"2"), Some(b"3")).unwrap() else {
+        panic!()
+    };
+    assert_eq!(&row.value[..], b"1");
+    assert!(rows.compare_and_swap("a", Some(b"1"), Some(b"")).unwrap().is_swapped());
+    // An empty value is a value.
+    assert!(!rows.compare_and_swap("a", None, Some(b"2")).unwrap().is_swapped());
+    assert!(rows.compare_and_swap("a", Some(b""), None).unwrap().is_swapped());
+    assert_eq!(rows.compare_and_swap("a", Some(b""), None).unwrap(), Swap::Refused(None));
+    assert_eq!(value(&rows, "a"), None);
+    assert_eq!(kind(rows.compare_and_swap("", None, Some(b"1"))), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_swap_by_version_sees_what_was_changed_and_changed_back() {
+    let (_store, rows) = store();
+    rows.set("a", "1").unwrap();
+    let version = rows.get_row("a").unwrap().unwrap().version;
+    rows.set("a", "2").unwrap();
+    rows.set("a", "1").unwrap();
+    assert!(rows.compare_and_swap("a", Some(b"1"), Some(b"1")).unwrap().is_swapped());
+    assert!(!rows.compare_and_swap_version("a", version, Some(b"3")).unwrap().is_swapped());
+    let version = rows.get_row("a").unwrap().unwrap().version;
+    assert!(rows.compare_and_swap_version("a", version, None).unwrap().is_swapped());
+    assert_eq!(rows.compare_and_swap_version("a", version, Some(b"4")).unwrap(), Swap::Refused(None));
+}
+
+#[test]
+fn what_is_inserted_stays_the_first() {
+    let (_store, rows) = store();
+    let winners = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let (rows, winners) = (&rows, &winners);
+            scope.spawn(move || {
+                if rows.insert_if_absent("a", number.to_string()).unwrap().is_swapped() {
+                    winners.lock().unwrap().push(number.to_string());
+                }
+            });
+        }
+    });
+    assert_eq!(winners.into_inner().unwrap(), [value(&rows, "a").unwrap()]);
+}
+
+#[test]
+fn an_update_gives_what_was_before_and_loses_none() {
+    let (_store, rows) = store();
+    assert_eq!(rows.fetch_and_update("a", |_| None).unwrap(), None);
+    assert_eq!(rows.fetch_and_update("a", |_| Some(b"x".to_vec())).unwrap(), None);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    rows.fetch_and_update("a", |before| Some([before.unwrap(), b"y"].concat())).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(rows.fetch_and_update("a", |_| None).unwrap().unwrap().len(), 401);
+    assert_eq!(value(&rows, "a"), None);
+}
+
+#[test]
+fn counters_add_up_whoever_adds() {
+    let (store, rows) = store();
+    let seen = Mutex::new(BTreeSet::new());
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    assert!(seen.lock().unwrap().insert(rows.increment("a", 1).unwrap()));
+                }
+            });
+        }
+    });
+    assert_eq!(value(&rows, "a").as_deref(), Some("1600"));
+    assert_eq!(seen.into_inner().unwrap(), (1..=1_600).collect());
+    assert_eq!(store.stats().unwrap().conflicts, 0, "none is tried twice");
+    assert_eq!(rows.increment("a", 0).unwrap(), 1_600);
+    assert_eq!(rows.increment("absent", -5).unwrap(), -5);
+}
+
+#[test]
+fn what_is_no_counter_is_refused_and_left_as_it_is() {
+    let (_store, rows) = store();
+    for text in ["", "x", "01", "+1", " 1", "1.5", "9223372036854775808"] {
+        rows.set("a", text).unwrap();
+        assert_eq!(kind(rows.increment("a", 1)), ErrorKind::InvalidInput, "{text:?}");
+        assert_eq!(value(&rows, "a").as_deref(), Some(text));
+    }
+    for (number, by) in [(i64::MAX, 1), (i64::MIN, -1), (-1, i64::MIN)] {
+        rows.set("a", number.to_string()).unwrap();
+        assert_eq!(kind(rows.increment("a", by)), ErrorKind::InvalidInput);
+        assert_eq!(value(&rows, "a"), Some(number.to_string()));
+    }
+    assert_eq!(kind(rows.increment("", 1)), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_counter_keeps_its_end_and_begins_anew_behind_it() {
+    let clock = Clock::manual(1_000);
+    let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
+    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set_with_ttl("a", "10", Duration::from_millis(100)).unwrap();
+    assert_eq!(rows.increment("a", 1).unwrap(), 11);
+    assert_eq!(rows.get_row("a").unwrap().unwrap().expires_at_ms, Some(1_100));
+    clock.advance(Duration::from_millis(100));
+    assert_eq!(rows.increment("a", 1).unwrap(), 1);
+    assert_eq!(rows.get_row("a").unwrap().unwrap().expires_at_ms, None);
+}
+
+#[test]
+fn a_counter_is_a_read_and_a_write_for_transactions() {
+    let (store, rows) = store();
+    let mut transaction = store.begin().unwrap();
+    assert!(!transaction.has(&rows, "a").unwrap());
+    transaction.set(&rows, "b", "1").unwrap();
+    rows.increment("a", 1).unwrap();
+    assert_eq!(kind(transaction.commit()), ErrorKind::Conflict);
+}
+
+#[test]
+fn generated_numbers_come_once_whatever_the_number_of_generators() {
+    let (_store, rows) = store();
+    let generators = [rows.id_generator("ids", 10).unwrap(), rows.id_generator("ids", 7).unwrap()];
+    let seen = Mutex::new(BTreeSet::new());
+    thread::scope(|scope| {
+        for turn in 0..6 {
+            let (generators, seen) = (&generators, &seen);
+            scope.spawn(move || {
+                let generator = &generators[turn % 2];
+                let mut last = 0;
+                for count in (1..60).cycle().take(200) {
+                    let range = generator.next_range(count % 12 + 1).unwrap();
+                    assert!(range.start > last);
+                    last = range.end - 1;
+                    let mut seen = seen.lock().unwrap();
+                    range.for_each(|id| assert!(seen.insert(id), "{id} came twice"));
+                }
+            });
+        }
+    });
+    // A generator that was dropped leaves a gap.
+    let (before, last) = (value(&rows, "ids").unwrap(), *seen.into_inner().unwrap().last().unwrap());
+    assert!(rows.id_generator("ids", 3).unwrap().next_id().unwrap() > last);
+    assert_ne!(value(&rows, "ids").unwrap(), before);
+    assert_eq!(kind(rows.id_generator("ids", 0)), ErrorKind::InvalidInput);
+    rows.set("ids", "no number").unwrap();
+    assert_eq!(kind(rows.id_generator("ids", 3).unwrap().next_id()), ErrorKind::InvalidInput);
+    rows.set("ids", "-100").unwrap();
+    assert_eq!(kind(rows.id_generator("ids", 3).unwrap().next_id()), ErrorKind::InvalidInput);
+    rows.set("ids", i64::MAX.to_string()).unwrap();
+    assert_eq!(kind(rows.id_generator("ids", 3).unwrap().next_id()), ErrorKind::InvalidInput);
+}

@@ -1,0 +1,320 @@
+//! Time to live on the memory backend, by a clock that the tests move.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use std::time::Duration;
+use strongroom_core::{
+    Durability, Error, ErrorKind, KeyRange, Marked, MemoryBackend, MemoryOptions, Options, Scan,
+    TypedOptions as _,
+};
+use strongroom_store::{ChangeKind, Clock, Keyspace, Store, StoreOptions, Swap, WatchEvent};
+use strongroom_testkit::PretendBackend;
+use support::wait_until;
+
+const START_MS: u64 = 1_700_000_000_000;
+
+fn options(clock: &Clock) -> StoreOptions {
+    StoreOptions::new().durability(Durability::Buffered).clock(clock.clone()).sweep_interval_ms(0)
+}
+
+fn store() -> (Store, Keyspace, Clock) {
+    let clock = Clock::manual(START_MS);
+    let store = Store::new(MemoryBackend::in_memory(), options(&clock)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    (store, rows, clock)
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+fn keys(rows: &Keyspace, scan: Scan) -> Vec<String> {
+    rows.scan(scan).unwrap().map(|row| String::from_utf8(row.unwrap().0).unwrap()).collect()
+}
+
+/// Rows that the engine holds, whether anybody sees them or not: those of the index, and the others.
+fn on_disk(store: &Store) -> (usize, u64) {
+    let indexed = store.expiry_index_len().unwrap();
+    let rows = store.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap().rows;
+    (indexed, rows)
+}
+
+#[test]
+fn at_its_instant_a_row_is_gone_for_everybody() {
+    let (store, rows, clock) = store();
+    rows.set("forever", "1").unwrap();
+    rows.set_with_ttl("brief", "2", ms(100)).unwrap();
+    assert_eq!(rows.get_row("brief").unwrap().unwrap().expires_at_ms, Some(START_MS + 100));
+    clock.advance(ms(99));
+    assert!(rows.has("brief").unwrap());
+    assert_eq!(keys(&rows, Scan::all()), ["brief", "forever"]);
+    let snapshot = store.snapshot().unwrap();
+    let digest = store.digest().unwrap();
+    clock.advance(ms(1));
+    assert_eq!(rows.get("brief").unwrap(), None);
+    assert!(!rows.has("brief").unwrap() && !snapshot.has(&rows, "brief").unwrap());
+    for scan in
+        [Scan::all(), Scan::all().reverse(), Scan::all().keys_only(), Scan::prefix(b"").keys_only().reverse()]
+    {
+        assert_eq!(keys(&rows, scan.clone()), ["forever"], "{scan:?}");
+        assert_eq!(snapshot.scan(&rows, scan).unwrap().count(), 1);
+    }
+    let mut visited = 0;
+    rows.prefix("")
+        .unwrap()
+        .visit(|_, _| {
+            visited += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!((visited, rows.count("").unwrap()), (1, 1));
+    let transaction = store.begin().unwrap();
+    assert!(!transaction.has(&rows, "brief").unwrap());
+    assert_eq!(transaction.prefix(&rows, "").unwrap().count(), 1);
+    assert_ne!(store.digest().unwrap(), digest);
+    // It is absent for conditions too.
+    assert!(matches!(rows.compare_and_swap("brief", Some(b"2"), Some(b"3")).unwrap(), Swap::Refused(None)));
+    assert!(rows.insert_if_absent("brief", "new").unwrap().is_swapped());
+    assert_eq!(rows.get("brief").unwrap().as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn a_sweep_removes_what_has_expired_and_nothing_else() {
+    let (store, rows, clock) = store();
+    for number in 0..2_500 {
+        rows.set_with_ttl(format!("{number:04}"), "x", ms(1 + number)).unwrap();
+    }
+    rows.set("forever", "1").unwrap();
+    // Renewed, shortened, made to stay, deleted, counted.
+    rows.set_with_ttl("0000", "again", ms(10_000)).unwrap();
+    rows.set_with_ttl("2400", "sooner", ms(5)).unwrap();
+    rows.set("0001", "stays").unwrap();
+    rows.delete("0002").unwrap();
+    assert_eq!(store.sweep().unwrap().rows, 0);
+    clock.advance(ms(1_500));
+    assert_eq!(store.sweep().unwrap().rows, 1_500 - 3 + 1);
+    assert_eq!(rows.count("").unwrap(), 1_000 + 3 - 1);
+    // Those of the rows that are left, and the one that belonged to the row that was shortened.
+    assert_eq!(on_disk(&store), (1_000 + 1, 1_000 + 3 - 1));
+    clock.advance(ms(8_499));
+    store.sweep().unwrap();
+    assert_eq!(keys(&rows, Scan::all()), ["0000", "0001", "forever"]);
+    clock.advance(ms(1));
+    assert_eq!(store.sweep().unwrap().rows, 1);
+    assert_eq!(on_disk(&store), (0, 2));
+    assert_eq!(store.stats().unwrap().expired_rows, 2_500 - 2);
+}
+
+#[test]
+fn a_keyspace_has_a_default_which_is_kept_and_goes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START_MS);
+    let open = || {
+        let marked = MemoryOptions::from_options(&Options::new().marked(Marked::Writable)).unwrap();
+        let backend = PretendBackend::open(&directory, marked).unwrap();
+        Store::new(backend, options(&clock)).unwrap()
+    };
+    let store = Store::new(PretendBackend::new(&directory).unwrap(), options(&clock)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set("before", "1").unwrap();
+    rows.set_default_ttl(Some(ms(100))).unwrap();
+    rows.set("default", "1").unwrap();
+    let mut batch = store.batch();
+    batch.set(&rows, "in a batch", "1");
+    batch.set_with_ttl(&rows, "longer", "1", ms(500)).set_for_ever(&rows, "for ever", "1");
+    batch.set_expiring_at(&rows, "at", "1", START_MS + 200);
+    store.commit(&batch).unwrap();
+    store
+        .transaction(|transaction| {
+            transaction.set(&rows, "in a transaction", "1")?;
+            transaction.set_with_ttl(&rows, "its own", "1", ms(300))
+        })
+        .unwrap();
+    drop((rows, store));
+    let store = open();
+    let rows = store.keyspace("rows").unwrap();
+    assert_eq!(rows.default_ttl(), Some(ms(100)));
+    rows.set("after", "1").unwrap();
+    assert_eq!(rows.count("").unwrap(), 9);
+    clock.advance(ms(100));
+    assert_eq!(keys(&rows, Scan::all().keys_only()), ["at", "before", "for ever", "its own", "longer"]);
+    clock.advance(ms(400));
+    assert_eq!(keys(&rows, Scan::all()), ["before", "for ever"]);
+    assert_eq!(store.sweep().unwrap().rows, 7);
+    rows.set_default_ttl(None).unwrap();
+    rows.set("stays", "1").unwrap();
+    clock.advance(ms(1_000_000));
+    assert!(rows.has("stays").unwrap());
+    rows.set_default_ttl(Some(ms(7))).unwrap();
+    // One of the same name is another one.
+    store.drop_keyspace("rows").unwrap();
+    assert_eq!(kind(rows.set_default_ttl(Some(ms(7)))), ErrorKind::NotFound);
+    assert_eq!(store.create_keyspace("rows").unwrap().default_ttl(), None);
+    drop((rows, store));
+    assert_eq!(open().keyspace("rows").unwrap().default_ttl(), None);
+}
+
+#[test]
+fn rows_of_a_dropped_keyspace_are_swept_without_harm() {
+    let (store, _, clock) = store();
+    let gone = store.create_keyspace("gone").unwrap();
+    gone.set_with_ttl("a", "1", ms(10)).unwrap();
+    gone.set_with_ttl("b", "1", ms(10)).unwrap();
+    store.drop_keyspace("gone").unwrap();
+    let again = store.create_keyspace("gone").unwrap();
+    again.set("a", "another").unwrap();
+    clock.advance(ms(10));
+    assert_eq!(store.sweep().unwrap().rows, 0);
+    assert!(again.has("a").unwrap());
+    assert_eq!(on_disk(&store), (0, 1));
+}
+
+#[test]
+fn expiry_is_told_apart_from_deletion() {
+    let (store, rows, clock) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    rows.set_with_ttl("a", "1", ms(10)).unwrap();
+    rows.delete("b").unwrap();
+    clock.advance(ms(10));
+    store.sweep().unwrap();
+    let kinds: Vec<ChangeKind> = std::iter::from_fn(|| match watch.try_next().unwrap()? {
+        WatchEvent::Commit(commit) => Some(commit.changes[0].kind.clone()),
+        other => panic!("{other:?}"),
+    })
+    .collect();
+    assert_eq!(kinds, [ChangeKind::Set("1".into()), ChangeKind::Deleted, ChangeKind::Expired]);
+}
+
+#[test]
+fn a_transaction_that_has_seen_a_row_conflicts_with_its_end() {
+    let (store, rows, clock) = store();
+    rows.set_with_ttl("a", "1", ms(10)).unwrap();
+    for by_scan in [false, true] {
+        clock.set_ms(clock.now_ms());
+        rows.set_with_ttl("a", "1", ms(10)).unwrap();
+        let mut transaction = store.begin().unwrap();
+        if by_scan {
+            assert_eq!(transaction.prefix(&rows, "").unwrap().count(), 1);
+        } else {
+            assert!(transaction.has(&rows, "a").unwrap());
+        }
+        transaction.set(&rows, format!("seen {by_scan}"), "1").unwrap();
+        clock.advance(ms(10));
+        assert_eq!(kind(transaction.commit()), ErrorKind::Conflict, "{by_scan}");
+    }
+    // One that has seen nothing there does not mind that it is removed.
+    let mut transaction = store.begin().unwrap();
+    assert!(!transaction.has(&rows, "a").unwrap());
+    transaction.set(&rows, "not seen", "1").unwrap();
+    assert_eq!(store.sweep().unwrap().rows, 1);
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn bad_input_and_a_clock_that_steps_back() {
+    let (store, rows, clock) = store();
+    rows.set("a", "1").unwrap();
+    let digest = store.digest().unwrap();
+    assert_eq!(kind(rows.set_with_ttl("a", "2", Duration::ZERO)), ErrorKind::InvalidInput);
+    assert_eq!(kind(rows.set_with_ttl("a", "2", Duration::MAX)), ErrorKind::InvalidInput);
+    assert_eq!(kind(rows.set_with_ttl("a", "2", ms(u64::MAX - START_MS + 1))), ErrorKind::InvalidInput);
+    assert_eq!(kind(rows.set_default_ttl(Some(Duration::ZERO))), ErrorKind::InvalidInput);
+    let mut batch = store.batch();
+    batch.set(&rows, "b", "1").set_expiring_at(&rows, "c", "1", START_MS);
+    assert_eq!(kind(store.commit(&batch)), ErrorKind::InvalidInput, "in the past");
+    assert_eq!(store.digest().unwrap(), digest);
+    assert_eq!(store.expiry_index_len().unwrap(), 0);
+    rows.set_with_ttl("last", "1", ms(u64::MAX - START_MS)).unwrap();
+    rows.delete("last").unwrap();
+
+    rows.set_with_ttl("b", "1", ms(10_000)).unwrap();
+    clock.advance(ms(10_000));
+    assert!(!rows.has("b").unwrap());
+    clock.set_ms(START_MS);
+    assert!(!rows.has("b").unwrap(), "what has expired stays so");
+    assert_eq!(kind(rows.set_with_ttl("c", "1", ms(5))), ErrorKind::Unavailable);
+    assert_eq!(kind(store.transaction(|tx| tx.set_with_ttl(&rows, "c", "1", ms(5)))), ErrorKind::Unavailable);
+    assert!(!rows.has("c").unwrap());
+    // What does not count from now goes on.
+    rows.set("d", "1").unwrap();
+    clock.set_ms(START_MS + 9_500);
+    rows.set_with_ttl("c", "1", ms(5)).unwrap();
+    assert_eq!(rows.get_row("c").unwrap().unwrap().expires_at_ms, Some(START_MS + 10_005));
+}
+
+#[test]
+fn one_that_cannot_be_counted_does_not_fail_its_neighbours_nor_leave_half() {
+    let (store, rows, clock) = store();
+    clock.advance(ms(5_000));
+    rows.set("now", "1").unwrap();
+    clock.set_ms(START_MS);
+    let mut batch = store.batch();
+    batch.set(&rows, "a", "1").set_with_ttl(&rows, "b", "1", ms(5));
+    assert_eq!(kind(store.commit(&batch)), ErrorKind::Unavailable);
+    assert_eq!(keys(&rows, Scan::all()), ["now"]);
+}
+
+#[test]
+fn the_background_sweeps_by_itself() {
+    let clock = Clock::manual(START_MS);
+    let store = Store::new(MemoryBackend::in_memory(), options(&clock).sweep_interval_ms(1)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    for round in 1..=3 {
+        for number in 0..100 {
+            rows.set_with_ttl(format!("{number}"), "x", ms(10)).unwrap();
+        }
+        assert_eq!(rows.count("").unwrap(), 100);
+        clock.advance(ms(10));
+        wait_until("the sweep", || store.stats().unwrap().expired_rows == round * 100);
+        assert_eq!(on_disk(&store), (0, 0));
+    }
+}
+
+/// A whole day of sessions that begin, are renewed, end by themselves or are ended.
+#[test]
+fn a_day_of_traffic_leaves_nothing_behind_and_loses_nothing() {
+    let (store, rows, clock) = store();
+    rows.set_default_ttl(Some(Duration::from_secs(1_800))).unwrap();
+    let mut live = std::collections::BTreeMap::new();
+    let mut random = 7_u64;
+    let mut below = |bound: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    for second in 0..86_400_u64 {
+        let now_ms = clock.now_ms();
+        let key = format!("{:03}", below(500));
+        match below(10) {
+            0 => {
+                rows.delete(&key).unwrap();
+                live.remove(&key);
+            }
+            1 => {
+                let ttl = 1 + below(7_200_000);
+                rows.set_with_ttl(&key, "own", ms(ttl)).unwrap();
+                live.insert(key, now_ms + ttl);
+            }
+            _ => {
+                rows.set(&key, "default").unwrap();
+                live.insert(key, now_ms + 1_800_000);
+            }
+        }
+        clock.advance(ms(1_000));
+        live.retain(|_, at_ms| *at_ms > now_ms + 1_000);
+        if second % 600 == 0 {
+            store.sweep().unwrap();
+            assert_eq!(keys(&rows, Scan::all()), live.keys().cloned().collect::<Vec<_>>(), "second {second}");
+            assert_eq!(on_disk(&store).1, live.len() as u64);
+        }
+    }
+    clock.advance(ms(7_200_000));
+    store.sweep().unwrap();
+    assert_eq!(on_disk(&store), (0, 0));
+    assert_eq!(rows.delete_range(KeyRange::all()).unwrap(), 0);
+}
