@@ -43,6 +43,7 @@ pub mod mirror;
 pub mod model;
 pub mod pretend;
 mod random;
+mod store_suite;
 
 pub use conformance::{CASES, Case, Need, Outcome, case, property_title, run_case};
 pub use fixture::{Factory, Fixture};
@@ -50,3 +51,6 @@ pub use golden::{assert_golden, capability_table};
 pub use history::{HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, digest_of, run_history};
 pub use mirror::Mirror;
 pub use pretend::{PretendBackend, PretendEngine};
+pub use store_suite::{
+    EngineRun, Feature, FeatureTable, STORE_CASES, StoreCase, StoreFixture, run_store_case, store_case,
+};

@@ -1,0 +1,96 @@
+//! The table of features: what was seen to pass, and nothing else.
+
+use super::{Feature, STORE_CASES, StoreCase, StoreFixture, run_store_case};
+use crate::conformance::Outcome;
+use crate::golden::markdown;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What came of the cases on one engine.
+#[derive(Debug)]
+pub struct EngineRun {
+    engine: String,
+    passed: BTreeMap<Feature, Vec<&'static str>>,
+    skipped: BTreeMap<&'static str, &'static str>,
+    failed: Vec<&'static str>,
+    raw: fn(Feature) -> &'static str,
+}
+
+impl EngineRun {
+    /// Runs every case, each on a fixture of its own. `raw` says in a word what the engine has by itself.
+    pub fn new(engine: &str, fixture: impl Fn() -> StoreFixture, raw: fn(Feature) -> &'static str) -> Self {
+        let (passed, skipped) = (BTreeMap::new(), BTreeMap::new());
+        let mut run = Self { engine: engine.to_owned(), passed, skipped, failed: Vec::new(), raw };
+        for case in STORE_CASES {
+            match catch_unwind(AssertUnwindSafe(|| run_store_case(case, &fixture()))) {
+                Ok(Outcome::Passed) => run.passed.entry(case.feature).or_default().push(case.name),
+                Ok(Outcome::Skipped(reason)) => drop(run.skipped.insert(case.name, reason)),
+                Err(_) => run.failed.push(case.name),
+            }
+        }
+        run
+    }
+}
+
+/// What came of the cases on each engine. A cell is made of cases that have just passed.
+#[derive(Debug)]
+pub struct FeatureTable {
+    engines: Vec<EngineRun>,
+}
+
+impl FeatureTable {
+    /// Of these runs, a pair of columns each.
+    pub fn new(engines: Vec<EngineRun>) -> Self {
+        Self { engines }
+    }
+
+    /// Cases that failed, as `ENGINE: CASE`, and cells without a case that passed.
+    pub fn failures(&self) -> Vec<String> {
+        let empty = self.engines.iter().flat_map(|column| {
+            let lacking = Feature::ALL.into_iter().filter(|feature| !column.passed.contains_key(feature));
+            lacking.map(|feature| format!("{}: {feature}: no case has passed", column.engine))
+        });
+        let failed = self
+            .engines
+            .iter()
+            .flat_map(|run| run.failed.iter().map(move |case| format!("{}: {case}", run.engine)));
+        failed.chain(empty).collect()
+    }
+
+    /// The table and the cases behind it, as Markdown.
+    ///
+    /// # Panics
+    /// If a case failed or a cell is empty.
+    pub fn markdown(&self) -> String {
+        let failures = self.failures();
+        assert!(failures.is_empty(), "no table can be made:\n{}", failures.join("\n"));
+        let mut columns = vec![Feature::ALL.iter().map(ToString::to_string).collect::<Vec<_>>()];
+        columns[0].insert(0, "feature".to_owned());
+        for column in &self.engines {
+            let ours = Feature::ALL.iter().map(|feature| format!("yes ({})", column.passed[feature].len()));
+            let raw = Feature::ALL.iter().map(|feature| (column.raw)(*feature).to_owned());
+            columns.push([column.engine.clone()].into_iter().chain(ours).collect());
+            columns.push([format!("{} alone", column.engine)].into_iter().chain(raw).collect());
+        }
+        let mut text = markdown(&columns);
+        text.push_str("\n## The cases behind each cell\n");
+        for feature in Feature::ALL {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n**{feature}**\n\n");
+            for case in STORE_CASES.iter().filter(|case| case.feature == feature) {
+                let _ = writeln!(text, "* `{}`{}", case.name, self.exceptions(case));
+            }
+        }
+        text
+    }
+
+    fn exceptions(&self, case: &StoreCase) -> String {
+        let skipped = self.engines.iter().filter_map(|column| {
+            let reason = column.skipped.get(case.name)?;
+            Some(format!("{}: {reason}", column.engine))
+        });
+        let skipped: Vec<String> = skipped.collect();
+        if skipped.is_empty() { String::new() } else { format!(" (not run on {})", skipped.join("; ")) }
+    }
+}
