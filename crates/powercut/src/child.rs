@@ -392,11 +392,7 @@ impl Writer<'_> {
 
     /// A handle that said it is closed has to stay closed.
     fn go_on(&self, at: usize) -> Result<(), Failure> {
-        let op = Op {
-            keyspace: KEYSPACES[0].to_owned(),
-            key: "probe/after".to_owned(),
-            value: Some(Value { seed: 3, len: 9 }),
-        };
+        let op = Op::new(KEYSPACES[0], "probe/after", Some(Value { seed: 3, len: 9 }));
         let accepted = self.opened.commit(&Batch { ops: vec![op], ..Batch::default() }).is_ok();
         self.say(if accepted { What::WentOn } else { What::Poisoned }, at)
     }

@@ -3,10 +3,8 @@ use crate::script::{Batch, Op, Value, Workload};
 
 /// A script with `steps` commits of two rows in two keyspaces each.
 fn script(writers: usize, steps: usize) -> Script {
-    let op = |keyspace: usize, key: String, seed: u64| Op {
-        keyspace: KEYSPACES[keyspace].to_owned(),
-        key,
-        value: Some(Value { seed, len: 20 }),
+    let op = |keyspace: usize, key: String, seed: u64| {
+        Op::new(KEYSPACES[keyspace], key, Some(Value { seed, len: 20 }))
     };
     let writer = |writer: usize| {
         (0..steps)

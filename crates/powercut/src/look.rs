@@ -253,7 +253,7 @@ fn probe(
 const PROBE_KEY: &str = "probe/row";
 
 fn put(key: &str, value: Option<Value>) -> Batch {
-    let op = Op { keyspace: KEYSPACES[0].to_owned(), key: key.to_owned(), value };
+    let op = Op::new(KEYSPACES[0], key, value);
     Batch { ops: vec![op], ..Batch::default() }
 }
 

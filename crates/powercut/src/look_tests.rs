@@ -176,11 +176,8 @@ impl Opened for Pretend {
 
 /// A script that writes the rows above, and one that is not there any more.
 fn script() -> Script {
-    let op = |number: usize| Op {
-        keyspace: KEYSPACES[0].to_owned(),
-        key: format!("w0/{number:04}"),
-        value: Some(Value { seed: 1, len: 9 }),
-    };
+    let op =
+        |number: usize| Op::new(KEYSPACES[0], format!("w0/{number:04}"), Some(Value { seed: 1, len: 9 }));
     let batch = Batch { ops: (1..=7).step_by(2).map(op).collect(), ..Batch::default() };
     Script { writers: vec![vec![crate::script::Step::Commit { batch, holds: true }]] }
 }

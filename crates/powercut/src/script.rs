@@ -33,11 +33,15 @@ pub enum Workload {
     Keyspaces,
     /// Buffered commits, every sixth followed by a power-safe one.
     Buffered,
+    /// Four writers, each commit a transaction that reads before it writes.
+    Transactions,
+    /// Rows that expire: some at once, some long after the trial.
+    Expiring,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Single,
         Self::Batches,
         Self::Overwrites,
@@ -47,6 +51,8 @@ impl Workload {
         Self::Checkpoint,
         Self::Keyspaces,
         Self::Buffered,
+        Self::Transactions,
+        Self::Expiring,
     ];
 }
 
@@ -62,6 +68,8 @@ impl fmt::Display for Workload {
             Self::Checkpoint => "checkpoint",
             Self::Keyspaces => "keyspaces",
             Self::Buffered => "buffered",
+            Self::Transactions => "transactions",
+            Self::Expiring => "expiring",
         })
     }
 }
@@ -108,6 +116,27 @@ pub struct Op {
     pub key: String,
     /// The value; none deletes the key.
     pub value: Option<Value>,
+    /// How long it lives, for subjects that know lives.
+    pub life: Life,
+}
+
+impl Op {
+    /// One that lives until it is changed.
+    pub fn new(keyspace: impl Into<String>, key: impl Into<String>, value: Option<Value>) -> Self {
+        Self { keyspace: keyspace.into(), key: key.into(), value, life: Life::ForEver }
+    }
+}
+
+/// How long a row lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Until it is changed.
+    ForEver,
+    /// Beyond any trial, with an end.
+    Long,
+    /// Of an operation that deletes: it sets this value, which has expired before anybody looks. A subject without
+    /// lives just deletes.
+    Brief(Value),
 }
 
 /// What must hold for a batch to be committed.
@@ -130,6 +159,8 @@ pub struct Batch {
     pub conditions: Vec<Condition>,
     /// Whether less than power-safe will do.
     pub buffered: bool,
+    /// Whether it is to be a transaction, for subjects that have such.
+    pub transaction: bool,
 }
 
 /// What a writer does next.
@@ -164,7 +195,9 @@ impl Script {
     pub fn new(workload: Workload, seed: u64, commits: usize) -> Self {
         let writer = |number: usize, commits: usize| Writer::new(number, workload, seed).steps(commits);
         let mut writers = match workload {
-            Workload::Concurrent => (0..4).map(|number| writer(number, commits.div_ceil(4))).collect(),
+            Workload::Concurrent | Workload::Transactions => {
+                (0..4).map(|number| writer(number, commits.div_ceil(4))).collect()
+            }
             Workload::Large => vec![writer(0, commits.div_ceil(3))],
             _ => vec![writer(0, commits)],
         };
@@ -242,10 +275,15 @@ impl Writer {
     }
 
     fn commit(&mut self, number: usize) -> Step {
-        let mut batch =
-            Batch { buffered: self.workload == Workload::Buffered && number % 6 != 5, ..Batch::default() };
-        let with_conditions =
-            matches!(self.workload, Workload::Batches | Workload::Concurrent | Workload::Overwrites);
+        let mut batch = Batch {
+            buffered: self.workload == Workload::Buffered && number % 6 != 5,
+            transaction: self.workload == Workload::Transactions,
+            ..Batch::default()
+        };
+        let with_conditions = matches!(
+            self.workload,
+            Workload::Batches | Workload::Concurrent | Workload::Overwrites | Workload::Transactions
+        );
         let mut holds = true;
         if with_conditions && number % 3 == 2 {
             holds = self.random.below(3) != 0;
@@ -258,11 +296,8 @@ impl Writer {
                 batch.ops.push(op);
             }
         }
-        batch.ops.push(Op {
-            keyspace: KEYSPACES[0].to_owned(),
-            key: format!("w{}/step", self.number),
-            value: Some(Value { seed: self.random.next(), len: 16 }),
-        });
+        let step = Value { seed: self.random.next(), len: 16 };
+        batch.ops.push(Op::new(KEYSPACES[0], format!("w{}/step", self.number), Some(step)));
         if holds {
             batch.ops.iter().for_each(|op| self.remember(op));
         }
@@ -272,7 +307,7 @@ impl Writer {
     fn ops(&mut self) -> usize {
         match self.workload {
             Workload::Single | Workload::Buffered => 1,
-            Workload::Batches | Workload::Keyspaces => 2 + self.random.below(8),
+            Workload::Batches | Workload::Keyspaces | Workload::Expiring => 2 + self.random.below(8),
             Workload::Compaction => 4 + self.random.below(12),
             _ => 1 + self.random.below(4),
         }
@@ -284,6 +319,7 @@ impl Writer {
         let keyspace = self.random.pick(&all).clone();
         let keys = match self.workload {
             Workload::Overwrites => 12,
+            Workload::Expiring => 60,
             Workload::Large => 40,
             _ => 300,
         };
@@ -294,7 +330,15 @@ impl Writer {
             _ => 8,
         };
         let value = (self.random.below(deletes) != 0).then(|| self.value());
-        Op { keyspace, key, value }
+        let mut op = Op::new(keyspace, key, value);
+        if self.workload == Workload::Expiring {
+            match self.random.below(3) {
+                0 if op.value.is_some() => op.life = Life::Long,
+                1 => op = Op { value: None, life: Life::Brief(self.value()), ..op },
+                _ => {}
+            }
+        }
+        op
     }
 
     fn value(&mut self) -> Value {
@@ -371,7 +415,15 @@ mod tests {
         let made: Vec<Step> = script(Workload::Keyspaces).writers.concat();
         let made: Vec<&Step> = made.iter().filter(|step| matches!(step, Step::Create(_))).collect();
         assert!(made.iter().enumerate().any(|(at, step)| made[..at].contains(step)), "no name is used again");
-        assert_eq!(script(Workload::Concurrent).writers.len(), 4);
+        for workload in [Workload::Concurrent, Workload::Transactions] {
+            assert_eq!(script(workload).writers.len(), 4);
+        }
+        assert!(batches(&script(Workload::Transactions)).iter().all(|(batch, _)| batch.transaction));
+        let lives = batches(&script(Workload::Expiring)).into_iter().flat_map(|(batch, _)| batch.ops.clone());
+        let lives: Vec<Op> = lives.collect();
+        assert!(lives.iter().any(|op| op.life == Life::Long && op.value.is_some()));
+        assert!(lives.iter().any(|op| matches!(op.life, Life::Brief(_))));
+        assert!(lives.iter().all(|op| !matches!(op.life, Life::Brief(_)) || op.value.is_none()));
         let largest = |workload| {
             let script = script(workload);
             let ops = batches(&script).into_iter().flat_map(|(batch, _)| batch.ops.clone());

@@ -68,6 +68,9 @@ pub struct Config {
     /// Default: false.
     #[serde(default)]
     pub accept_lost_tail: bool,
+    /// How often what has expired is removed from the disk, in milliseconds; 0: never by itself. Default: 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep_interval_ms: Option<u64>,
     /// Options of the engine, by its own names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -95,6 +98,7 @@ impl Config {
             undo_bytes_max: None,
             integrity: None,
             accept_lost_tail: false,
+            sweep_interval_ms: None,
             options: BTreeMap::new(),
         }
     }
@@ -143,6 +147,7 @@ impl Config {
             "undo_bytes_max" => self.undo_bytes_max = Some(size()?),
             "integrity" => self.integrity = Some(value.parse()?),
             "accept_lost_tail" => self.accept_lost_tail = flag(name, value)?,
+            "sweep_interval_ms" => self.sweep_interval_ms = Some(count(name, value)?),
             _ => match name.strip_prefix("option.") {
                 Some(option) if !option.is_empty() => {
                     self.options.insert(option.to_owned(), value.to_owned());
@@ -151,7 +156,7 @@ impl Config {
                     return Err(invalid(format!("there is no parameter {name:?}")).hint(
                         "use create, read_only, durability, cache, compression, background_threads, \
                          key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max, integrity, \
-                         accept_lost_tail or option.NAME",
+                         accept_lost_tail, sweep_interval_ms or option.NAME",
                     ));
                 }
             },
@@ -204,6 +209,7 @@ impl Config {
         let mut options =
             StoreOptions::new().durability(self.durability).accept_lost_tail(self.accept_lost_tail);
         options.integrity = self.integrity;
+        options.sweep_interval_ms = self.sweep_interval_ms.unwrap_or(options.sweep_interval_ms);
         let fit = |size: ByteSize| {
             usize::try_from(size.0)
                 .map_err(|_| invalid(format!("{size} is more than this machine can address")))
@@ -249,7 +255,7 @@ fn flag(name: &str, value: &str) -> Result<bool> {
     value.parse().map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write true or false"))
 }
 
-fn count(name: &str, value: &str) -> Result<usize> {
+fn count<N: FromStr>(name: &str, value: &str) -> Result<N> {
     value
         .parse()
         .map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write a whole number, such as 2"))
@@ -341,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&option.max_cached_files=50";
+        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&sweep_interval_ms=50&option.max_cached_files=50";
         let file = r#"
             engine = "fjall"
             path = "/srv/data"
@@ -352,6 +358,7 @@ mod tests {
             background_threads = 2
             integrity = "full"
             accept_lost_tail = true
+            sweep_interval_ms = 50
             [options]
             max_cached_files = "50"
         "#;
@@ -361,6 +368,7 @@ mod tests {
         assert_eq!(from_url.backend_options().create, Create::Never);
         let store_options = from_url.store_options().unwrap();
         assert_eq!((store_options.integrity, store_options.accept_lost_tail), (Some(Integrity::Full), true));
+        assert_eq!(store_options.sweep_interval_ms, 50);
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn to_url(config: &Config) -> String {
         undo_bytes_max,
         integrity,
         accept_lost_tail,
+        sweep_interval_ms,
         options,
     } = config;
     let mut url = format!("{engine}:{}?create={create}", path.display());
@@ -72,6 +73,7 @@ fn to_url(config: &Config) -> String {
     add("undo_bytes_max", undo_bytes_max.map(|size| size.to_string()));
     add("compression", compression.map(|compression| compression.to_string()));
     add("background_threads", background_threads.map(|count| count.to_string()));
+    add("sweep_interval_ms", sweep_interval_ms.map(|interval_ms| interval_ms.to_string()));
     add("integrity", integrity.map(|integrity| integrity.to_string()));
     for (name, value) in options {
         add(&format!("option.{name}"), Some(value.clone()));

@@ -49,7 +49,7 @@ mod tests {
     const VALUE: Value = Value { seed: 1, len: 300 };
 
     fn op(keyspace: &str, key: &str, value: Option<Value>) -> Op {
-        Op { keyspace: keyspace.to_owned(), key: key.to_owned(), value }
+        Op::new(keyspace, key, value)
     }
 
     fn rows(opened: &dyn Opened, keyspace: &str) -> Vec<(String, Vec<u8>)> {

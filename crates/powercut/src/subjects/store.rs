@@ -1,10 +1,18 @@
 //! Strongroom's store, on each engine.
 
-use crate::script::Batch;
+use crate::script::{Batch, Life};
 use crate::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
 use std::ops::ControlFlow;
 use std::path::Path;
-use strongroom::{Config, DEFAULT_KEYSPACE, Durability, Error, ErrorKind, Keyspace, Registry, Store};
+use std::time::Duration;
+use strongroom::{
+    Config, DEFAULT_KEYSPACE, Durability, Error, ErrorKind, Keyspace, Registry, Store, Transaction,
+    TransactionOptions,
+};
+
+/// A life that is over before another process can look, and one that no trial outlives.
+const BRIEF: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The engines, with the parameters of their URLs.
 const ENGINES: &[(&str, &str)] = &[
@@ -38,7 +46,9 @@ impl StoreSubject {
     fn new(engine: &'static str, query: &str, role: Role) -> Self {
         let (suffix, integrity) =
             if role == Role::StoreFull { ("-full", "&integrity=full") } else { ("", "") };
-        Self { name: format!("{engine}/store{suffix}"), engine, role, query: format!("{query}{integrity}") }
+        // Sweeps take part in what goes on.
+        let query = format!("{query}{integrity}&sweep_interval_ms=5");
+        Self { name: format!("{engine}/store{suffix}"), engine, role, query }
     }
 
     /// sled claims nothing about power cuts. And what it acknowledged as buffered is in its own memory, so that even
@@ -99,15 +109,53 @@ impl OpenStore {
         }
         for op in &batch.ops {
             let keyspace = self.keyspace(&op.keyspace)?;
-            match op.value {
-                None => translated.delete(&keyspace, &op.key),
-                Some(value) => translated.set(&keyspace, &op.key, value.bytes()),
+            match (op.value, op.life) {
+                (_, Life::Brief(value)) => translated.set_with_ttl(&keyspace, &op.key, value.bytes(), BRIEF),
+                (None, _) => translated.delete(&keyspace, &op.key),
+                (Some(value), Life::Long) => translated.set_with_ttl(&keyspace, &op.key, value.bytes(), LONG),
+                (Some(value), Life::ForEver) => translated.set(&keyspace, &op.key, value.bytes()),
             };
         }
         if batch.buffered {
             translated.durability(Durability::Buffered);
         }
         Ok(translated)
+    }
+}
+
+impl OpenStore {
+    fn commit_batch(&self, batch: &Batch) -> Result<Verdict, Failure> {
+        match self.store.commit(&self.translate(batch)?) {
+            Ok(_) => Ok(Verdict::Committed),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Verdict::Refused),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Reads what the conditions are about, and every key that is written, and scans around: so that there is
+    /// something to be checked at the commit.
+    fn transact(&self, batch: &Batch) -> Result<Verdict, Failure> {
+        let work = |transaction: &mut Transaction| {
+            for condition in &batch.conditions {
+                let keyspace = self.store.keyspace(&condition.keyspace)?;
+                let found = transaction.get(&keyspace, &condition.key)?;
+                if found.as_deref() != condition.expect.map(|value| value.bytes()).as_deref() {
+                    transaction.rollback();
+                    return Ok(Verdict::Refused);
+                }
+            }
+            for op in &batch.ops {
+                let keyspace = self.store.keyspace(&op.keyspace)?;
+                transaction.prefix(&keyspace, &op.key)?.try_for_each(|row| row.map(drop))?;
+                match op.value {
+                    None => transaction.delete(&keyspace, &op.key)?,
+                    Some(value) => transaction.set(&keyspace, &op.key, value.bytes())?,
+                }
+            }
+            Ok(Verdict::Committed)
+        };
+        let options = TransactionOptions::new().attempts_max(u32::MAX);
+        self.store.transaction_with(&options, work).map_err(failed)
     }
 }
 
@@ -126,10 +174,9 @@ impl Opened for OpenStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<Verdict, Failure> {
-        match self.store.commit(&self.translate(batch)?) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Verdict::Refused),
-            Err(error) => return Err(failed(error)),
+        let verdict = if batch.transaction { self.transact(batch)? } else { self.commit_batch(batch)? };
+        if verdict == Verdict::Refused {
+            return Ok(verdict);
         }
         if self.must_flush && !batch.buffered {
             self.store.flush().map_err(failed)?;

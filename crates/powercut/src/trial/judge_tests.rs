@@ -12,7 +12,7 @@ const VALUE: Value = Value { seed: 1, len: 20 };
 
 /// One row, and a checkpoint.
 fn history() -> History {
-    let op = Op { keyspace: KEYSPACES[0].to_owned(), key: "w0/step".to_owned(), value: Some(VALUE) };
+    let op = Op::new(KEYSPACES[0], "w0/step", Some(VALUE));
     let batch = Batch { ops: vec![op], ..Batch::default() };
     let steps = vec![Step::Commit { batch, holds: true }, Step::Checkpoint("checkpoint-0".to_owned())];
     History::new(Script { writers: vec![steps] })
