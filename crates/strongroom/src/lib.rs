@@ -1,8 +1,9 @@
 //! One ordered key-value storage layer over many embedded engines.
 //!
 //! An application is written once against a [`Store`] and chooses its engine at run time, by a URL or a
-//! [`Config`]. Every feature is there on every engine: batches with conditions, snapshots, scans both ways,
-//! checksums verified whenever a value is read, commits that survive a power cut, one digest that is the same on all.
+//! [`Config`]. Every feature is there on every engine: batches with conditions, serializable transactions, snapshots,
+//! scans both ways, watching, time to live, checksums verified whenever a value is read, commits that survive a power
+//! cut, one digest that is the same on all.
 //!
 //! ```
 //! fn main() -> strongroom::Result<()> {
@@ -27,6 +28,16 @@
 //! * A **batch** over any keyspaces is committed together or not at all, and can be made conditional. When
 //!   [`Store::commit`] returns, the batch survives a power cut, unless less was asked for by name.
 //! * A **snapshot** is one consistent state of all keyspaces. A scan takes one by itself.
+//! * A **transaction** reads one snapshot and its own writes, and is committed only if nobody has written meanwhile what
+//!   it has read, keys and ranges alike: serializable, and nothing waits for it. [`Store::transaction`] repeats its
+//!   closure when others came first. For a single key there are [`Keyspace::compare_and_swap`],
+//!   [`Keyspace::increment`] and, for numbers that are never given out twice, [`Keyspace::id_generator`].
+//! * A **watch** ([`Keyspace::watch`] and others) tells of commits in their order, once they are acknowledged. Its buffer
+//!   is bounded: a watcher that does not read is told how many commits it has missed, and nobody waits for it.
+//! * A **time to live** ([`Keyspace::set_with_ttl`], or a keyspace's default) makes a row absent from its instant on, for
+//!   every read and condition; it is removed from the disk soon after. Tests put in their own [`Clock`].
+//! * Calls block. With the feature `async`, an `AsyncStore` runs closures on tokio's blocking pool, and a watch is also a
+//!   stream.
 //! * An [`ErrorKind`] is a decision: retry, reopen, stop.
 //!
 //! # What is missing
@@ -72,8 +83,10 @@ pub use strongroom_core::{
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;
 pub use strongroom_store::{
-    Batch, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS, Integrity, Keyspace, Row, Rows, Snapshot,
-    Store, StoreId, StoreOptions, StoreStats, Verified, VerifyProgress,
+    Batch, Change, ChangeKind, Clock, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS, IdGenerator,
+    Integrity, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions, StoreStats, Swap, Swept,
+    TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows, Verified, VerifyProgress,
+    WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit,
 };
 
 /// The contract itself, for those who write a backend.
