@@ -19,6 +19,7 @@
 pub mod builds;
 pub mod cost;
 pub mod footprint;
+pub mod group;
 pub mod measure;
 pub mod raw;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]

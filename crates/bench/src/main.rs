@@ -1,9 +1,10 @@
 //! The command line of the benchmarks; see the library.
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
 use strongroom_bench::shapes;
-use strongroom_bench::{builds, cost, footprint, snapshots};
+use strongroom_bench::{builds, cost, footprint, group, snapshots};
 
 #[derive(Parser)]
 #[command(about = "What the layer costs over the raw engines, side by side in one run")]
@@ -16,6 +17,8 @@ struct Arguments {
 enum Command {
     /// Get, scan and batch load: raw engine, backend and store in turn, medians and ratios
     Cost(cost::Arguments),
+    /// Power-safe single writes by many threads: raw engine and store in turn
+    Group(group::Arguments),
     /// How long a snapshot takes to open, with and without a writer at work
     Snapshots(snapshots::Arguments),
     /// Anonymous memory of a load, engine by engine
@@ -27,13 +30,15 @@ enum Command {
     Builds(builds::Arguments),
 }
 
-fn main() {
+fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Cost(arguments) => cost::run(&arguments),
+        Command::Group(arguments) => return group::run(&arguments),
         Command::Snapshots(arguments) => snapshots::run(&arguments),
         Command::Footprint(arguments) => footprint::run(&arguments),
         #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
         Command::Shapes(arguments) => shapes::run(&arguments),
         Command::Builds(arguments) => builds::run(&arguments),
     }
+    ExitCode::SUCCESS
 }

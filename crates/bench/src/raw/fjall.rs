@@ -43,6 +43,12 @@ impl Raw for Fjall {
         entry.commit().unwrap();
     }
 
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.keyspace, key, value);
+        batch.commit().unwrap();
+    }
+
     fn flush(&self) {
         self.database.persist(PersistMode::SyncAll).unwrap();
     }

@@ -64,6 +64,12 @@ impl Raw for Lmdb {
         transaction.commit().unwrap();
     }
 
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        let mut transaction = self.borrow_owner().write_txn().unwrap();
+        self.borrow_dependent().put(&mut transaction, key, value).unwrap();
+        transaction.commit().unwrap();
+    }
+
     fn flush(&self) {
         self.borrow_owner().force_sync().unwrap();
     }

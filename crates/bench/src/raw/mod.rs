@@ -29,6 +29,8 @@ pub trait Raw {
     fn scan(&self) -> (u64, u64);
     /// Commits a batch, buffered.
     fn apply(&self, batch: &[Op]);
+    /// Commits one row, durably.
+    fn put_durably(&self, key: &[u8], value: &[u8]);
     /// Makes everything durable, in the way the engine offers.
     fn flush(&self);
 }

@@ -51,6 +51,12 @@ impl Raw for Redb {
         transaction.commit().unwrap();
     }
 
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        let transaction = self.0.begin_write().unwrap();
+        transaction.open_table(TABLE).unwrap().insert(key, value).unwrap();
+        transaction.commit().unwrap();
+    }
+
     fn flush(&self) {
         self.0.begin_write().unwrap().commit().unwrap();
     }

@@ -63,6 +63,12 @@ impl Raw for RocksDb {
         self.0.write_opt(batch, &WriteOptions::default()).unwrap();
     }
 
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.0.put_cf_opt(&self.0.cf_handle(ROWS).unwrap(), key, value, &options).unwrap();
+    }
+
     fn flush(&self) {
         self.0.flush_wal(true).unwrap();
     }

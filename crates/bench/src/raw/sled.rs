@@ -44,6 +44,12 @@ impl Raw for Sled {
         self.tree.apply_batch(batch).unwrap();
     }
 
+    /// As durable as sled makes it, which is not power-safe.
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        self.tree.insert(key, value).unwrap();
+        self.db.flush().unwrap();
+    }
+
     fn flush(&self) {
         self.db.flush().unwrap();
     }

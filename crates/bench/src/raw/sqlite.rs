@@ -70,6 +70,16 @@ impl Raw for Sqlite {
         self.writer.execute_batch("COMMIT").unwrap();
     }
 
+    fn put_durably(&self, key: &[u8], value: &[u8]) {
+        // The same each time, and free after the first.
+        self.writer.execute_batch("PRAGMA synchronous = FULL").unwrap();
+        self.writer
+            .prepare_cached("INSERT INTO rows VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")
+            .unwrap()
+            .execute((key, value))
+            .unwrap();
+    }
+
     fn flush(&self) {
         self.writer.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
     }
