@@ -1,5 +1,6 @@
 //! The command line, from which help, completions and manual pages are made.
 
+use crate::duration;
 use crate::exit::STATUSES;
 use crate::verify::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -303,7 +304,7 @@ pub(crate) struct Verify {
     #[arg(long)]
     pub(crate) rows_only: bool,
     /// End the check after this time, such as 90s, 10m or 2h; without it, it may take for ever
-    #[arg(long, value_name = "TIME", value_parser = limits::time)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) time_limit: Option<Duration>,
     /// Memory that the check may take, such as 4GiB (Linux)
     #[arg(long, value_name = "SIZE", value_parser = limits::memory)]

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod duration;
 mod exit;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
