@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
-use strongroom::ByteSize;
+use strongroom::{ByteSize, Durability};
 
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
@@ -102,11 +102,11 @@ Rows:
 
 Commits:
   Rows are committed in the order of the file, 10000 (--batch-rows) or 8 MiB at
-  a time, each batch all or nothing, as safe as the URL says (power-safe unless
-  it says durability=buffered). Whenever a load ends, the store holds a whole
-  number of batches, and the message says which rows. To go on after a load
-  that was stopped, run it again with --on-duplicate first, or with last if it
-  ran with last.
+  a time, each batch all or nothing, as safe as --durability says, or else the
+  URL, or else power-safe. Whenever a load ends, the store holds a whole number
+  of batches, and the message says which rows. To go on after a load that was
+  stopped, run it again with --on-duplicate first, or with last if it ran with
+  last.
   A new store is created when the first row is good, and stays, empty, if a
   later row is bad before the first commit.
 
@@ -157,6 +157,33 @@ pub(crate) struct InKeyspace {
     pub(crate) name: String,
 }
 
+/// How safe what is committed has to be.
+#[derive(Debug, Args)]
+pub(crate) struct HowDurable {
+    /// How safe the commits are, whatever the URL says: sync (each survives a power cut) or buffered (they are flushed
+    /// at the end)
+    #[arg(long = "durability", value_enum, value_name = "HOW", hide_possible_values = true)]
+    how: Option<CommitDurability>,
+}
+
+impl HowDurable {
+    /// None: as the URL says.
+    pub(crate) fn asked(&self) -> Option<Durability> {
+        self.how.map(|how| match how {
+            CommitDurability::Sync => Durability::PowerSafe,
+            CommitDurability::Buffered => Durability::Buffered,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CommitDurability {
+    // The URL's longer name is understood too.
+    #[value(alias = "power-safe")]
+    Sync,
+    Buffered,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Engines {
     /// Print JSON
@@ -175,6 +202,8 @@ pub(crate) struct Put {
     pub(crate) value: OsString,
     #[command(flatten)]
     pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) durability: HowDurable,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +224,8 @@ pub(crate) struct Delete {
     pub(crate) key: OsString,
     #[command(flatten)]
     pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) durability: HowDurable,
 }
 
 #[derive(Debug, Args)]
@@ -268,6 +299,8 @@ pub(crate) struct Load {
     pub(crate) batch_rows: NonZeroUsize,
     #[command(flatten)]
     pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) durability: HowDurable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -64,6 +64,13 @@ impl Target {
         Ok(Self { config, registry })
     }
 
+    /// The same store, with commits of this `durability`, if one is asked for. It stands in the place of the URL's: an
+    /// engine that opens only when less than power-safe is asked for does not mind which of the two asks.
+    pub(crate) fn committing(mut self, durability: Option<Durability>) -> Self {
+        self.config.durability = durability.unwrap_or(self.config.durability);
+        self
+    }
+
     /// The limits that the URL sets, for a look at keys and values before the store is opened.
     pub(crate) fn limits(&self) -> Limits {
         let lower = |given: Option<ByteSize>, most: usize| {
@@ -125,8 +132,8 @@ pub(crate) fn check_name(name: &str) -> Outcome {
     Ok(())
 }
 
-/// Makes sure that the next command finds what this one wrote, also where the URL asks for commits that
-/// are only buffered.
+/// Makes sure that the next command finds what this one wrote, also where the commits that were asked for are only
+/// buffered.
 pub(crate) fn settle(store: &Store) -> Outcome {
     if store.options().durability == Durability::Buffered && store.engine().capabilities.persistent {
         store.flush()?;

@@ -10,7 +10,7 @@ use std::io::{IsTerminal as _, stdout};
 pub(super) fn put(arguments: &Put) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
     let value = text::argument("VALUE", &arguments.value)?;
-    let target = Target::of(&arguments.store.url, Access::Create)?;
+    let target = Target::of(&arguments.store.url, Access::Create)?.committing(arguments.durability.asked());
     // All before the store is opened: a mistake must not leave a new, empty store behind.
     target.limits().check_key(&key)?;
     target.limits().check_value(&value)?;
@@ -40,7 +40,7 @@ pub(super) fn get(arguments: &Get) -> Outcome {
 
 pub(super) fn delete(arguments: &Delete) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
-    let target = Target::of(&arguments.store.url, Access::Change)?;
+    let target = Target::of(&arguments.store.url, Access::Change)?.committing(arguments.durability.asked());
     target.limits().check_key(&key)?;
     let store = target.open()?;
     open::keyspace(&store, &arguments.keyspace.name)?.delete(&key)?;

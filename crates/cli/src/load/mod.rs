@@ -28,7 +28,7 @@ use source::{Record, Source};
 use tables::{CsvTable, TsvTable};
 
 pub(crate) fn run(arguments: &Load) -> Outcome {
-    let target = Target::of(&arguments.store.url, Access::Create)?;
+    let target = Target::of(&arguments.store.url, Access::Create)?.committing(arguments.durability.asked());
     check_name(&arguments.keyspace.name)?;
     let interrupt = Interrupt::listen()?;
     let mut rows = Rows::begin(arguments, target.limits(), &interrupt)?;

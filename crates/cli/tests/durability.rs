@@ -1,0 +1,84 @@
+//! How safe the commits of a command are, as the command asks for it.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use support::{Sandbox, engines};
+
+/// The commands that write, on a store that has the key `a`.
+fn writing(url: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["put", url, "b", "1"],
+        vec!["load", url, "rows.csv", "--format", "csv", "--key", "id"],
+        vec!["delete", url, "a"],
+    ]
+}
+
+#[test]
+fn the_next_command_finds_what_was_written_however_safe() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", "id\nc\n");
+    for (engine, query) in engines() {
+        let durabilities =
+            if query.is_empty() { vec!["sync", "power-safe", "buffered"] } else { vec!["buffered"] };
+        for durability in durabilities {
+            let url = format!("{engine}:{engine}-{durability}{query}");
+            sandbox.run(["put", &url, "a", "0", "--durability", durability]).text();
+            assert_eq!(sandbox.run(["get", &url, "a"]).text(), "0");
+            for command in writing(&url) {
+                sandbox.run([command, vec!["--durability", durability]].concat()).text();
+            }
+            assert_eq!(sandbox.run(["scan", &url, "--keys-only"]).text(), "b\nc\n", "{url}");
+        }
+    }
+}
+
+#[test]
+fn the_option_wins_over_the_url() {
+    let sandbox = Sandbox::new();
+    for (engine, query) in engines() {
+        let plain = format!("{engine}:{engine}");
+        let (buffered, sync) = (format!("{plain}?durability=buffered"), format!("{plain}?durability=sync"));
+        // One that does not claim to be power-safe opens too: it was asked for less.
+        for url in [&plain, &sync, &buffered] {
+            sandbox.run(["put", url, "a", "1", "--durability", "buffered"]).text();
+        }
+        let asked = sandbox.run(["put", &buffered, "a", "2", "--durability", "sync"]);
+        if query.is_empty() {
+            asked.text();
+            assert_eq!(sandbox.run(["get", &plain, "a"]).text(), "2");
+        } else {
+            asked.failed(2, &[engine, "does not claim", "buffered"]);
+            assert_eq!(sandbox.run(["get", &buffered, "a"]).text(), "1");
+        }
+    }
+}
+
+#[cfg(feature = "storage-sled")]
+#[test]
+fn what_an_engine_does_not_claim_is_refused_before_anything_is_made() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", "id\nc\n");
+    let before = sandbox.files(".");
+    for url in ["sled:data", "sled:data?durability=buffered"] {
+        let put = ["put", url, "a", "1", "--durability", "sync"];
+        let load = ["load", url, "rows.csv", "--format", "csv", "--key", "id", "--durability", "sync"];
+        for command in [&put[..], &load] {
+            sandbox.run(command).failed(2, &["sled", "does not claim", "durability=buffered"]);
+            assert!(sandbox.files(".") == before, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn a_durability_that_is_none_is_refused() {
+    let sandbox = Sandbox::new();
+    let url = support::url("data");
+    for command in writing(&url) {
+        let ran = sandbox.run([command, vec!["--durability", "safe"]].concat());
+        assert_eq!(ran.status, 2, "{ran:?}");
+        assert!(ran.errors.contains("safe") && ran.errors.contains("buffered"), "{ran:?}");
+    }
+    assert!(!sandbox.path("data").exists());
+}
