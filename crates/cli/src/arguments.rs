@@ -38,6 +38,15 @@ Examples:
     Get(Get),
     /// Remove a key; one that is not there is no failure
     Delete(Delete),
+    /// Change a value if it is as expected, or store one if there is none (compare-and-swap)
+    ///
+    /// Exit status 1 if it is not as expected; nothing is changed then. With --absent, the store and the keyspace are
+    /// created if they are not there.
+    #[command(after_help = "\
+Examples:
+  strongroom cas redb:./data leases/north --absent ada
+  strongroom cas redb:./data leases/north --expect ada alan")]
+    Cas(Cas),
     /// Print rows in the order of their keys
     #[command(after_long_help = SCAN_HELP)]
     Scan(Scan),
@@ -226,6 +235,35 @@ pub(crate) struct Delete {
     pub(crate) keyspace: InKeyspace,
     #[command(flatten)]
     pub(crate) durability: HowDurable,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cas {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(help = KEY_HELP, allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    /// The new value; hex:00ff for bytes in hexadecimal
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) new: OsString,
+    #[command(flatten)]
+    pub(crate) expected: Expected,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) durability: HowDurable,
+}
+
+/// What has to be there for the key to be changed.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Expected {
+    /// Only if this is the value; hex:00ff for bytes in hexadecimal
+    #[arg(long = "expect", value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) value: Option<OsString>,
+    /// Only if the key is not there
+    #[arg(long)]
+    pub(crate) absent: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ pub(crate) const PROGRAM: &str = "strongroom";
 pub(crate) const STATUSES: &str = "\
 Exit status:
   0    done; deleting what is not there is done too
-  1    no such key or keyspace
+  1    no such key or keyspace, or what `cas` finds is not as expected
   2    wrong usage, bad input, or no such store
   3    the store is damaged, it or its engine failed, or another process has it open
   130  a load or a check was stopped by Ctrl-C or SIGTERM";
@@ -25,6 +25,8 @@ pub(crate) enum Status {
     Done,
     /// The key or keyspace is not there.
     NotFound,
+    /// A change was asked for on a condition that does not hold.
+    ConditionFailed,
     /// What was asked for cannot work, whatever the state of the store.
     BadInput,
     /// The store, its engine or the operating system failed.
@@ -38,7 +40,7 @@ impl Status {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::NotFound => 1,
+            Self::NotFound | Self::ConditionFailed => 1,
             Self::BadInput => 2,
             Self::StoreFailed => 3,
             Self::Stopped => 130,
@@ -90,6 +92,11 @@ impl Failure {
     /// The key or keyspace is not there.
     pub(crate) fn not_found(line: impl fmt::Display) -> Self {
         Self::new(Status::NotFound, line)
+    }
+
+    /// What is stored is not as it was expected to be, and was left as it is.
+    pub(crate) fn condition(line: impl fmt::Display) -> Self {
+        Self::new(Status::ConditionFailed, line)
     }
 
     /// Writing to standard output failed. A reader that left, as `head` does, has all it wanted: that is

@@ -13,6 +13,7 @@ fn of_a_store_that_is_there(url: &str) -> Vec<Vec<&str>> {
     vec![
         vec!["get", url, "a"],
         vec!["delete", url, "a"],
+        vec!["cas", url, "a", "--expect", "1", "2"],
         vec!["scan", url],
         vec!["count", url],
         vec!["digest", url],
@@ -26,6 +27,7 @@ fn of_a_store_that_is_there(url: &str) -> Vec<Vec<&str>> {
 fn every_command(url: &str) -> Vec<Vec<&str>> {
     let mut commands = of_a_store_that_is_there(url);
     commands.push(vec!["put", url, "a", "1"]);
+    commands.push(vec!["cas", url, "a", "--absent", "1"]);
     commands.push(vec!["load", url, "rows.csv", "--format", "csv", "--key", "id"]);
     commands
 }
@@ -70,6 +72,7 @@ fn an_engine_that_forgets_takes_no_data() {
     let commands = [
         vec!["put", "memory:", "a", "1"],
         vec!["delete", "memory:", "a"],
+        vec!["cas", "memory:", "a", "--absent", "1"],
         vec!["load", "memory:", "rows.csv", "--format", "csv", "--key", "id"],
     ];
     refused(&sandbox, &commands, 2, &["memory keeps nothing after the command ends", "keeps files"]);
@@ -118,6 +121,7 @@ fn a_key_or_keyspace_that_is_not_there() {
         for command in [
             vec!["get", &url, "a", "-k", "other"],
             vec!["delete", &url, "a", "-k", "other"],
+            vec!["cas", &url, "a", "--expect", "1", "2", "-k", "other"],
             vec!["scan", &url, "-k", "other"],
             vec!["count", &url, "-k", "other"],
         ] {

@@ -237,6 +237,7 @@ fn completions_and_pages_are_made() {
         .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
         .collect();
     let commands = [
+        "cas",
         "compact",
         "completions",
         "count",

@@ -15,6 +15,7 @@ fn help() {
         "put",
         "get",
         "delete",
+        "cas",
         "scan",
         "count",
         "load",

@@ -1,5 +1,6 @@
 //! The commands, one function each: arguments in, data on standard output, an outcome back.
 
+mod compare_and_swap;
 mod engines;
 mod open;
 mod rows;
@@ -20,6 +21,7 @@ pub(crate) fn run(command: &Command) -> Outcome {
         Command::Put(arguments) => values::put(arguments),
         Command::Get(arguments) => values::get(arguments),
         Command::Delete(arguments) => values::delete(arguments),
+        Command::Cas(arguments) => compare_and_swap::run(arguments),
         Command::Scan(arguments) => rows::scan(arguments),
         Command::Count(arguments) => rows::count(arguments),
         Command::Load(arguments) => load::run(arguments),

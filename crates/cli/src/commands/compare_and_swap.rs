@@ -1,0 +1,44 @@
+//! `cas`: a key is changed if it is as expected.
+
+use super::Target;
+use super::open::{self, Access};
+use crate::arguments::Cas;
+use crate::exit::{Failure, Outcome};
+use crate::text;
+use strongroom::{Row, Swap};
+
+pub(super) fn run(arguments: &Cas) -> Outcome {
+    let key = text::argument("KEY", &arguments.key)?;
+    let new = text::argument("NEW", &arguments.new)?;
+    // None: the key is to be absent, since one of the two is always given.
+    let expected = arguments.expected.value.as_ref();
+    let expected = expected.map(|value| text::argument("--expect", value)).transpose()?;
+    let name = &arguments.keyspace.name;
+    // A value can only be expected of a store that is there.
+    let access = if expected.is_some() { Access::Change } else { Access::Create };
+    let target = Target::of(&arguments.store.url, access)?.committing(arguments.durability.asked());
+    // All before the store is opened: a mistake must not leave a new, empty store behind.
+    target.limits().check_key(&key)?;
+    target.limits().check_value(&new)?;
+    open::check_name(name)?;
+    let store = target.open()?;
+    let keyspace = match expected {
+        Some(_) => open::keyspace(&store, name)?,
+        None => store.create_keyspace(name)?,
+    };
+    match keyspace.compare_and_swap(&key, expected.as_deref(), Some(&new))? {
+        Swap::Swapped(_) => open::settle(&store),
+        Swap::Refused(found) => Err(refused(expected.is_some(), found.as_ref(), &key, name)),
+    }
+}
+
+/// What is not as expected. Values are not told: they may be long, or nobody else's business.
+fn refused(is_value_expected: bool, found: Option<&Row>, key: &[u8], keyspace: &str) -> Failure {
+    let key = text::quoted(key);
+    let (found, remedy) = match (is_value_expected, found) {
+        (false, _) => (format!("the key {key} is there already"), "--expect changes its value"),
+        (true, None) => (format!("the key {key} is not there"), "--absent stores a first value"),
+        (true, Some(_)) => (format!("the value of {key} is another one"), "`strongroom get` prints it"),
+    };
+    Failure::condition(format_args!("{found} in keyspace {keyspace:?}, and nothing was changed; {remedy}"))
+}
