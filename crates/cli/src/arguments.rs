@@ -47,6 +47,12 @@ Examples:
   strongroom cas redb:./data leases/north --absent ada
   strongroom cas redb:./data leases/north --expect ada alan")]
     Cas(Cas),
+    /// Add to a number and print what it is then; a key that is not there counts as 0
+    ///
+    /// The store and the keyspace are created if they are not there. A row that expires does so at the same time as
+    /// before.
+    #[command(after_help = INCR_HELP)]
+    Incr(Incr),
     /// Print rows in the order of their keys
     #[command(after_long_help = SCAN_HELP)]
     Scan(Scan),
@@ -85,6 +91,17 @@ Examples:
   strongroom man /usr/local/share/man/man1")]
     Man(Man),
 }
+
+const INCR_HELP: &str = "\
+Numbers:
+  Whole ones in decimal, -9223372036854775808 to 9223372036854775807, without
+  leading zeros or a plus: the value is text, as `put` stores it and `get` prints
+  it. A value that is no such number, or a sum beyond them, is bad input (exit
+  status 2), and nothing is changed.
+
+Examples:
+  strongroom incr redb:./data visits
+  strongroom incr redb:./data stock/bolts -20";
 
 const SCAN_HELP: &str = "\
 Examples:
@@ -264,6 +281,21 @@ pub(crate) struct Expected {
     /// Only if the key is not there
     #[arg(long)]
     pub(crate) absent: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Incr {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    #[arg(help = KEY_HELP, allow_negative_numbers = true)]
+    pub(crate) key: OsString,
+    /// How much to add
+    #[arg(allow_negative_numbers = true, default_value_t = 1)]
+    pub(crate) by: i64,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) durability: HowDurable,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ fn every_command(url: &str) -> Vec<Vec<&str>> {
     let mut commands = of_a_store_that_is_there(url);
     commands.push(vec!["put", url, "a", "1"]);
     commands.push(vec!["cas", url, "a", "--absent", "1"]);
+    commands.push(vec!["incr", url, "a"]);
     commands.push(vec!["load", url, "rows.csv", "--format", "csv", "--key", "id"]);
     commands
 }
@@ -73,6 +74,7 @@ fn an_engine_that_forgets_takes_no_data() {
         vec!["put", "memory:", "a", "1"],
         vec!["delete", "memory:", "a"],
         vec!["cas", "memory:", "a", "--absent", "1"],
+        vec!["incr", "memory:", "a"],
         vec!["load", "memory:", "rows.csv", "--format", "csv", "--key", "id"],
     ];
     refused(&sandbox, &commands, 2, &["memory keeps nothing after the command ends", "keeps files"]);

@@ -245,6 +245,7 @@ fn completions_and_pages_are_made() {
         "digest",
         "engines",
         "get",
+        "incr",
         "keyspaces",
         "load",
         "man",

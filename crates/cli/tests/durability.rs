@@ -12,6 +12,7 @@ fn writing(url: &str) -> Vec<Vec<&str>> {
         vec!["put", url, "b", "1"],
         vec!["cas", url, "b", "--expect", "1", "2"],
         vec!["cas", url, "d", "--absent", "1"],
+        vec!["incr", url, "e"],
         vec!["load", url, "rows.csv", "--format", "csv", "--key", "id"],
         vec!["delete", url, "a"],
     ]
@@ -31,7 +32,7 @@ fn the_next_command_finds_what_was_written_however_safe() {
             for command in writing(&url) {
                 sandbox.run([command, vec!["--durability", durability]].concat()).text();
             }
-            assert_eq!(sandbox.run(["scan", &url, "--keys-only"]).text(), "b\nc\nd\n", "{url}");
+            assert_eq!(sandbox.run(["scan", &url, "--keys-only"]).text(), "b\nc\nd\ne\n", "{url}");
         }
     }
 }

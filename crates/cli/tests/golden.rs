@@ -16,6 +16,7 @@ fn help() {
         "get",
         "delete",
         "cas",
+        "incr",
         "scan",
         "count",
         "load",

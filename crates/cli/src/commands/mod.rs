@@ -2,6 +2,7 @@
 
 mod compare_and_swap;
 mod engines;
+mod increment;
 mod open;
 mod rows;
 mod shell;
@@ -22,6 +23,7 @@ pub(crate) fn run(command: &Command) -> Outcome {
         Command::Get(arguments) => values::get(arguments),
         Command::Delete(arguments) => values::delete(arguments),
         Command::Cas(arguments) => compare_and_swap::run(arguments),
+        Command::Incr(arguments) => increment::run(arguments),
         Command::Scan(arguments) => rows::scan(arguments),
         Command::Count(arguments) => rows::count(arguments),
         Command::Load(arguments) => load::run(arguments),

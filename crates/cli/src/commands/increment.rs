@@ -1,0 +1,20 @@
+//! `incr`: a number is added to.
+
+use super::Target;
+use super::open::{self, Access};
+use crate::arguments::Incr;
+use crate::exit::Outcome;
+use crate::text;
+
+pub(super) fn run(arguments: &Incr) -> Outcome {
+    let key = text::argument("KEY", &arguments.key)?;
+    let target = Target::of(&arguments.store.url, Access::Create)?.committing(arguments.durability.asked());
+    // All before the store is opened: a mistake must not leave a new, empty store behind.
+    target.limits().check_key(&key)?;
+    open::check_name(&arguments.keyspace.name)?;
+    let store = target.open()?;
+    let number = store.create_keyspace(&arguments.keyspace.name)?.increment(key, arguments.by)?;
+    // What is printed has happened for good.
+    open::settle(&store)?;
+    super::print(format!("{number}\n"))
+}

@@ -1,0 +1,61 @@
+//! `incr`: a number is added to, and what is none is left as it is.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+mod support;
+
+use support::{Sandbox, url, urls};
+
+#[test]
+fn a_number_is_added_to_and_printed() {
+    let sandbox = Sandbox::new();
+    for url in urls("data") {
+        // Makes the store and the keyspace.
+        assert_eq!(sandbox.run(["incr", &url, "visits", "-k", "counters"]).text(), "1\n");
+        assert_eq!(sandbox.run(["incr", &url, "visits", "41", "-k", "counters"]).text(), "42\n");
+        assert_eq!(sandbox.run(["incr", &url, "visits", "-50", "-k", "counters"]).text(), "-8\n");
+        assert_eq!(sandbox.run(["get", &url, "visits", "-k", "counters"]).text(), "-8");
+        sandbox.run(["put", &url, "visits", "-1"]).text();
+        assert_eq!(sandbox.run(["incr", &url, "visits", "0"]).text(), "-1\n", "a keyspace of its own");
+        assert_eq!(
+            sandbox.run(["incr", &url, "-1", "-9223372036854775808"]).text(),
+            "-9223372036854775808\n"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_or_too_large_a_sum_is_refused_and_left() {
+    let sandbox = Sandbox::new();
+    for url in urls("data") {
+        for value in ["", "one", "01", "+1", "1.0", " 1", "9223372036854775808", "hex:ff"] {
+            sandbox.run(["put", &url, "a", value]).text();
+            let before = sandbox.run(["scan", &url, "--format", "jsonl"]).text();
+            sandbox.run(["incr", &url, "a"]).failed(2, &["no number", "decimal"]);
+            assert_eq!(sandbox.run(["scan", &url, "--format", "jsonl"]).text(), before, "{value:?}");
+        }
+        for (value, by) in [("9223372036854775807", "1"), ("-2", "-9223372036854775807")] {
+            sandbox.run(["put", &url, "a", value]).text();
+            sandbox.run(["incr", &url, "a", by]).failed(2, &["beyond the range"]);
+            assert_eq!(sandbox.run(["get", &url, "a"]).text(), value);
+        }
+    }
+}
+
+#[test]
+fn bad_input_makes_no_store() {
+    let sandbox = Sandbox::new();
+    let url = url("data");
+    for (arguments, told) in [
+        (vec!["incr", &url, ""], "key is empty"),
+        (vec!["incr", &url, "hex:q"], "KEY"),
+        (vec!["incr", &url, "a", "-k", "_own"], "\"_own\""),
+    ] {
+        sandbox.run(&arguments).failed(2, &[told]);
+    }
+    for by in ["one", "1.5", "", "9223372036854775808"] {
+        let ran = sandbox.run(["incr", &url, "a", by]);
+        assert!(ran.status == 2 && ran.errors.contains("[BY]"), "{ran:?}");
+    }
+    assert!(sandbox.files(".").len() == 1, "nothing was made");
+}
