@@ -30,7 +30,8 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   strongroom put redb:./data greeting 'Grüezi'
-  strongroom put redb:./data --keyspace blobs hex:00ff hex:cafe")]
+  strongroom put redb:./data --keyspace blobs hex:00ff hex:cafe
+  strongroom put redb:./data sessions/ada token --ttl 90s")]
     Put(Put),
     /// Write the value of a key to standard output, byte for byte
     ///
@@ -226,6 +227,9 @@ pub(crate) struct Put {
     /// The value; hex:00ff for bytes in hexadecimal
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: OsString,
+    /// How long the row lives, such as 90s, 10m, 2h or 7d; without it, it stays (or as is the keyspace's default)
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) ttl: Option<Duration>,
     #[command(flatten)]
     pub(crate) keyspace: InKeyspace,
     #[command(flatten)]

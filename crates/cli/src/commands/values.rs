@@ -6,6 +6,8 @@ use crate::arguments::{Delete, Get, Put};
 use crate::exit::{Failure, Outcome};
 use crate::text;
 use std::io::{IsTerminal as _, stdout};
+use std::time::Duration;
+use strongroom::Clock;
 
 pub(super) fn put(arguments: &Put) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
@@ -14,10 +16,33 @@ pub(super) fn put(arguments: &Put) -> Outcome {
     // All before the store is opened: a mistake must not leave a new, empty store behind.
     target.limits().check_key(&key)?;
     target.limits().check_value(&value)?;
+    arguments.ttl.map_or(Ok(()), check_time_to_live)?;
     open::check_name(&arguments.keyspace.name)?;
     let store = target.open()?;
-    store.create_keyspace(&arguments.keyspace.name)?.set(key, value)?;
+    let keyspace = store.create_keyspace(&arguments.keyspace.name)?;
+    match arguments.ttl {
+        Some(time_to_live) => keyspace.set_with_ttl(key, value, time_to_live)?,
+        None => keyspace.set(key, value)?,
+    }
     open::settle(&store)
+}
+
+/// Refuses what the store would, before there is one.
+fn check_time_to_live(time_to_live: Duration) -> Outcome {
+    if time_to_live.is_zero() {
+        return Err(Failure::bad_input(
+            "--ttl is zero, so that the row would be gone at once; give a time such as 90s, or leave --ttl out",
+        ));
+    }
+    let end = u64::try_from(time_to_live.as_millis())
+        .ok()
+        .and_then(|milliseconds| Clock::system().now_ms().checked_add(milliseconds));
+    match end {
+        Some(_) => Ok(()),
+        None => Err(Failure::bad_input(
+            "--ttl ends behind the end of the clock; give a shorter time, or leave --ttl out to keep the row",
+        )),
+    }
 }
 
 pub(super) fn get(arguments: &Get) -> Outcome {
