@@ -75,6 +75,9 @@ Examples:
     /// Print the names of the keyspaces
     Keyspaces(Keyspaces),
     /// Print figures about a store and its files
+    ///
+    /// Conflicts, expired rows that were removed and sweeps that failed are counted from the opening on, and this
+    /// command has just opened the store.
     Stats(Stats),
     /// Give the space back that the engine no longer needs
     Compact(Compact),

@@ -111,6 +111,8 @@ fn the_names_of_figures() {
         assert!(stats["disk_bytes"].as_u64().unwrap() > 0, "{stats}");
         assert_eq!((&stats["engine"], &stats["keyspaces"]), (&engine.into(), &1.into()));
         let text = sandbox.run(["stats", &url]).text();
-        assert!(text.lines().any(|line| line.starts_with("on disk")), "{text}");
+        for name in ["on disk", "conflicts", "expired rows", "sweep failures"] {
+            assert!(text.lines().any(|line| line.starts_with(name)), "{name}: {text}");
+        }
     }
 }

@@ -28,9 +28,11 @@ pub(super) fn stats(arguments: &Stats) -> Outcome {
     super::print(text)
 }
 
-/// Counters of the handle are left out: that of a command that has just opened the store has seen nothing.
+/// Of what is counted from the opening on, that which an application watches is named too, so that its figures and
+/// these have the same names; a command that has just opened the store has seen nothing yet.
 fn as_json(store: &Store) -> Outcome<Value> {
-    let stats = store.stats()?.backend;
+    let counted = store.stats()?;
+    let stats = counted.backend;
     let figures: Map<String, Value> =
         stats.engine.into_iter().map(|(name, figure)| (name, figure.into())).collect();
     Ok(json!({
@@ -41,12 +43,16 @@ fn as_json(store: &Store) -> Outcome<Value> {
         "keyspaces": store.keyspaces().len(),
         "disk_bytes": stats.disk_bytes,
         "cache_bytes": stats.cache_bytes,
+        "conflicts": counted.conflicts,
+        "expired_rows": counted.expired_rows,
+        "sweep_failures": counted.sweep_failures,
         "engine_figures": figures,
     }))
 }
 
 fn as_text(store: &Store) -> Outcome<String> {
-    let stats = store.stats()?.backend;
+    let counted = store.stats()?;
+    let stats = counted.backend;
     let size = |bytes: Option<u64>| match bytes {
         Some(bytes) => format!("{} ({bytes} bytes)", HumanBytes(bytes)),
         None => "unknown".to_owned(),
@@ -58,6 +64,9 @@ fn as_text(store: &Store) -> Outcome<String> {
         ("keyspaces".to_owned(), store.keyspaces().len().to_string()),
         ("on disk".to_owned(), size(stats.disk_bytes)),
         ("cache".to_owned(), size(stats.cache_bytes)),
+        ("conflicts".to_owned(), counted.conflicts.to_string()),
+        ("expired rows".to_owned(), counted.expired_rows.to_string()),
+        ("sweep failures".to_owned(), counted.sweep_failures.to_string()),
     ];
     lines.extend(stats.engine.into_iter().map(|(name, figure)| (name, figure.to_string())));
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
