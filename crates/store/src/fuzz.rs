@@ -7,12 +7,14 @@
 
 use crate::directory::marker::Marker;
 use crate::envelope::{self, Damage, Header, KeyspaceSeed, Meta};
+use crate::expiry::{index, settings};
 use crate::high_water::file::{Reading, SLOT_BYTES, SLOT_SPACING, Slot, parse as parse_mark};
 use crate::integrity::tally::{self, RowHasher, Tally};
 use crate::{Store, StoreId, StoreOptions};
 use std::path::Path;
 use strongroom_core::{
-    Durability, Error, ErrorKind, KeyspaceHints, MemoryBackend, StorageBackend as _, WriteBatch,
+    Durability, Error, ErrorKind, KeyspaceHints, KeyspaceId, MemoryBackend, Op, StorageBackend as _,
+    WriteBatch,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -171,6 +173,48 @@ fn tally_opens(name: &str, stored: &[u8]) {
     }
 }
 
+/// The rows that say when rows expire, and what a keyspace says of lives: what is read is what would be written, to the
+/// byte.
+pub fn expiry(bytes: &[u8]) {
+    let (first, second) = split(bytes);
+    index_row(first, second);
+    // With a hash that fits, so that what is behind it is reached.
+    index_row(&index::key_of(bytes.len() as u64, second), second);
+    settings_row(first, second);
+    settings_row(first, &settings::resealed(first, second));
+}
+
+fn index_row(key: &[u8], value: &[u8]) {
+    match index::parse(key, value) {
+        Ok(entry) => {
+            let mut batch = WriteBatch::new();
+            index::put(&mut batch, OWN, entry.at_ms, &entry.keyspace, &entry.key);
+            assert_same_row(&batch, key, value);
+        }
+        Err(error) => check_kind(&error),
+    }
+}
+
+fn settings_row(name: &[u8], value: &[u8]) {
+    match (settings::parse(name, value), std::str::from_utf8(name)) {
+        (Ok(parsed), Ok(name)) => {
+            let mut batch = WriteBatch::new();
+            settings::put(&mut batch, OWN, name, parsed.may_expire(), parsed.default_ttl_ms());
+            assert_same_row(&batch, &settings::key(name), value);
+        }
+        // No keyspace has such a name.
+        (Ok(_), Err(_)) => {}
+        (Err(error), _) => check_kind(&error),
+    }
+}
+
+const OWN: KeyspaceId = KeyspaceId::from_index(0);
+
+fn assert_same_row(batch: &WriteBatch, key: &[u8], value: &[u8]) {
+    let written = batch.ops().next().map(|(_, op)| op);
+    assert_eq!(written, Some(Op::Put { key, value }), "one row has two forms");
+}
+
 /// An engine that holds one row of the store's own.
 fn with_row(keyspace: &str, key: &[u8], value: &[u8]) -> MemoryBackend {
     let backend = MemoryBackend::in_memory();
@@ -229,5 +273,10 @@ mod tests {
     #[test]
     fn kept_tallies() {
         for_each("tally", super::tally);
+    }
+
+    #[test]
+    fn kept_rows_about_expiry() {
+        for_each("expiry", super::expiry);
     }
 }

@@ -84,6 +84,7 @@ fn at_its_instant_a_row_is_gone_for_everybody() {
     assert_eq!(rows.get("brief").unwrap().as_deref(), Some(&b"new"[..]));
 }
 
+/// Invariant 14: what expires is found by the sweep.
 #[test]
 fn a_sweep_removes_what_has_expired_and_nothing_else() {
     let (store, rows, clock) = store();

@@ -347,6 +347,7 @@ fn a_keyspace_that_is_dropped_meanwhile_ends_it() {
     assert_eq!(value(&rows, "a"), None);
 }
 
+/// Invariant 13: none of the additions is lost between check and commit.
 #[test]
 fn one_that_is_refused_does_not_fail_its_neighbours() {
     let (store, rows) = store();

@@ -79,6 +79,7 @@ fn transactions_are_told_like_batches_and_refused_ones_are_not() {
     assert_eq!(watch.try_next().unwrap(), None);
 }
 
+/// Invariant 15.
 #[test]
 fn nothing_is_told_before_it_is_durable_nor_if_it_fails() {
     let directory = tempfile::tempdir().unwrap();

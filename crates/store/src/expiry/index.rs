@@ -80,7 +80,7 @@ fn value_of(keyspace: &str, key: &[u8]) -> Vec<u8> {
     [&name_len.to_be_bytes(), keyspace.as_bytes(), key].concat()
 }
 
-fn key_of(at_ms: u64, value: &[u8]) -> Vec<u8> {
+pub(crate) fn key_of(at_ms: u64, value: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(PREFIX.len() + INSTANT_BYTES + HASH_BYTES);
     key.extend_from_slice(PREFIX);
     key.extend_from_slice(&at_ms.to_be_bytes());

@@ -145,6 +145,13 @@ pub(crate) fn parse(name: &[u8], value: &[u8]) -> Result<Settings> {
     })
 }
 
+/// What is stored, with the checksum that fits. Only the fuzzer forges rows.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn resealed(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let said = &value[..value.len().min(BYTES)];
+    [said, &checksum(name, said).to_be_bytes()].concat()
+}
+
 fn checksum(name: &[u8], said: &[u8]) -> u64 {
     xxh3_64(&[name, said].concat())
 }

@@ -243,6 +243,7 @@ impl<'g> Draft<'g> {
         let header = Header::seal(info.seed, key, meta, value);
         self.merged.put_parts(info.id, key, &[header.as_bytes(), value]);
         if let (Some(at_ms), Some(own)) = (meta.expires_at_ms, self.sequences.meta()) {
+            // Invariant 14: with the row, in one batch.
             self.has_expiring = true;
             index::put(&mut self.merged, own, at_ms, &info.name, key);
             if !info.settings.may_expire() && self.expiring.iter().all(|other| other.id != info.id) {

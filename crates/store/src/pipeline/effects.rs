@@ -8,7 +8,7 @@ use crate::watch::{Published, PublishedKind};
 use std::sync::Arc;
 use strongroom_core::{KeyspaceId, Op};
 
-/// Tells everybody whom it concerns. Only the leader does, commit by commit.
+/// Tells everybody whom it concerns. Only the leader does, commit by commit (invariant 15).
 pub(super) fn tell(batch: &Batch, sealed: &Sealed, recent: &Recent, store: &Inner) {
     recent.note(sealed.committed.sequence, keys(batch, sealed));
     if store.hub.is_watched() {

@@ -128,7 +128,7 @@ impl Recent {
     }
 
     /// Whether nothing that was read was written since `start`. Only the leader asks: between its question and its
-    /// commit nobody else commits.
+    /// commit nobody else commits (invariant 13).
     pub(super) fn check(&self, reads: &Reads, start: u64) -> Result<()> {
         let state = self.lock();
         if start < state.forgotten {
