@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -197,6 +199,22 @@ fn a_seek_leaves_a_gap_that_was_not_read() {
     assert!(conflicts("a") && conflicts("x"));
     assert!(!conflicts("b") && !conflicts("m") && !conflicts("y"));
     assert!(conflicts("0"), "before the first row");
+}
+
+/// A commit that falls between the snapshot and the transaction's own beginning must not be missed.
+#[test]
+fn what_is_committed_while_it_begins_counts_as_later() {
+    let (backend, after_snapshot) = support::hooked::hooked();
+    let store = Store::new(backend, StoreOptions::new().durability(Durability::Buffered)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set("a", "1").unwrap();
+    let other = rows.clone();
+    after_snapshot.set(move || other.set("a", "2").unwrap());
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(value(&rows, "a").as_deref(), Some("2"));
+    assert_eq!(transaction.get(&rows, "a").unwrap().as_deref(), Some(&b"1"[..]));
+    transaction.set(&rows, "b", "1").unwrap();
+    assert_eq!(kind(transaction.commit()), ErrorKind::Conflict);
 }
 
 #[test]

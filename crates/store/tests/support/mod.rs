@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses a part.
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
+pub mod hooked;
 pub mod pretend;
 
 use std::path::Path;
