@@ -1,0 +1,203 @@
+//! How the tests speak to a store: as it is, or weakened on purpose.
+//!
+//! A test that cannot fail shows nothing. A [`Weakened`] store hides from the real one what a transaction reads, so
+//! that what remains is one of the well-known weaker levels (Berenson and others, "A Critique of ANSI SQL Isolation
+//! Levels", 1995), and each test has to find the anomalies that its level lets through.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use strongroom_core::{Error, ErrorKind, KeyRange, Result, Scan};
+use strongroom_store::{Keyspace, Snapshot, Store, Transaction};
+
+/// More often than a transaction of a weakened store is ever run again.
+const ATTEMPTS_MAX: u32 = 10_000;
+
+/// How far transactions are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isolation {
+    /// What is written is there at once, and stays when the transaction is rolled back.
+    ReadUncommitted,
+    /// Each read sees what is committed by then.
+    ReadCommitted,
+    /// Reads see one state, and of two that write the same key one is refused.
+    Snapshot,
+    /// What the store promises.
+    Serializable,
+}
+
+/// Where transactions come from: a [`Store`], or one that is [`Weakened`].
+pub trait Sessions: Sync {
+    /// The store itself, for what is no transaction.
+    fn store(&self) -> &Store;
+
+    /// How far it keeps transactions apart.
+    fn isolation(&self) -> Isolation;
+
+    /// Begins a transaction that is committed by hand.
+    fn begin(&self) -> Result<Session<'static>> {
+        let transaction = self.store().begin()?;
+        let weak = match self.isolation() {
+            Isolation::Serializable => None,
+            isolation => Some(Weak { isolation, seen: self.store().snapshot()?, own: BTreeMap::new() }),
+        };
+        Ok(Session { held: Held::Own(transaction), weak })
+    }
+
+    /// Runs `work` in a transaction until others do not come first.
+    fn transaction<T>(&self, mut work: impl FnMut(&mut Session<'_>) -> Result<T>) -> Result<T> {
+        if self.isolation() == Isolation::Serializable {
+            return self
+                .store()
+                .transaction(|transaction| work(&mut Session { held: Held::Lent(transaction), weak: None }));
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let mut session = self.begin()?;
+            let value = work(&mut session)?;
+            match session.commit() {
+                Err(error) if error.kind() == ErrorKind::Conflict => std::thread::yield_now(),
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(value),
+            }
+        }
+        Err(Error::new(ErrorKind::Conflict, "others came first each time"))
+    }
+}
+
+impl Sessions for Store {
+    fn store(&self) -> &Store {
+        self
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::Serializable
+    }
+}
+
+/// A store whose transactions are isolated less than they should be.
+#[derive(Debug, Clone)]
+pub struct Weakened {
+    store: Store,
+    isolation: Isolation,
+}
+
+impl Weakened {
+    /// `store` with no more than `isolation`.
+    pub fn new(store: Store, isolation: Isolation) -> Self {
+        Self { store, isolation }
+    }
+}
+
+impl Sessions for Weakened {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+}
+
+/// A transaction of a test.
+#[derive(Debug)]
+pub struct Session<'t> {
+    held: Held<'t>,
+    weak: Option<Weak>,
+}
+
+#[derive(Debug)]
+enum Held<'t> {
+    Own(Transaction),
+    Lent(&'t mut Transaction),
+}
+
+/// What it takes to read behind the store's back.
+#[derive(Debug)]
+struct Weak {
+    isolation: Isolation,
+    seen: Snapshot,
+    /// What it has written, by keyspace and key; none deletes.
+    own: BTreeMap<(String, Vec<u8>), Option<Bytes>>,
+}
+
+impl Session<'_> {
+    /// The value of `key`, none if it is absent.
+    pub fn get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
+        let Some(weak) = &self.weak else { return self.transaction().get(keyspace, key) };
+        match weak.own.get(&(keyspace.name().to_owned(), key.to_vec())) {
+            Some(own) => Ok(own.clone()),
+            None if weak.isolation == Isolation::Snapshot => weak.seen.get(keyspace, key),
+            None => keyspace.get(key),
+        }
+    }
+
+    /// The rows in `range`, in order.
+    pub fn rows(&self, keyspace: &Keyspace, range: &KeyRange) -> Result<Vec<(Vec<u8>, Bytes)>> {
+        let scan = Scan::new(range.clone());
+        let Some(weak) = &self.weak else { return self.transaction().scan(keyspace, scan)?.collect() };
+        let rows = if weak.isolation == Isolation::Snapshot {
+            weak.seen.scan(keyspace, scan)?
+        } else {
+            keyspace.scan(scan)?
+        };
+        let mut rows = rows.collect::<Result<BTreeMap<_, _>>>()?;
+        for ((name, key), own) in &weak.own {
+            if name == keyspace.name() && range.contains(key) {
+                match own {
+                    Some(value) => drop(rows.insert(key.clone(), value.clone())),
+                    None => drop(rows.remove(key)),
+                }
+            }
+        }
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Sets `key` to `value` when it is committed.
+    pub fn set(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(keyspace, key, Some(value))
+    }
+
+    /// Removes `key` when it is committed.
+    pub fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) -> Result<()> {
+        self.write(keyspace, key, None)
+    }
+
+    /// Commits what was written. A session that was lent by [`Sessions::transaction`] is committed there.
+    pub fn commit(self) -> Result<()> {
+        match self.held {
+            Held::Own(transaction) => transaction.commit().map(drop),
+            Held::Lent(_) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, keyspace: &Keyspace, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        if let Some(weak) = &mut self.weak {
+            if weak.isolation == Isolation::ReadUncommitted {
+                return match value {
+                    Some(value) => keyspace.set(key, value),
+                    None => keyspace.delete(key),
+                };
+            }
+            let own = value.map(Bytes::copy_from_slice);
+            weak.own.insert((keyspace.name().to_owned(), key.to_vec()), own);
+            if weak.isolation == Isolation::Snapshot {
+                // Now the store knows of the key, and refuses it if another wrote it.
+                self.transaction().get(keyspace, key)?;
+            }
+        }
+        let transaction = match &mut self.held {
+            Held::Own(transaction) => transaction,
+            Held::Lent(transaction) => transaction,
+        };
+        match value {
+            Some(value) => transaction.set(keyspace, key, value),
+            None => transaction.delete(keyspace, key),
+        }
+    }
+
+    fn transaction(&self) -> &Transaction {
+        match &self.held {
+            Held::Own(transaction) => transaction,
+            Held::Lent(transaction) => transaction,
+        }
+    }
+}
