@@ -21,7 +21,7 @@
 //! * [`fault`]: backends and engines whose calls fail on demand, and a driver that makes each fail in turn.
 //! * [`history`]: one seeded history that must end in the same digest on every engine.
 //! * [`golden`]: tables and outputs compared with files in the repository.
-//! * [`isolation`]: anomalies and a bank, which show that a store's transactions are serializable.
+//! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
 //! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
 //! * [`broken`]: backends that are broken on purpose, with which the suite itself is tested.
 //!

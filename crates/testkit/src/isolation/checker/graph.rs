@@ -1,0 +1,255 @@
+//! Who must have come before whom, as a graph, and the circles in it.
+//!
+//! A circle lies within one strongly connected component, and those are found in one walk (Tarjan, "Depth-First Search
+//! and Linear Graph Algorithms", 1972). It is looked for first among few kinds of dependencies and then among more, so
+//! that each is told as the simplest anomaly that it is.
+
+use super::{CycleKind, Dependency, Edge};
+use crate::isolation::history::{History, Outcome};
+use std::collections::{HashSet, VecDeque};
+
+/// In a history that is broken all over, not every way through it is tried for the simplest name.
+const TRIED_MAX: usize = 200;
+
+pub(super) struct Graph {
+    /// Transactions, and behind them moments of the real time: one for the end of each transaction, in order.
+    edges: Vec<Vec<Edge>>,
+    transactions: usize,
+}
+
+impl Graph {
+    /// With what follows from the real time alone. An edge from each that ended to each that began later would be a
+    /// square of them: instead, who ends leads to that moment, each moment to the next, and each moment to who began
+    /// right behind it.
+    pub(super) fn new(history: &History) -> Self {
+        let transactions = history.transactions.len();
+        // Of one that may have been committed nobody knows when.
+        let known = |place: &usize| history.transactions[*place].outcome != Outcome::Unknown;
+        let mut ends: Vec<usize> = (0..transactions).filter(known).collect();
+        ends.sort_by_key(|place| history.transactions[*place].completed);
+        let mut graph = Self { edges: vec![Vec::new(); transactions + ends.len()], transactions };
+        for (number, place) in ends.iter().enumerate() {
+            let moment = transactions + number;
+            graph.add(*place, moment, Dependency::RealTime);
+            if number > 0 {
+                graph.add(moment - 1, moment, Dependency::RealTime);
+            }
+        }
+        for (place, transaction) in history.transactions.iter().enumerate() {
+            let before =
+                ends.partition_point(|end| history.transactions[*end].completed < transaction.invoked);
+            if before > 0 {
+                graph.add(transactions + before - 1, place, Dependency::RealTime);
+            }
+        }
+        graph
+    }
+
+    pub(super) fn add(&mut self, from: usize, to: usize, why: Dependency) {
+        if from != to {
+            self.edges[from].push(Edge { from, to, why });
+        }
+    }
+
+    /// One circle of each knot, the simplest kinds first.
+    pub(super) fn cycles(&self) -> Vec<(CycleKind, Vec<Edge>)> {
+        let mut told = HashSet::new();
+        let mut cycles = Vec::new();
+        for level in [writes, flows, data, all] {
+            for knot in self.knots(level) {
+                if knot.iter().any(|node| told.contains(node)) {
+                    continue;
+                }
+                if let Some(cycle) = self.cycle_in(&knot, level) {
+                    told.extend(knot);
+                    let cycle = self.without_moments(&cycle);
+                    cycles.push((kind_of(&cycle), cycle));
+                }
+            }
+        }
+        cycles
+    }
+
+    fn cycle_in(&self, knot: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
+        let mut inside: Vec<Edge> = knot
+            .iter()
+            .flat_map(|node| &self.edges[*node])
+            .filter(|edge| knot.contains(&edge.to) && level(edge.why))
+            .copied()
+            .collect();
+        // The same circle for the same history.
+        inside.sort_by_key(|edge| (edge.from, edge.to, edge.why));
+        // With one who had not seen what came later, and with no second one if that can be.
+        let anti = inside.iter().filter(|edge| matches!(edge.why, Dependency::ReadWrite(_)));
+        let single = anti.take(TRIED_MAX).find_map(|edge| self.closed(*edge, knot, flows));
+        single.or_else(|| {
+            let others = inside.iter().filter(|edge| data(edge.why)).take(TRIED_MAX);
+            others.filter_map(|edge| self.closed(*edge, knot, level)).min_by_key(Vec::len)
+        })
+    }
+
+    /// The shortest circle with this edge in it.
+    fn closed(&self, edge: Edge, knot: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
+        let mut came_by: Vec<Option<Edge>> = vec![None; self.edges.len()];
+        let mut waiting = VecDeque::from([edge.to]);
+        while let Some(node) = waiting.pop_front()
+            && node != edge.from
+        {
+            for next in self.edges[node].iter().filter(|next| knot.contains(&next.to) && level(next.why)) {
+                if next.to == edge.to || came_by[next.to].is_some() {
+                    continue;
+                }
+                came_by[next.to] = Some(*next);
+                waiting.push_back(next.to);
+            }
+        }
+        let mut cycle = Vec::new();
+        let mut node = edge.from;
+        while node != edge.to {
+            let before = came_by[node]?;
+            cycle.push(before);
+            node = before.from;
+        }
+        cycle.push(edge);
+        cycle.reverse();
+        Some(cycle)
+    }
+
+    /// What goes through moments goes from a transaction to a transaction.
+    fn without_moments(&self, cycle: &[Edge]) -> Vec<Edge> {
+        // It begins with an edge between transactions.
+        let mut edges: Vec<Edge> = Vec::new();
+        for edge in cycle {
+            match edges.last_mut() {
+                Some(last) if last.to >= self.transactions => last.to = edge.to,
+                _ => edges.push(*edge),
+            }
+        }
+        edges
+    }
+
+    /// Strongly connected components of more than one node.
+    fn knots(&self, level: Level) -> Vec<HashSet<usize>> {
+        let mut walk = Walk {
+            number: vec![None; self.edges.len()],
+            low: vec![0; self.edges.len()],
+            is_open: vec![false; self.edges.len()],
+            open: Vec::new(),
+            next: 0,
+        };
+        let mut knots = Vec::new();
+        for root in 0..self.edges.len() {
+            if walk.number[root].is_none() {
+                self.walk_from(root, level, &mut walk, &mut knots);
+            }
+        }
+        knots
+    }
+
+    /// Without recursion: a path may be as long as the history.
+    fn walk_from(&self, root: usize, level: Level, walk: &mut Walk, knots: &mut Vec<HashSet<usize>>) {
+        walk.enter(root);
+        let mut path = vec![(root, 0)];
+        while let Some((node, place)) = path.last_mut() {
+            let node = *node;
+            if let Some(edge) = self.edges[node].get(*place) {
+                *place += 1;
+                if !level(edge.why) {
+                    continue;
+                }
+                match walk.number[edge.to] {
+                    None => {
+                        walk.enter(edge.to);
+                        path.push((edge.to, 0));
+                    }
+                    Some(number) if walk.is_open[edge.to] => walk.low[node] = walk.low[node].min(number),
+                    Some(_) => {}
+                }
+                continue;
+            }
+            path.pop();
+            if let Some((parent, _)) = path.last() {
+                walk.low[*parent] = walk.low[*parent].min(walk.low[node]);
+            }
+            if walk.number[node] == Some(walk.low[node]) {
+                let knot = walk.close(node);
+                if knot.len() > 1 {
+                    knots.push(knot);
+                }
+            }
+        }
+    }
+}
+
+struct Walk {
+    number: Vec<Option<usize>>,
+    /// The first node of the path that can be reached from it.
+    low: Vec<usize>,
+    is_open: Vec<bool>,
+    open: Vec<usize>,
+    next: usize,
+}
+
+impl Walk {
+    fn enter(&mut self, node: usize) {
+        self.number[node] = Some(self.next);
+        self.low[node] = self.next;
+        self.next += 1;
+        self.is_open[node] = true;
+        self.open.push(node);
+    }
+
+    fn close(&mut self, node: usize) -> HashSet<usize> {
+        let mut knot = HashSet::new();
+        while let Some(member) = self.open.pop() {
+            self.is_open[member] = false;
+            knot.insert(member);
+            if member == node {
+                break;
+            }
+        }
+        knot
+    }
+}
+
+/// The dependencies among which a circle is looked for.
+type Level = fn(Dependency) -> bool;
+
+fn writes(why: Dependency) -> bool {
+    matches!(why, Dependency::WriteWrite(_))
+}
+
+fn flows(why: Dependency) -> bool {
+    matches!(why, Dependency::WriteWrite(_) | Dependency::WriteRead(_))
+}
+
+fn data(why: Dependency) -> bool {
+    why != Dependency::RealTime
+}
+
+fn all(_why: Dependency) -> bool {
+    true
+}
+
+fn kind_of(cycle: &[Edge]) -> CycleKind {
+    let count = |is: fn(Dependency) -> bool| cycle.iter().filter(|edge| is(edge.why)).count();
+    let anti = count(|why| matches!(why, Dependency::ReadWrite(_)));
+    if count(|why| why == Dependency::RealTime) > 0 {
+        return CycleKind::RealTime;
+    }
+    match (anti, cycle) {
+        (0, _) if count(writes) == cycle.len() => CycleKind::G0,
+        (0, _) => CycleKind::G1c,
+        (1, [one, other]) => match (one.why, other.why) {
+            (Dependency::ReadWrite(list), Dependency::WriteWrite(same)) if list == same => {
+                CycleKind::LostUpdate
+            }
+            (Dependency::WriteWrite(list), Dependency::ReadWrite(same)) if list == same => {
+                CycleKind::LostUpdate
+            }
+            _ => CycleKind::GSingle,
+        },
+        (1, _) => CycleKind::GSingle,
+        _ => CycleKind::G2,
+    }
+}

@@ -1,0 +1,124 @@
+//! Recorded histories on the memory backend, and what the checker finds in them: nothing in the store's, and what is there
+//! in those of a store that isolates less.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+use std::path::Path;
+use strongroom_core::{Backend, Durability, MemoryBackend, Undo};
+use strongroom_store::{Store, StoreOptions};
+use strongroom_testkit::PretendEngine;
+use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions, How};
+use strongroom_testkit::isolation::checker::{Anomaly, CycleKind, assert_serializable, check};
+use strongroom_testkit::isolation::history::{self, HistoryOptions, Operation, Outcome};
+use strongroom_testkit::isolation::{Isolation, Weakened};
+
+/// On disk, with snapshots by undo, as on engines that have none of their own.
+type OnDisk = Backend<Undo<FaultyEngine<PretendEngine>>>;
+
+fn options() -> StoreOptions {
+    StoreOptions::new().durability(Durability::Buffered)
+}
+
+fn store() -> Store {
+    Store::new(MemoryBackend::in_memory(), options()).unwrap()
+}
+
+fn on_disk(directory: &Path, switch: &Faults) -> Store {
+    let engine = FaultyOptions::new(switch.clone());
+    Store::new(OnDisk::open(directory.join("store"), engine).unwrap(), options()).unwrap()
+}
+
+#[test]
+fn histories_of_the_store_are_strictly_serializable() {
+    let directory = tempfile::tempdir().unwrap();
+    for store in [store(), on_disk(directory.path(), &Faults::new())] {
+        let history = history::record(&store, &HistoryOptions::new());
+        assert_serializable(&history);
+        let count = |outcome| history.transactions.iter().filter(|each| each.outcome == outcome).count();
+        let (committed, aborted) = (count(Outcome::Committed), count(Outcome::Aborted));
+        assert!(committed > 300 && aborted > 100, "{committed} and {aborted}: conflicts were to be tried");
+        assert!(store.stats().unwrap().conflicts > 0);
+    }
+}
+
+/// What is found in histories of a store with no more isolation than this, until all is found that has to be.
+fn found_at(isolation: Isolation, wanted: &[&'static str]) -> BTreeSet<&'static str> {
+    let mut found = BTreeSet::new();
+    for seed in 0..30 {
+        let weakened = Weakened::new(store(), isolation);
+        let history = history::record(&weakened, &HistoryOptions::new().seed(seed).transactions(600));
+        found.extend(check(&history).iter().map(name));
+        if seed > 0 && wanted.iter().all(|name| found.contains(name)) {
+            return found;
+        }
+    }
+    panic!("{isolation:?}: {wanted:?} were to be found, and {found:?} were");
+}
+
+fn name(anomaly: &Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::AbortedRead(_) => "aborted",
+        Anomaly::IntermediateRead(_) => "intermediate",
+        Anomaly::Lost(_) => "lost",
+        Anomaly::Duplicate(_) | Anomaly::Garbage(_) => "elements",
+        Anomaly::IncompatibleOrders { .. } => "orders",
+        Anomaly::Internal { .. } => "internal",
+        Anomaly::Cycle(CycleKind::RealTime, _) => "real time",
+        Anomaly::Cycle(CycleKind::G2, _) => "skew",
+        Anomaly::Cycle(_, _) => "circle",
+    }
+}
+
+#[test]
+fn histories_with_less_isolation_are_seen_through() {
+    assert_eq!(found_at(Isolation::Serializable, &[]), BTreeSet::new());
+    // Write skew, which may show only by the real time, and nothing else.
+    let found = found_at(Isolation::Snapshot, &["skew"]);
+    assert!(found.is_subset(&BTreeSet::from(["skew", "real time"])), "{found:?}");
+    found_at(Isolation::ReadCommitted, &["circle", "internal", "lost", "orders"]);
+    found_at(Isolation::ReadUncommitted, &["aborted", "intermediate"]);
+}
+
+#[test]
+fn what_fails_on_the_way_was_made_as_a_whole_or_not_at_all() {
+    let mut unknown = 0;
+    for (operation, number, how) in [
+        ("apply", 40, How::Error),
+        ("apply", 150, How::ErrorAfterwards),
+        ("get", 700, How::Error),
+        ("advance", 300, How::Error),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let switch = Faults::new();
+        let store = on_disk(directory.path(), &switch);
+        store.create_keyspace("lists").unwrap();
+        switch.fail_at_operation(operation, number, how);
+        let mut history = history::record(&store, &HistoryOptions::new().transactions(400));
+        assert_eq!(switch.injected(), Some(operation), "the fault was never met");
+        unknown += history.transactions.iter().filter(|each| each.outcome == Outcome::Unknown).count();
+        drop(store);
+        switch.disarm();
+        history::final_look(&mut history, &on_disk(directory.path(), &switch));
+        assert_serializable(&history);
+    }
+    assert!(unknown > 0);
+}
+
+#[test]
+fn the_story_of_an_anomaly_names_its_transactions() {
+    let mut history = history::record(&store(), &HistoryOptions::new().transactions(50));
+    let committed = history.transactions.iter().position(|each| {
+        each.outcome == Outcome::Committed
+            && each.operations.iter().any(|operation| matches!(operation, Operation::Append(..)))
+    });
+    // It says now that it was refused, and what it wrote is there.
+    history.transactions[committed.unwrap()].outcome = Outcome::Aborted;
+    let panic = catch_unwind(|| assert_serializable(&history)).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        text.contains("aborted read (G1a)") && text.contains(&format!("transaction {},", committed.unwrap())),
+        "{text}"
+    );
+}
