@@ -93,7 +93,10 @@ fn what_fails_on_the_way_was_made_as_a_whole_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let switch = Faults::new();
         let store = on_disk(directory.path(), &switch);
-        store.create_keyspace("lists").unwrap();
+        // Not those calls that make them are to fail.
+        for keyspace in ["lists", "more_lists"] {
+            store.create_keyspace(keyspace).unwrap();
+        }
         switch.fail_at_operation(operation, number, how);
         let mut history = history::record(&store, &HistoryOptions::new().transactions(400));
         assert_eq!(switch.injected(), Some(operation), "the fault was never met");

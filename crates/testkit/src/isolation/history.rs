@@ -64,7 +64,8 @@ pub struct HistoryOptions {
     pub threads: u32,
     /// Threads that append without transactions meanwhile, to the same lists and to some of their own.
     pub hammers: u32,
-    /// Lists that transactions append to. The fewer, the more conflicts.
+    /// Lists that transactions append to at a time: others take their place, so that there are always some that are
+    /// not there yet. The fewer, the more conflicts.
     pub lists: u32,
     /// Transactions of all threads together, without those that only hammer.
     pub transactions: u32,
@@ -113,8 +114,8 @@ impl HistoryOptions {
     }
 }
 
-/// Runs transactions on the store and records them, with a last look at all lists. Uses the keyspace `lists`, emptied
-/// first.
+/// Runs transactions on the store and records them, with a last look at all lists. Uses the keyspaces `lists`
+/// and `more_lists`, emptied first.
 ///
 /// A store that fails a commit on the way ([`CommitUnknown`](strongroom_core::ErrorKind::CommitUnknown)) ends the
 /// history there: reopen it, and add a last look with [`final_look`].

@@ -11,20 +11,25 @@ use crate::random::Random;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
-use strongroom_core::{Error, ErrorKind, KeyRange, Result};
+use strongroom_core::{Direction, Error, ErrorKind, KeyRange, Result, Scan};
 use strongroom_store::{Keyspace, Store};
 
-const KEYSPACE: &str = "lists";
+/// Every second list is in the other: a transaction is one over all keyspaces.
+const KEYSPACES: [&str; 2] = ["lists", "more_lists"];
 const OPERATIONS_MAX: usize = 5;
 /// Lists that a scan reads at most.
-const SCANNED_MAX: usize = 5;
+const SCANNED_MAX: usize = 10;
+/// Scans that end early stop at so many rows at most.
+const SCANNED_ROWS_MAX: usize = 3;
+/// So many transactions later there is another list.
+const LIST_TRANSACTIONS: u32 = 40;
 /// One of so many transactions is rolled back on purpose.
 const ROLLED_BACK_ONE_IN: usize = 12;
 
 pub(super) struct Recorder<'r, S> {
     sessions: &'r S,
     options: &'r HistoryOptions,
-    rows: Keyspace,
+    keyspaces: Keyspaces,
     clock: AtomicU64,
     elements: AtomicU64,
     /// The transaction that is next.
@@ -36,12 +41,14 @@ pub(super) struct Recorder<'r, S> {
 
 impl<'r, S: Sessions> Recorder<'r, S> {
     pub(super) fn new(sessions: &'r S, options: &'r HistoryOptions) -> Self {
-        let rows = sure(sessions.store().create_keyspace(KEYSPACE), "creating the keyspace");
-        sure(rows.delete_range(KeyRange::all()), "emptying the keyspace");
+        let keyspaces = Keyspaces::open(sessions.store());
+        for keyspace in &keyspaces.0 {
+            sure(keyspace.delete_range(KeyRange::all()), "emptying a keyspace");
+        }
         Self {
             sessions,
             options,
-            rows,
+            keyspaces,
             clock: AtomicU64::new(0),
             elements: AtomicU64::new(1),
             turn: AtomicU32::new(0),
@@ -89,7 +96,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
                 0..4 => self.append(&mut session, self.list(random), operations)?,
                 4..8 => {
                     let list = self.any_list(random);
-                    let value = session.get(&self.rows, &key_of(list))?;
+                    let value = session.get(self.keyspaces.of(list), &key_of(list))?;
                     operations.push(Operation::Read(list, elements_of(value.as_deref())));
                 }
                 _ => self.scan(&session, random, operations)?,
@@ -107,12 +114,13 @@ impl<'r, S: Sessions> Recorder<'r, S> {
     fn append(&self, session: &mut Session<'_>, list: Key, operations: &mut Vec<Operation>) -> Result<()> {
         let element = self.elements.fetch_add(1, Ordering::Relaxed);
         // It reads the list to do so. That is not recorded: an append is an append, however it is done.
-        let value = session.get(&self.rows, &key_of(list))?;
+        let value = session.get(self.keyspaces.of(list), &key_of(list))?;
         // Before it is written: what fails may have been.
         operations.push(Operation::Append(list, element));
-        session.set(&self.rows, &key_of(list), &appended(value.as_deref(), element))
+        session.set(self.keyspaces.of(list), &key_of(list), &appended(value.as_deref(), element))
     }
 
+    /// Of all lists in a range, or, in one direction or the other, of the first that are there.
     fn scan(
         &self,
         session: &Session<'_>,
@@ -120,9 +128,20 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         operations: &mut Vec<Operation>,
     ) -> Result<()> {
         let first = self.any_list(random);
-        let behind = first + 1 + u32::try_from(random.below(SCANNED_MAX)).unwrap_or(0);
-        let rows = session.rows(&self.rows, &KeyRange::between(key_of(first), key_of(behind)))?;
-        operations.extend((first..behind).map(|list| {
+        let behind = first + 1 + below(random, SCANNED_MAX);
+        let scan = Scan::new(KeyRange::between(key_of(first), key_of(behind)));
+        let scan = if random.once_in(2) { scan.reverse() } else { scan };
+        let rows_max = if random.once_in(2) { 1 + random.below(SCANNED_ROWS_MAX) } else { usize::MAX };
+        let direction = scan.direction;
+        let rows = session.first_rows(self.keyspaces.of(first), scan, rows_max)?;
+        // It has ended where it had enough, and otherwise at the end.
+        let last = rows.last().filter(|_| rows.len() == rows_max).map(|(key, _)| &key[..]);
+        let is_reached = |list: &Key| match (last, direction) {
+            (None, _) => true,
+            (Some(last), Direction::Forward) => key_of(*list)[..] <= *last,
+            (Some(last), Direction::Reverse) => key_of(*list)[..] >= *last,
+        };
+        operations.extend((first..behind).step_by(KEYSPACES.len()).filter(is_reached).map(|list| {
             // A list that is not there is one that was read as empty.
             let value = rows.iter().find(|(key, _)| *key == key_of(list)).map(|(_, value)| &value[..]);
             Operation::Read(list, elements_of(value))
@@ -133,7 +152,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
     /// Every second append goes to a list of its own, by a plain set.
     fn hammer(&self, number: u32) {
         let mut random = Random::new(!self.options.seed ^ (u64::from(number) << 32));
-        let own_list = self.options.lists + number;
+        let own_list = number;
         let mut own = Vec::new();
         let mut recorded = Vec::new();
         // On an engine whose commits are fast it would come by far too often.
@@ -148,7 +167,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
             let invoked = self.tick();
             let result = if is_own {
                 own = appended(Some(&own), element);
-                self.rows.set(key_of(list), &own)
+                self.keyspaces.of(list).set(key_of(list), &own)
             } else {
                 self.append_on_condition(list, element)
             };
@@ -163,14 +182,14 @@ impl<'r, S: Sessions> Recorder<'r, S> {
     }
 
     fn append_on_condition(&self, list: Key, element: Element) -> Result<()> {
-        let key = key_of(list);
-        let found = self.rows.get_row(key)?;
+        let (key, rows) = (key_of(list), self.keyspaces.of(list));
+        let found = rows.get_row(key)?;
         let mut batch = self.sessions.store().batch();
         match &found {
-            Some(row) => batch.expect_version(&self.rows, key, row.version),
-            None => batch.expect_absent(&self.rows, key),
+            Some(row) => batch.expect_version(rows, key, row.version),
+            None => batch.expect_absent(rows, key),
         };
-        batch.set(&self.rows, key, appended(found.as_ref().map(|row| &row.value[..]), element));
+        batch.set(rows, key, appended(found.as_ref().map(|row| &row.value[..]), element));
         self.sessions.store().commit(&batch).map(drop)
     }
 
@@ -199,13 +218,19 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// One that transactions append to now.
     fn list(&self, random: &mut Random) -> Key {
-        u32::try_from(random.below(self.options.lists.max(1) as usize)).unwrap_or(0)
+        let passed = self.turn.load(Ordering::Relaxed) / LIST_TRANSACTIONS;
+        self.options.hammers + passed + below(random, self.options.lists.max(1) as usize)
     }
 
-    /// One that transactions append to, or one of those that they only read.
+    /// One of those, or one that transactions only read.
     fn any_list(&self, random: &mut Random) -> Key {
-        u32::try_from(random.below((self.options.lists + self.options.hammers).max(1) as usize)).unwrap_or(0)
+        let lists = (self.options.hammers + self.options.lists.max(1)) as usize;
+        match below(random, lists) {
+            own if own < self.options.hammers => own,
+            _ => self.list(random),
+        }
     }
 
     fn keep(&self, recorded: Vec<Recorded>) {
@@ -215,9 +240,21 @@ impl<'r, S: Sessions> Recorder<'r, S> {
     }
 }
 
+struct Keyspaces([Keyspace; 2]);
+
+impl Keyspaces {
+    fn open(store: &Store) -> Self {
+        Self(KEYSPACES.map(|name| sure(store.create_keyspace(name), "opening a keyspace")))
+    }
+
+    fn of(&self, list: Key) -> &Keyspace {
+        &self.0[list as usize % KEYSPACES.len()]
+    }
+}
+
 /// Adds to a history what is in the lists now, as one more transaction, behind all others.
 pub fn final_look(history: &mut History, store: &Store) {
-    let rows = sure(store.create_keyspace(KEYSPACE), "opening the keyspace");
+    let keyspaces = Keyspaces::open(store);
     let snapshot = sure(store.snapshot(), "a snapshot");
     let appended = history.transactions.iter().flat_map(|transaction| &transaction.operations);
     let mut lists: Vec<Key> = appended
@@ -228,7 +265,7 @@ pub fn final_look(history: &mut History, store: &Store) {
     lists.sort_unstable();
     lists.dedup();
     let operations = lists.into_iter().map(|list| {
-        let value = sure(snapshot.get(&rows, key_of(list)), "reading a list");
+        let value = sure(snapshot.get(keyspaces.of(list), key_of(list)), "reading a list");
         Operation::Read(list, elements_of(value.as_deref()))
     });
     let now = history.transactions.iter().map(|transaction| transaction.completed).max().unwrap_or(0) + 1;
@@ -239,6 +276,10 @@ pub fn final_look(history: &mut History, store: &Store) {
         completed: now + 1,
     };
     history.transactions.push(look);
+}
+
+fn below(random: &mut Random, bound: usize) -> u32 {
+    u32::try_from(random.below(bound)).unwrap_or(0)
 }
 
 /// In the order of the numbers.

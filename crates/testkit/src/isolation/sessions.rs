@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use strongroom_core::{Error, ErrorKind, KeyRange, Result, Scan};
+use strongroom_core::{Direction, Error, ErrorKind, KeyRange, Result, Scan};
 use strongroom_store::{Keyspace, Snapshot, Store, Transaction};
 
 /// More often than a transaction of a weakened store is ever run again.
@@ -132,8 +132,20 @@ impl Session<'_> {
 
     /// The rows in `range`, in order.
     pub fn rows(&self, keyspace: &Keyspace, range: &KeyRange) -> Result<Vec<(Vec<u8>, Bytes)>> {
-        let scan = Scan::new(range.clone());
-        let Some(weak) = &self.weak else { return self.transaction().scan(keyspace, scan)?.collect() };
+        self.first_rows(keyspace, Scan::new(range.clone()), usize::MAX)
+    }
+
+    /// The first rows of `scan`, at most `rows_max`, which goes no further then.
+    pub fn first_rows(
+        &self,
+        keyspace: &Keyspace,
+        scan: Scan,
+        rows_max: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>> {
+        let Some(weak) = &self.weak else {
+            return self.transaction().scan(keyspace, scan)?.take(rows_max).collect();
+        };
+        let (range, direction) = (scan.range.clone(), scan.direction);
         let rows = if weak.isolation == Isolation::Snapshot {
             weak.seen.scan(keyspace, scan)?
         } else {
@@ -148,7 +160,10 @@ impl Session<'_> {
                 }
             }
         }
-        Ok(rows.into_iter().collect())
+        Ok(match direction {
+            Direction::Forward => rows.into_iter().take(rows_max).collect(),
+            Direction::Reverse => rows.into_iter().rev().take(rows_max).collect(),
+        })
     }
 
     /// Sets `key` to `value` when it is committed.
