@@ -72,6 +72,19 @@ fn name(anomaly: &Anomaly) -> &'static str {
 }
 
 #[test]
+fn histories_of_commits_that_share_a_sync_are_strictly_serializable() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = FaultyOptions::new(Faults::new());
+    let backend = OnDisk::open(directory.path().join("store"), engine).unwrap();
+    let store = Store::new(backend, StoreOptions::new().durability(Durability::PowerSafe)).unwrap();
+    let history = history::record(&store, &HistoryOptions::new().threads(12).transactions(600));
+    assert_serializable(&history);
+    // While one commits, others come: they are judged behind those of their group that came before them.
+    let stats = store.stats().unwrap();
+    assert!(stats.group_commits > stats.groups * 5 / 4, "{} in {} groups", stats.group_commits, stats.groups);
+}
+
+#[test]
 fn histories_with_less_isolation_are_seen_through() {
     assert_eq!(found_at(Isolation::Serializable, &[]), BTreeSet::new());
     // Write skew, which may show only by the real time, and nothing else.
