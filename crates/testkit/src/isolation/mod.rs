@@ -7,8 +7,7 @@
 //! * [`bank`]: many threads move money. What nobody may ever see is easy to say: that some is lost, or that an owner
 //!   is in debt.
 //! * [`history`] and [`checker`]: many threads append to lists and read them. From what they saw the checker infers
-//!   who must have come before whom, and no order may be a circle. It knows nothing of the store, and so misses
-//!   nothing that can be seen at all in such a history.
+//!   who must have come before whom, which may not be a circle. It knows nothing of how the store works.
 //!
 //! All of them speak to the store through [`Sessions`], which a [`Weakened`] store implements too: one that isolates
 //! less than it should. With it the tests are tested.

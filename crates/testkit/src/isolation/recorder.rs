@@ -105,6 +105,11 @@ impl<'r, S: Sessions> Recorder<'r, S> {
             thread::yield_now();
         }
         if random.once_in(ROLLED_BACK_ONE_IN) {
+            // The others are just dropped.
+            if random.once_in(2) {
+                session.rollback();
+                session.commit()?;
+            }
             return Ok(false);
         }
         session.commit()?;

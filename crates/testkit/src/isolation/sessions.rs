@@ -176,6 +176,17 @@ impl Session<'_> {
         self.write(keyspace, key, None)
     }
 
+    /// Forgets what was written, as far as the isolation lets it.
+    pub fn rollback(&mut self) {
+        if let Some(weak) = &mut self.weak {
+            weak.own.clear();
+        }
+        match &mut self.held {
+            Held::Own(transaction) => transaction.rollback(),
+            Held::Lent(transaction) => transaction.rollback(),
+        }
+    }
+
     /// Commits what was written. A session that was lent by [`Sessions::transaction`] is committed there.
     pub fn commit(self) -> Result<()> {
         match self.held {
