@@ -109,13 +109,6 @@ impl Time {
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 
-    /// Whether a row that expires then is gone.
-    #[inline]
-    pub(crate) fn is_past(&self, expires_at_ms: Option<u64>) -> bool {
-        // Most rows do not expire, and need no clock.
-        expires_at_ms.is_some_and(|at| at <= self.now_ms())
-    }
-
     /// Now, for the length of a life to be counted from: that has to be a time in which lives come to their end.
     pub(crate) fn now_to_count_from(&self) -> Result<u64> {
         let (latest_ms, now_ms) = (self.now_ms(), self.clock.now_ms());
@@ -141,13 +134,13 @@ mod tests {
     fn time_does_not_go_back() {
         let clock = Clock::manual(10_000);
         let time = Time::new(clock.clone());
-        assert!(time.is_past(Some(10_000)) && !time.is_past(Some(10_001)) && !time.is_past(None));
+        assert_eq!(time.now_ms(), 10_000);
         clock.set_ms(9_000);
         assert_eq!(time.now_ms(), 10_000);
         assert_eq!(time.now_to_count_from().unwrap(), 10_000, "a little is nothing");
         clock.set_ms(8_999);
         assert_eq!(time.now_to_count_from().unwrap_err().kind(), ErrorKind::Unavailable);
-        assert!(time.is_past(Some(10_000)));
+        assert_eq!(time.now_ms(), 10_000);
         clock.set_ms(10_001);
         assert_eq!(time.now_to_count_from().unwrap(), 10_001);
     }

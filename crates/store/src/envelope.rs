@@ -54,6 +54,11 @@ pub(crate) struct Meta {
 impl Meta {
     /// Of a row whose value is not looked at.
     pub(crate) const NONE: Self = Self { version: 0, expires_at_ms: None };
+
+    /// Whether the row is gone at that moment.
+    pub(crate) fn has_expired_by(self, now_ms: u64) -> bool {
+        self.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
+    }
 }
 
 /// The bytes before a value, made when its commit has a sequence number.

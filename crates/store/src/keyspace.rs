@@ -92,7 +92,7 @@ impl Keyspace {
         self.located("get", || {
             check_key_against(key, self.store.options.key_bytes_max)?;
             let stored = self.store.backend().get(self.info.id, key)?;
-            self.store.open_live(&self.info, key, stored)
+            self.store.open_live(&self.info, key, stored, || self.store.time.now_ms())
         })
     }
 
@@ -194,7 +194,10 @@ impl Keyspace {
 
     /// The rows of `scan`, seen in one snapshot that is taken now.
     pub fn scan(&self, scan: Scan) -> Result<Rows> {
-        self.located("scan", || Rows::new(&*self.store.backend().snapshot()?, &self.store, &self.info, scan))
+        self.located("scan", || {
+            let snapshot = self.store.backend().snapshot()?;
+            Rows::new(&*snapshot, self.store.time.now_ms(), &self.store, &self.info, scan)
+        })
     }
 
     /// The number of rows whose keys begin with `prefix`. It reads every key: its cost grows with the

@@ -32,6 +32,8 @@ pub struct Rows {
     cursor: Box<dyn Cursor>,
     store: Arc<Handle>,
     keyspace: Arc<KeyspaceInfo>,
+    /// What has expired by then is passed over.
+    now_ms: u64,
     keys_only: bool,
     /// The cursor gives keys alone, so that nothing is known of a row but that it is there: no row expires.
     is_blind: bool,
@@ -46,6 +48,7 @@ pub struct Rows {
 impl Rows {
     pub(crate) fn new(
         snapshot: &dyn Snapshot,
+        now_ms: u64,
         store: &Arc<Handle>,
         keyspace: &Arc<KeyspaceInfo>,
         mut scan: Scan,
@@ -57,6 +60,7 @@ impl Rows {
             cursor: snapshot.cursor(keyspace.id, scan)?,
             store: Arc::clone(store),
             keyspace: Arc::clone(keyspace),
+            now_ms,
             keys_only,
             is_blind,
             meta: Meta::NONE,
@@ -76,7 +80,7 @@ impl Rows {
             }
             let (key, stored) = self.cursor.row();
             match envelope::open(self.keyspace.seed, key, stored) {
-                Ok((meta, _)) if self.store.time.is_past(meta.expires_at_ms) => {}
+                Ok((meta, _)) if meta.has_expired_by(self.now_ms) => {}
                 Ok((meta, value_start)) => {
                     self.meta = meta;
                     self.value_start = value_start;
@@ -179,14 +183,14 @@ impl Rows {
     ) -> Result<()> {
         self.check_damage()?;
         let (keyspace, keys_only, is_blind) = (&self.keyspace, self.keys_only, self.is_blind);
-        let time = &self.store.time;
+        let now_ms = self.now_ms;
         let mut damaged = None;
         self.cursor.visit(&mut |key, stored| {
             if is_blind {
                 return visitor(key, &[], Meta::NONE);
             }
             match envelope::open(keyspace.seed, key, stored) {
-                Ok((meta, _)) if time.is_past(meta.expires_at_ms) => ControlFlow::Continue(()),
+                Ok((meta, _)) if meta.has_expired_by(now_ms) => ControlFlow::Continue(()),
                 Ok((meta, _)) if keys_only => visitor(key, &[], meta),
                 Ok((meta, value_start)) => visitor(key, &stored[value_start..], meta),
                 Err(damage) => {

@@ -12,6 +12,8 @@ use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapsho
 
 /// One consistent state of all keyspaces of a store. Cheap to clone, usable from many threads.
 ///
+/// A row that expires later than the snapshot was taken stays in it, like one that is deleted later.
+///
 /// On engines without snapshots of their own, one that is held while much is overwritten expires and
 /// answers [`SnapshotExpired`](ErrorKind::SnapshotExpired); on the others it keeps space from being reused.
 ///
@@ -31,12 +33,14 @@ use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapsho
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) backend: Arc<dyn BackendSnapshot>,
+    /// Its moment: what has expired by then is absent, and what expires later is there as long as it is held.
+    now_ms: u64,
     store: Arc<Handle>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(backend: Arc<dyn BackendSnapshot>, store: Arc<Handle>) -> Self {
-        Self { backend, store }
+    pub(crate) fn new(backend: Arc<dyn BackendSnapshot>, now_ms: u64, store: Arc<Handle>) -> Self {
+        Self { backend, now_ms, store }
     }
 
     /// The value of `key`, none if it is absent. See [`Keyspace::get`].
@@ -51,7 +55,7 @@ impl Snapshot {
             self.check_keyspace(keyspace)?;
             check_key_against(key, self.store.options.key_bytes_max)?;
             let stored = self.backend.get(keyspace.id(), key)?;
-            self.store.open_live(keyspace.info(), key, stored)
+            self.store.open_live(keyspace.info(), key, stored, || self.now_ms)
         })
     }
 
@@ -74,7 +78,7 @@ impl Snapshot {
     }
 
     pub(crate) fn rows(&self, keyspace: &Arc<KeyspaceInfo>, scan: Scan) -> Result<Rows> {
-        Rows::new(&*self.backend, &self.store, keyspace, scan)
+        Rows::new(&*self.backend, self.now_ms, &self.store, keyspace, scan)
     }
 
     fn check_keyspace(&self, keyspace: &Keyspace) -> Result<()> {

@@ -9,7 +9,9 @@ use strongroom_core::{
     Durability, Error, ErrorKind, KeyRange, Marked, MemoryBackend, MemoryOptions, Options, Scan,
     TypedOptions as _,
 };
-use strongroom_store::{ChangeKind, Clock, Keyspace, Store, StoreOptions, Swap, WatchEvent};
+use strongroom_store::{
+    ChangeKind, Clock, Keyspace, Store, StoreOptions, Swap, TransactionOptions, WatchEvent,
+};
 use strongroom_testkit::PretendBackend;
 use support::wait_until;
 
@@ -54,17 +56,24 @@ fn at_its_instant_a_row_is_gone_for_everybody() {
     clock.advance(ms(99));
     assert!(rows.has("brief").unwrap());
     assert_eq!(keys(&rows, Scan::all()), ["brief", "forever"]);
-    let snapshot = store.snapshot().unwrap();
+    let before = store.snapshot().unwrap();
+    let mut walking = rows.prefix("").unwrap();
+    let reading = store.begin_with(&TransactionOptions::new().read_only(true)).unwrap();
     let digest = store.digest().unwrap();
     clock.advance(ms(1));
     assert_eq!(rows.get("brief").unwrap(), None);
-    assert!(!rows.has("brief").unwrap() && !snapshot.has(&rows, "brief").unwrap());
+    assert!(!rows.has("brief").unwrap() && !store.snapshot().unwrap().has(&rows, "brief").unwrap());
     for scan in
         [Scan::all(), Scan::all().reverse(), Scan::all().keys_only(), Scan::prefix(b"").keys_only().reverse()]
     {
         assert_eq!(keys(&rows, scan.clone()), ["forever"], "{scan:?}");
-        assert_eq!(snapshot.scan(&rows, scan).unwrap().count(), 1);
     }
+    // What was taken before is a state that was there, and stays one.
+    assert!(before.has(&rows, "brief").unwrap() && reading.has(&rows, "brief").unwrap());
+    assert_eq!(before.scan(&rows, Scan::all().keys_only()).unwrap().count(), 2);
+    assert_eq!(reading.prefix(&rows, "").unwrap().count(), 2);
+    assert!(walking.advance().unwrap());
+    assert_eq!(walking.key(), b"brief");
     let mut visited = 0;
     rows.prefix("")
         .unwrap()

@@ -22,6 +22,8 @@ const BYTES: usize = 10;
 pub(crate) struct Settings {
     /// Rows of it may expire, so that a scan of keys has to look at more than keys.
     may_expire: AtomicBool,
+    /// The engine has it that rows may expire.
+    is_kept: AtomicBool,
     /// 0: none.
     default_ttl_ms: AtomicU64,
 }
@@ -33,6 +35,14 @@ impl Settings {
 
     pub(crate) fn note_may_expire(&self) {
         self.may_expire.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_kept(&self) {
+        self.is_kept.store(true, Ordering::Release);
     }
 
     pub(crate) fn default_ttl_ms(&self) -> Option<u64> {
@@ -83,6 +93,7 @@ pub(crate) fn set_default_ttl(store: &Inner, keyspace: &KeyspaceInfo, ttl_ms: Op
         settings.set_default_ttl_ms(ttl_ms);
         if ttl_ms.is_some() {
             settings.note_may_expire();
+            settings.note_kept();
         }
         Ok(())
     })
@@ -141,6 +152,7 @@ pub(crate) fn parse(name: &[u8], value: &[u8]) -> Result<Settings> {
     let default_ttl_ms = said[2..].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     Ok(Settings {
         may_expire: AtomicBool::new(said[1] & MAY_EXPIRE != 0),
+        is_kept: AtomicBool::new(said[1] & MAY_EXPIRE != 0),
         default_ttl_ms: AtomicU64::new(default_ttl_ms),
     })
 }

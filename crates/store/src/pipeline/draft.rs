@@ -81,7 +81,7 @@ impl<'g> Draft<'g> {
 
     /// The engine has it.
     pub(super) fn finish(self) -> Sequences {
-        self.expiring.iter().for_each(|keyspace| keyspace.settings.note_may_expire());
+        self.expiring.iter().for_each(|keyspace| keyspace.settings.note_kept());
         if self.has_expiring {
             self.store.sweeper.arm();
         }
@@ -110,12 +110,9 @@ impl<'g> Draft<'g> {
 
     fn holds(&self, condition: &Condition) -> Result<bool> {
         let info = self.store.keyspace_info(condition.keyspace)?;
-        let found = self.current(&info, &condition.key)?.filter(|(meta, _)| self.is_live(*meta));
+        let found =
+            self.current(&info, &condition.key)?.filter(|(meta, _)| !meta.has_expired_by(self.now_ms));
         Ok(condition.expect.holds(found.as_ref().map(|(meta, value)| (*meta, &value[..]))))
-    }
-
-    fn is_live(&self, meta: Meta) -> bool {
-        meta.expires_at_ms.is_none_or(|at_ms| at_ms > self.now_ms)
     }
 
     /// A row behind the members so far, expired or not.
@@ -205,7 +202,7 @@ impl<'g> Draft<'g> {
     }
 
     fn add(&self, info: Arc<KeyspaceInfo>, key: &[u8], by: i64) -> Result<(i64, Effect)> {
-        let found = self.current(&info, key)?.filter(|(meta, _)| self.is_live(*meta));
+        let found = self.current(&info, key)?.filter(|(meta, _)| !meta.has_expired_by(self.now_ms));
         let (sum, expires_at_ms) = match found {
             Some((meta, value)) => (counter::add(&value, by)?, meta.expires_at_ms),
             None => (by, Expiry::Default.instant(&info, &self.store.time, self.now_ms)?),
@@ -218,7 +215,7 @@ impl<'g> Draft<'g> {
     fn expire(&self, keyspace: KeyspaceId, key: &[u8], at_ms: u64) -> Result<Option<Effect>> {
         let Ok(keyspace) = self.store.keyspace_info(keyspace) else { return Ok(None) };
         match self.current(&keyspace, key) {
-            Ok(Some((meta, _))) if meta.expires_at_ms == Some(at_ms) && !self.is_live(meta) => {
+            Ok(Some((meta, _))) if meta.expires_at_ms == Some(at_ms) && meta.has_expired_by(self.now_ms) => {
                 Ok(Some(Effect { keyspace, key: key.to_vec(), kind: EffectKind::Expired }))
             }
             // It was written again, or is gone. A damaged one is left for who reads or verifies.
@@ -246,7 +243,9 @@ impl<'g> Draft<'g> {
             // Invariant 14: with the row, in one batch.
             self.has_expiring = true;
             index::put(&mut self.merged, own, at_ms, &info.name, key);
-            if !info.settings.may_expire() && self.expiring.iter().all(|other| other.id != info.id) {
+            // Readers know it before there is such a row; that it is kept is known when it is.
+            info.settings.note_may_expire();
+            if !info.settings.is_kept() && self.expiring.iter().all(|other| other.id != info.id) {
                 info.settings.put_expiring(&mut self.merged, own, &info.name);
                 self.expiring.push(Arc::clone(info));
             }
