@@ -283,12 +283,8 @@ fn write(
             .map(|(number, steps)| {
                 let (opened, marks, pace) = (&*opened, &marks, &pace);
                 scope.spawn(move || {
-                    let ended = Writer { opened, marks, beside, pace, number, end, tries }.run(steps);
-                    // Nobody waits for a writer that takes no more steps.
-                    if number == 0 {
-                        pace.taken.store(usize::MAX, Ordering::Release);
-                    }
-                    ended
+                    let _ahead = (number == 0).then(|| Ahead(pace));
+                    Writer { opened, marks, beside, pace, number, end, tries }.run(steps)
                 })
             })
             .collect();
@@ -321,6 +317,15 @@ impl Pace {
     }
 }
 
+/// Nobody waits for a first writer that takes no more steps, whatever ended it.
+struct Ahead<'p>(&'p Pace);
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.0.taken.store(usize::MAX, Ordering::Release);
+    }
+}
+
 struct Writer<'w> {
     opened: &'w dyn Opened,
     marks: &'w Marks,
@@ -348,7 +353,12 @@ impl Writer<'_> {
             self.say(What::Begun, at)?;
             match self.take_or_retry(step, at)? {
                 Ok(what) => self.say(what, at)?,
-                Err(failure) => return if failure.closed { self.go_on(at) } else { Ok(()) },
+                Err(failure) if failure.closed => return self.go_on(at),
+                // It says that nothing of it was done.
+                Err(_) if self.tries > 1 && matches!(step, Step::Commit { .. }) => {
+                    return self.say(What::Undone, at);
+                }
+                Err(_) => return Ok(()),
             }
         }
         Ok(())

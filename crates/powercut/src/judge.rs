@@ -19,7 +19,7 @@ pub enum Finding {
     Lost,
     /// A batch is there by half, or a later commit without an earlier one.
     Torn,
-    /// A value that was never written there, or a row that nobody wrote.
+    /// A value that was never written under that key, or a row that nobody wrote.
     Wrong,
     /// It does not open, or cannot be read.
     Unopenable,
@@ -160,7 +160,12 @@ impl History {
     pub fn judge(&self, marks: &[Mark], state: &State) -> Vec<Found> {
         let progress = self.progress(marks);
         let bounds: Vec<(usize, usize)> = (0..progress.len())
-            .map(|writer| (self.required(&progress, writer), progress[writer].begun.len()))
+            .map(|writer| {
+                // What was said not to be done must not be there.
+                let is_undone = |mark: &Mark| mark.what == What::Undone && mark.writer == writer;
+                let undone = usize::from(marks.iter().any(is_undone));
+                (self.required(&progress, writer), progress[writer].begun.len() - undone)
+            })
             .collect();
         let ready = marks.iter().any(|mark| mark.what == What::Ready);
         let (mut found, prefixes) = self.within(state, &bounds, ready);
@@ -168,6 +173,11 @@ impl History {
             found.extend(out_of_order(&progress, &prefixes));
         }
         found
+    }
+
+    /// What is wrong with rows of a store that could not be read to its end: those that nobody wrote.
+    pub fn judge_part(&self, state: &State) -> Vec<Found> {
+        self.strange(state)
     }
 
     /// What is wrong with the checkpoints beside the store. One that was acknowledged has to be there.

@@ -72,6 +72,19 @@ fn what_was_acknowledged_is_required_and_what_had_begun_is_allowed() {
 }
 
 #[test]
+fn what_was_said_not_to_be_done_must_not_be_there() {
+    let script = script(1, 6);
+    let history = History::new(script.clone());
+    let mut marks = marks(4, true);
+    marks.extend([Mark::new(What::Failed, 0, 4), Mark::new(What::Failed, 0, 4)]);
+    let judge = |marks: &[Mark], steps| findings(&history.judge(marks, &state(&script, &[steps])));
+    assert_eq!(judge(&marks, 5), [], "who says no more than that it failed");
+    marks.push(Mark::new(What::Undone, 0, 4));
+    assert_eq!(judge(&marks, 4), []);
+    assert_eq!(judge(&marks, 5), [Finding::Torn]);
+}
+
+#[test]
 fn half_a_batch_is_torn() {
     let script = script(1, 6);
     let history = History::new(script.clone());

@@ -18,8 +18,10 @@ pub enum What {
     Refused,
     /// The subject has no such operation.
     Lacking,
-    /// It failed; the store has to be opened again.
+    /// It failed.
     Failed,
+    /// It failed for good, and the store said that nothing of it was done.
+    Undone,
     /// After a failure, another commit was refused as it should be.
     Poisoned,
     /// After a failure, another commit was accepted.
@@ -30,13 +32,14 @@ pub enum What {
     Ended,
 }
 
-const LETTERS: [(What, char); 10] = [
+const LETTERS: [(What, char); 11] = [
     (What::Ready, 'y'),
     (What::Begun, 'b'),
     (What::Acknowledged, 'a'),
     (What::Refused, 'r'),
     (What::Lacking, 'l'),
     (What::Failed, 'f'),
+    (What::Undone, 'u'),
     (What::Poisoned, 'p'),
     (What::WentOn, 'g'),
     (What::Settled, 's'),

@@ -57,6 +57,9 @@ pub struct Described {
 pub struct Results {
     /// The seed of the plan.
     pub seed: u64,
+    /// Where it was made: operating system and its version.
+    #[serde(default)]
+    pub system: String,
     /// The subjects, by name.
     pub subjects: BTreeMap<String, Described>,
     /// The cells, by section and subject.

@@ -419,7 +419,8 @@ mod tests {
             assert_eq!(script(workload).writers.len(), 4);
         }
         assert!(batches(&script(Workload::Transactions)).iter().all(|(batch, _)| batch.transaction));
-        let lives = batches(&script(Workload::Expiring)).into_iter().flat_map(|(batch, _)| batch.ops.clone());
+        let expiring = script(Workload::Expiring);
+        let lives = batches(&expiring).into_iter().flat_map(|(batch, _)| batch.ops.clone());
         let lives: Vec<Op> = lives.collect();
         assert!(lives.iter().any(|op| op.life == Life::Long && op.value.is_some()));
         assert!(lives.iter().any(|op| matches!(op.life, Life::Brief(_))));

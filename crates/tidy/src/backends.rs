@@ -20,6 +20,7 @@ const OWN: &[(&str, &str, &str)] = &[
     ("rocksdb", "pass_through.rs", "RocksDB parses options of its own, some of which would break a promise"),
     ("rocksdb", "verify.rs", "the integrity check opens the files a second time"),
     ("lmdb", "environment.rs", "the map grows while nobody reads, so everybody is counted"),
+    ("sqlite", "shared_memory.rs", "SQLite maps it to be written, which must not need room on the disk"),
     ("lmdb", "lock_file.rs", "LMDB maps it to be written, which must not need room on the disk"),
     ("lmdb", "meta.rs", "a truncated file must be known before LMDB maps it"),
     ("sled", "home.rs", "a sled store is closed only when the last of its handles is gone"),

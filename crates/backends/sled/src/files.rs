@@ -67,7 +67,11 @@ fn has_settings(directory: &Path) -> bool {
 }
 
 fn is_sleds(name: &str) -> bool {
-    [BLOBS, SETTINGS, DATA].contains(&name) || name.starts_with(SNAPSHOT_PREFIX)
+    let is_snapshot = |rest: &str| {
+        let number = rest.strip_suffix(".generating").unwrap_or(rest);
+        number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    [BLOBS, SETTINGS, DATA].contains(&name) || name.strip_prefix(SNAPSHOT_PREFIX).is_some_and(is_snapshot)
 }
 
 /// Whether a directory holds the beginning of a store, and nothing but that and what the layers put beside it.

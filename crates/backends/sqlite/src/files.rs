@@ -11,6 +11,7 @@ use crate::error::{translate, translate_io};
 use crate::options::SqliteOptions;
 use crate::pool::Place;
 use crate::schema::{self, APPLICATION_ID, FORMAT};
+use crate::shared_memory;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
@@ -65,6 +66,9 @@ impl Files {
                 return Err(missing(&directory));
             }
             create(&directory, options)?;
+        }
+        if writer.is_some() {
+            shared_memory::prepare(&data, &beside(&data, INDEX))?;
         }
         let place = Place::new(data.clone(), options);
         identify(&place, &data)?;

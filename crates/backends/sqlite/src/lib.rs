@@ -112,6 +112,7 @@ mod housekeep;
 mod options;
 mod pool;
 mod schema;
+mod shared_memory;
 mod snapshot;
 
 pub use cursor::SqliteCursor;

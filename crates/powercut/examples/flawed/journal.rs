@@ -47,6 +47,8 @@ pub(crate) enum Flaw {
     Panics,
     /// It acknowledges what it could not sync.
     Shrugs,
+    /// It acknowledges what it has written, whatever the sync said.
+    IgnoresSync,
     /// It writes its journal anew whenever it opens, and for a while there is none.
     Rewrites,
     /// It wants more memory than there is.
@@ -179,7 +181,9 @@ impl Store {
         };
         for record in &records {
             let written = self.write(record).and_then(|()| {
-                if buffered || self.flaw == Flaw::ForgetsSync { Ok(()) } else { self.file.sync_data() }
+                let synced =
+                    if buffered || self.flaw == Flaw::ForgetsSync { Ok(()) } else { self.file.sync_data() };
+                if self.flaw == Flaw::IgnoresSync { Ok(()) } else { synced }
             });
             if let (Err(error), false) = (written, self.flaw == Flaw::Shrugs) {
                 assert!(self.flaw != Flaw::Panics, "{error}");

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         ("swallows", Flaw::Swallows),
         ("panics", Flaw::Panics),
         ("shrugs", Flaw::Shrugs),
+        ("ignores-sync", Flaw::IgnoresSync),
         ("rewrites", Flaw::Rewrites),
         ("devours", Flaw::Devours),
     ];

@@ -29,6 +29,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
         _ => Results::default(),
     };
     results.seed = arguments.seed;
+    results.system = disk::system();
     if arguments.only.is_empty() && arguments.section.is_empty() {
         // All is tried anew; a part of a run does not undo what another part had to skip.
         results.skipped.clear();

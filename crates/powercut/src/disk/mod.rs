@@ -52,6 +52,15 @@ mod recording;
 
 use std::time::Duration;
 
+/// The operating system and its version, which decide as much as the engine what is left.
+pub fn system() -> String {
+    #[cfg(target_os = "linux")]
+    if let Ok(names) = nix::sys::utsname::uname() {
+        return format!("{} {}", names.sysname().to_string_lossy(), names.release().to_string_lossy());
+    }
+    std::env::consts::OS.to_owned()
+}
+
 #[cfg(not(target_os = "linux"))]
 pub use self::elsewhere::{Disk, die_with_parent, isolate, unavailable};
 pub use self::faults::{Fault, Faults};

@@ -6,7 +6,7 @@ use crate::disk::FileSystem;
 use crate::judge::Finding;
 use crate::name::{ImageKind, Section};
 use crate::results::{Results, is_bad};
-use crate::subject::Promise;
+use crate::subject::{Promise, Role};
 use std::fmt::Write as _;
 use tables::Table;
 
@@ -14,6 +14,9 @@ use tables::Table;
 const FINDINGS: &str = include_str!("findings.md");
 
 const HEAD: &str = include_str!("head.md");
+
+/// Trials of one sort that are named of a raw engine.
+const RAW_EXAMPLES_MAX: usize = 2;
 
 /// The columns of a section.
 fn columns(section: Section) -> &'static [Finding] {
@@ -34,6 +37,7 @@ fn columns(section: Section) -> &'static [Finding] {
             Finding::Wrong,
             Finding::Unopenable,
             Finding::Unusable,
+            Finding::Condition,
             Finding::WentOn,
             Finding::Hung,
             Finding::Crashed,
@@ -67,21 +71,28 @@ fn explanation(section: Section) -> &'static str {
         }
         Section::Power => {
             "Crash images of the simulated disk. *Lost*: an acknowledged commit is missing. *Torn*: a batch is there by \
-             half, or a later commit without an earlier one. *Wrong*: a value that was never written. *Unusable*: it \
-             opened, and then could not be written, closed and opened again, or `verify` complained without a reason. \
-             *Void*: the file system itself did not come back, so that the image says nothing about the store."
+             half, or a later commit without an earlier one. *Wrong*: a value that was never written under that key. \
+             *Unusable*: it opened, and then could not be written, closed and opened again, or `verify` complained \
+             without a reason. *Condition*: a condition was judged wrongly. *Void*: the file system itself did not come \
+             back, so that the image says nothing about the store. sled's stores claim nothing about power: they run \
+             with `durability=buffered` and a `flush` behind each commit that has to last, and what they lose would \
+             fail nothing."
         }
         Section::Fault => {
             "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \
-             is full. The store is looked at afterwards as the disk has it. *Idle*: the script ended before the fault \
-             was met. *Went on*: a commit was accepted on a handle that had said it is closed."
+             is full. A step that fails without closing the handle is tried once more, and what is said to be undone must \
+             not be there. The store is looked at as the disk has it afterwards, and once more as it would be if the \
+             power went at that moment: who acknowledges a commit whose flush failed has lost it there. *Idle*: trials, \
+             among the others, in which the script ended before the fault was met. *Went on*: a commit was accepted on \
+             a handle that had said it is closed."
         }
         Section::Damage => {
             "One file of a store that was closed, or whose process had died, is changed; a process of its own opens it, \
-             reads everything and verifies it. *Wrong*: a value was served that is not what was written. *Unnoticed*: \
-             something is missing or stale, and neither opening, reading nor verifying said so; *unnoticed tail*: so are the \
-             newest commits, beyond the second by which a high-water mark may lag. *Noticed*: one of them \
-             did. *Crashed*: the process that opened it died, which `strongroom verify` survives and reports. \
+             reads everything and verifies it. A copy that is not changed has to be sound. *Wrong*: a value was served \
+             that was never written under that key. *Unnoticed*: something is missing, or an older value is there in \
+             place of a newer one, and neither opening, reading nor verifying said so. *Unnoticed tail*: what is missing \
+             are just the newest commits, beyond the second by which a high-water mark may lag. *Noticed*: opening, \
+             reading or verifying said so; a store may have served an older value before `verify` did. *Crashed*: the process that opened it died, which `strongroom verify` survives and reports. \
              *Harmless*: nothing that matters was hit. A store without `integrity=full` cannot notice a single row that \
              an engine has lost, and raw engines have nothing but checks of their own."
         }
@@ -111,7 +122,7 @@ pub fn text(results: &Results) -> String {
 pub fn markdown(results: &Results) -> String {
     let mut text = HEAD.to_owned();
     let trials: u64 = results.cells.values().flat_map(|cells| cells.values()).map(|cell| cell.trials).sum();
-    let _ = writeln!(text, "\nThis run: {trials} trials, seed {}.", results.seed);
+    let _ = writeln!(text, "\nThis run: {trials} trials, seed {}{}.", results.seed, on(&results.system));
     if results.skipped.is_empty() {
         let _ = writeln!(text, "Nothing was skipped.");
     }
@@ -141,7 +152,8 @@ pub fn markdown(results: &Results) -> String {
         }
     }
     text.push_str(
-        "\n## Trials that found something\n\nSome of each sort, to be made again with `replay NAME`.\n\n",
+        "\n## Trials that found something\n\nTo be made again with `replay NAME`: all sorts of the stores, and two of each \
+         sort of the raw engines.\n\n",
     );
     text.push_str(&examples(results).markdown());
     text.push_str("\n## The subjects\n\n");
@@ -149,6 +161,10 @@ pub fn markdown(results: &Results) -> String {
     text.push('\n');
     text.push_str(FINDINGS);
     text
+}
+
+fn on(system: &str) -> String {
+    if system.is_empty() { String::new() } else { format!(", on {system}") }
 }
 
 /// Whether there was a power cut for any that has to lose.
@@ -247,9 +263,16 @@ fn subjects(results: &Results) -> Table {
 fn examples(results: &Results) -> Table {
     let mut table = Table::new(["trial", "finding"].map(str::to_owned).to_vec());
     for cells in results.cells.values() {
-        let cells = ordered(results).into_iter().filter_map(|name| cells.get(name));
-        for example in cells.flat_map(|cell| &cell.examples) {
-            table.push(vec![format!("`{}`", example.trial), example.finding.to_string()]);
+        for name in ordered(results) {
+            let Some(cell) = cells.get(name) else { continue };
+            let is_raw = results.subjects.get(name).is_some_and(|subject| subject.role == Role::Raw);
+            let shown = if is_raw { RAW_EXAMPLES_MAX } else { usize::MAX };
+            for finding in Finding::ALL {
+                let of_sort = cell.examples.iter().filter(|example| example.finding == finding);
+                for example in of_sort.take(shown) {
+                    table.push(vec![format!("`{}`", example.trial), example.finding.to_string()]);
+                }
+            }
         }
     }
     table
@@ -259,7 +282,6 @@ fn examples(results: &Results) -> Table {
 mod tests {
     use super::*;
     use crate::results::{Cell, Described, Example};
-    use crate::subject::Role;
 
     fn results(promise: Promise) -> Results {
         let mut results = Results::default();

@@ -108,7 +108,7 @@ mod tests {
         ] {
             let ops = vec![op(second, "new", Some(VALUE)), op(second, "b", None)];
             opened.commit(&Batch { ops: vec![op(second, "new", None)], ..Batch::default() }).unwrap();
-            assert_eq!(opened.commit(&Batch { ops, conditions, buffered: false }).unwrap(), verdict);
+            assert_eq!(opened.commit(&Batch { ops, conditions, ..Batch::default() }).unwrap(), verdict);
             let found = opened.get(second, b"new").unwrap();
             assert_eq!(found, (verdict == Verdict::Committed).then(|| VALUE.bytes()));
         }

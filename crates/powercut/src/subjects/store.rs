@@ -40,6 +40,7 @@ pub(super) struct StoreSubject {
     engine: &'static str,
     role: Role,
     query: String,
+    note: String,
 }
 
 impl StoreSubject {
@@ -48,7 +49,10 @@ impl StoreSubject {
             if role == Role::StoreFull { ("-full", "&integrity=full") } else { ("", "") };
         // Sweeps take part in what goes on.
         let query = format!("{query}{integrity}&sweep_interval_ms=5");
-        Self { name: format!("{engine}/store{suffix}"), engine, role, query }
+        let version = Registry::builtin().driver(engine).map_or("", |driver| driver.info().version);
+        let claim = if engine == "sled" { "; claims nothing: durability=buffered, then flush()" } else { "" };
+        let note = format!("{engine} {version}{claim}");
+        Self { name: format!("{engine}/store{suffix}"), engine, role, query, note }
     }
 
     /// sled claims nothing about power cuts. And what it acknowledged as buffered is in its own memory, so that even
@@ -76,7 +80,7 @@ impl Subject for StoreSubject {
     }
 
     fn note(&self) -> &str {
-        if self.must_flush() { "claims nothing: durability=buffered, then flush()" } else { "" }
+        &self.note
     }
 
     fn open(&self, directory: &Path) -> Result<Box<dyn Opened>, Failure> {

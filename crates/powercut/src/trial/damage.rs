@@ -13,8 +13,9 @@ use crate::name::Name;
 use crate::random::Random;
 use crate::results::Trial;
 use crate::script::{Script, Workload};
-use crate::subject::Subject;
+use crate::subject::{Role, Subject};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -61,15 +62,35 @@ impl Prepared {
         if !marks.iter().any(|mark| mark.what == last) {
             return Err(broken(subject.name(), "a script without any damage came to an early end"));
         }
-        Ok(Self { scratch, filling: (workload, store_seed, COMMITS), history, marks })
+        let prepared = Self { scratch, filling: (workload, store_seed, COMMITS), history, marks };
+        prepared.check_undamaged(subject)?;
+        Ok(prepared)
+    }
+
+    /// A copy to which nothing was done has to be sound: else whatever is seen of damaged ones says nothing.
+    fn check_undamaged(&self, subject: &dyn Subject) -> io::Result<()> {
+        let (_scratch, store) = self.copy()?;
+        let depth = Depth { verify: true, probe: false };
+        let look = child::look_at(subject.name(), &store, self.filling, depth, WRITE_LIMIT)?;
+        let (finding, text) = judge(&self.history, &self.marks, look);
+        // What raw engines make of their own files is no business of this run.
+        if finding == Finding::Harmless || subject.role() == Role::Raw {
+            return Ok(());
+        }
+        Err(broken(subject.name(), format!("a copy without any damage is {finding}: {text}")))
+    }
+
+    fn copy(&self) -> io::Result<(TempDir, PathBuf)> {
+        let scratch = tempfile::tempdir()?;
+        let store = scratch.path().join(STORE);
+        copy_tree(&self.scratch.path().join(STORE), &store)?;
+        Ok((scratch, store))
     }
 
     /// Damages a copy and looks at it.
     pub fn trial(&self, subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
         let Name::Damage { kind, .. } = name else { return Err(broken("no damage", name)) };
-        let scratch = tempfile::tempdir()?;
-        let store = scratch.path().join(STORE);
-        copy_tree(&self.scratch.path().join(STORE), &store)?;
+        let (_scratch, store) = self.copy()?;
         let what = damage(&store, *kind, &mut Random::new(seed_of(name)))?;
         let depth = Depth { verify: true, probe: false };
         let look = child::look_at(subject.name(), &store, self.filling, depth, limit)?;

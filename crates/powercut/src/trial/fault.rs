@@ -1,13 +1,13 @@
 //! Writes and flushes that fail, and a file system that is full.
 //!
 //! A dry run counts what the script asks of the disk; then it runs again, and at a seeded place the disk fails. What
-//! the disk holds at the end is looked at without the fault: nothing acknowledged may be missing, before the failure
-//! and behind it.
+//! the disk holds at the end is looked at without the fault, and so is what it holds if the power goes at that moment:
+//! nothing acknowledged may be missing, before the failure and behind it.
 
 use super::power::{alone, begin, look_on, void, write_on};
 use super::{COMMITS, broken, judge_look, seed_of};
 use crate::child::Outcome;
-use crate::disk::{Disk, DiskOptions, Fault, FileSystem};
+use crate::disk::{Crash, Disk, DiskOptions, Fault, FileSystem};
 use crate::judge::{Finding, Found, History};
 use crate::look::Depth;
 use crate::marks::{Mark, What};
@@ -63,6 +63,19 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
         Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
     };
     found.extend(judge_look(&history, &marks, look, subject.role()));
+    // Once more, without what no flush has covered: who acknowledged a commit although a flush had failed has lost it
+    // here.
+    let last_mark = recording.marks().map(|(at, _)| at + 1).last().unwrap_or(0);
+    let dropped = recording.crash(last_mark, Crash::DropUnflushed, &mut random);
+    match look_on(subject, dropped, *file_system, filling, depth, limit)? {
+        Ok((look, _)) => {
+            let again = judge_look(&history, &marks, look, subject.role());
+            found.extend(
+                again.into_iter().map(|(finding, text)| (finding, format!("power cut then: {text}"))),
+            );
+        }
+        Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
+    }
     Ok(Trial { name: name.clone(), found, idle, void: None })
 }
 

@@ -3,7 +3,7 @@
 use super::damage::judge as judge_damage;
 use super::fault::judge_end;
 use super::*;
-use crate::look::{Checkpoint, Row, State};
+use crate::look::{Checkpoint, Row, Seen, State};
 use crate::marks::What;
 use crate::script::{Batch, KEYSPACES, Op, Script, Step, Value};
 use crate::subject::Failure;

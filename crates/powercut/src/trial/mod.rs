@@ -49,13 +49,21 @@ fn judge_look(history: &History, marks: &[Mark], look: Look, role: Role) -> Vec<
     let Some(seen) = look.seen else { return cut_short.into_iter().collect() };
     if let Some(cut_short) = cut_short {
         // What it saw before stands, if that was all of it.
-        let judged = if seen.unread.is_none() { history.judge(marks, &seen.state) } else { Vec::new() };
-        return [cut_short].into_iter().chain(judged).collect();
-    }
-    if let Some(failure) = seen.refused.as_ref().or(seen.unread.as_ref()) {
-        return vec![(Finding::Unopenable, failure.message.clone())];
+        let judged = match seen.unread {
+            None => history.judge(marks, &seen.state),
+            Some(_) => history.judge_part(&seen.state),
+        };
+        let differs = seen.differs.map(|text| (Finding::Wrong, text));
+        return [cut_short].into_iter().chain(differs).chain(judged).collect();
     }
     let mut found = history.conditions(marks);
+    if let Some(failure) = seen.refused.as_ref().or(seen.unread.as_ref()) {
+        found.push((Finding::Unopenable, failure.message.clone()));
+        // What it served before is judged all the same.
+        found.extend(seen.differs.map(|text| (Finding::Wrong, text)));
+        found.extend(history.judge_part(&seen.state));
+        return found;
+    }
     found.extend(seen.differs.map(|text| (Finding::Wrong, text)));
     found.extend(history.judge(marks, &seen.state));
     found.extend(seen.condition.map(|text| (Finding::Condition, text)));
