@@ -81,7 +81,7 @@ fn explanation(section: Section) -> &'static str {
         Section::Fault => {
             "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \
              is full. A step that fails without closing the handle is tried once more, and what is said to be undone must \
-             not be there. The store is looked at as the disk has it afterwards, and once more as it would be if the \
+             not be there. The store is looked at as the disk has it afterwards, and (but for the full one) once more as it would be if the \
              power went at that moment: who acknowledges a commit whose flush failed has lost it there. *Idle*: trials, \
              among the others, in which the script ended before the fault was met. *Went on*: a commit was accepted on \
              a handle that had said it is closed."

@@ -63,6 +63,10 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
         Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
     };
     found.extend(judge_look(&history, &marks, look, subject.role()));
+    if *kind == FaultKind::NoSpace {
+        // Nothing failed to be flushed, and at that moment there was still no room to open anything.
+        return Ok(Trial { name: name.clone(), found, idle, void: None });
+    }
     // Once more, without what no flush has covered: who acknowledged a commit although a flush had failed has lost it
     // here.
     let last_mark = recording.marks().map(|(at, _)| at + 1).last().unwrap_or(0);
