@@ -37,6 +37,9 @@ macro_rules! __each_store_case {
             transactions::a_closure_is_run_again_after_a_conflict(Transactions);
             transactions::nested_transactions_are_refused(Transactions);
             transactions::transactions_survive_reopening_whole(Transactions, Persistent);
+            isolated::no_known_anomaly_is_there(Transactions);
+            isolated::a_bank_with_eight_threads_keeps_its_money(Transactions);
+            isolated::random_histories_are_strictly_serializable(Transactions);
             watching::the_stream_equals_the_history(Watch);
             watching::changes_of_a_commit_come_together_and_in_order(Watch);
             watching::nothing_is_told_of_what_was_refused(Watch);

@@ -9,6 +9,7 @@ mod checks;
 mod commits;
 mod expiry;
 mod fixture;
+mod isolated;
 mod list;
 mod operations;
 mod reading;
