@@ -37,6 +37,7 @@ mod store;
 mod transaction;
 mod verify;
 mod watch;
+mod weak;
 
 #[cfg(feature = "async")]
 pub use async_store::AsyncStore;
@@ -44,7 +45,7 @@ pub use batch::Batch;
 pub use clock::Clock;
 pub use compare_and_swap::Swap;
 pub use digest::Digest;
-pub use directory::StoreId;
+pub use directory::{ADMIN_SOCKET_FILE, StoreId};
 pub use expiry::Swept;
 pub use high_water::HIGH_WATER_LAG_MS;
 pub use id_generator::IdGenerator;
@@ -58,3 +59,4 @@ pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store};
 pub use transaction::{TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows};
 pub use verify::{Verified, VerifyProgress};
 pub use watch::{Change, ChangeKind, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit};
+pub use weak::WeakStore;

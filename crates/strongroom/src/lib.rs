@@ -83,10 +83,10 @@ pub use strongroom_core::{
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;
 pub use strongroom_store::{
-    Batch, Change, ChangeKind, Clock, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS, IdGenerator,
-    Integrity, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions, StoreStats, Swap, Swept,
-    TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows, Verified, VerifyProgress,
-    WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit,
+    ADMIN_SOCKET_FILE, Batch, Change, ChangeKind, Clock, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS,
+    IdGenerator, Integrity, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions, StoreStats, Swap,
+    Swept, TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows, Verified,
+    VerifyProgress, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit, WeakStore,
 };
 
 /// The contract itself, for those who write a backend.

@@ -13,6 +13,7 @@ use lock::{DirectoryLock, LOCK_FILE};
 pub use marker::StoreId;
 pub(crate) use marker::sync_directory;
 use marker::{FORMAT, Marker, State};
+pub use special::ADMIN_SOCKET_FILE;
 use std::fs;
 use std::path::{Path, PathBuf};
 use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Marked, Result};
