@@ -38,6 +38,8 @@
 //!   every read and condition; it is removed from the disk soon after. Tests put in their own [`Clock`].
 //! * Calls block. With the feature `async`, an `AsyncStore` runs closures on tokio's blocking pool, and a watch is also a
 //!   stream.
+//! * With the feature `admin`, an `AdminSocket` lets other processes of the same user look at a store that this one has
+//!   open: its figures, and what is committed.
 //! * An [`ErrorKind`] is a decision: retry, reopen, stop.
 //!
 //! # What is missing
@@ -67,12 +69,16 @@
 //! No queries, no server, no replication. A raw engine will always be a little faster; what the layer costs
 //! is measured side by side by the benchmark in this repository.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 mod config;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod registry;
 
+#[cfg(feature = "admin")]
+pub use admin::AdminSocket;
 pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
 pub use strongroom_core::{

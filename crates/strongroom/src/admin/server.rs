@@ -1,0 +1,179 @@
+//! The threads behind the socket: one that accepts, and one for each connection.
+
+use super::connection;
+use super::protocol::Answer;
+use super::socket_file::{SocketFile, bind_at};
+use super::stream::{PatientWriter, TICK, until};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+use strongroom_core::{Error, ErrorKind, Result};
+use strongroom_store::{Store, WeakStore};
+
+const CONNECTIONS_MAX: usize = 16;
+/// Fewer, so that whoever asks for figures finds a place: unlike a watch, that does not last.
+const WATCHES_MAX: usize = 12;
+/// How often it is looked whether the store is closed, while nobody comes.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How long watchers may read what is left when the store is closed.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What all threads look at.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Weak: the socket must not be what keeps a store open.
+    pub(super) store: WeakStore,
+    has_to_end: AtomicBool,
+    watches: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn has_to_end(&self) -> bool {
+        self.has_to_end.load(Ordering::Acquire)
+    }
+
+    /// A place among those who watch, held until it is dropped.
+    pub(super) fn watch_place(&self) -> Result<WatchPlace<'_>> {
+        let place = WatchPlace { watches: &self.watches };
+        if self.watches.fetch_add(1, Ordering::AcqRel) < WATCHES_MAX {
+            return Ok(place);
+        }
+        Err(full(&format!("{WATCHES_MAX} clients watch this store already")))
+    }
+}
+
+pub(super) struct WatchPlace<'s> {
+    watches: &'s AtomicUsize,
+}
+
+impl Drop for WatchPlace<'_> {
+    fn drop(&mut self) {
+        self.watches.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn full(message: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, message).hint("try again when one of them is done")
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    /// Closed to wake the thread that accepts.
+    wake: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(super) fn open(store: &Store, path: &Path) -> Result<Self> {
+        let failed = |error| Error::from_io("cannot start the admin socket", error);
+        let (listener, file) = bind_at(path)?;
+        let (wake, woken) = UnixStream::pair().map_err(failed)?;
+        let shared = Arc::new(Shared {
+            store: store.downgrade(),
+            has_to_end: AtomicBool::new(false),
+            watches: AtomicUsize::new(0),
+        });
+        let path = file.path().to_owned();
+        let acceptor = Acceptor { listener, woken, shared: Arc::clone(&shared), connections: Vec::new() };
+        let thread = Builder::new().name("strongroom admin".into()).spawn(move || acceptor.run(file));
+        Ok(Self { path, shared, wake: Some(wake), thread: Some(thread.map_err(failed)?) })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.has_to_end.store(true, Ordering::Release);
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // It does not panic, and if it did, it has ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Acceptor {
+    listener: UnixListener,
+    woken: UnixStream,
+    shared: Arc<Shared>,
+    connections: Vec<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    fn run(mut self, file: SocketFile) {
+        while !self.shared.has_to_end() && !self.shared.store.is_closed() {
+            match self.wait().and_then(|is_there| if is_there { self.accept() } else { Ok(()) }) {
+                Ok(()) => {}
+                // Out of descriptors, or of memory: whoever waits is served when there are some again.
+                Err(_) => std::thread::sleep(TICK),
+            }
+        }
+        // First, so that nobody comes who is not served.
+        drop(file);
+        drop(self.listener);
+        let parting = Instant::now() + PARTING;
+        while !self.shared.has_to_end() && Instant::now() < parting && !all_are_done(&self.connections) {
+            std::thread::sleep(TICK / 4);
+        }
+        self.shared.has_to_end.store(true, Ordering::Release);
+        for connection in self.connections {
+            // One that panicked has ended too.
+            let _ = connection.join();
+        }
+    }
+
+    /// Whether somebody wants to connect. It returns from time to time all the same.
+    fn wait(&self) -> io::Result<bool> {
+        let mut watched =
+            [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.woken, PollFlags::IN)];
+        match poll(&mut watched, Some(&LOOK_EVERY)) {
+            Ok(_) => Ok(!watched[0].revents().is_empty()),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            // Who was there has gone.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Some systems hand that on from the listener.
+        stream.set_nonblocking(false)?;
+        self.connections.retain(|connection| !connection.is_finished());
+        if self.connections.len() >= CONNECTIONS_MAX {
+            refuse(&stream, &full(&format!("{CONNECTIONS_MAX} clients are connected already")));
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let serve = move || connection::serve(&stream, &shared);
+        self.connections.push(Builder::new().name("strongroom admin client".into()).spawn(serve)?);
+        Ok(())
+    }
+}
+
+fn all_are_done(connections: &[JoinHandle<()>]) -> bool {
+    connections.iter().all(JoinHandle::is_finished)
+}
+
+/// Tells a client why it is not served. A new connection has room for that line, so nobody waits.
+fn refuse(stream: &UnixStream, error: &Error) {
+    if let (Ok(mut writer), Ok(mut line)) =
+        (PatientWriter::new(stream, until(Instant::now())), serde_json::to_vec(&Answer::error(error)))
+    {
+        line.push(b'\n');
+        let _ = writer.write_all(&line);
+    }
+}
