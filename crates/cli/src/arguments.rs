@@ -76,9 +76,16 @@ Examples:
     Keyspaces(Keyspaces),
     /// Print figures about a store and its files
     ///
-    /// Conflicts, expired rows that were removed and sweeps that failed are counted from the opening on, and this
-    /// command has just opened the store.
+    /// Conflicts, expired rows that were removed and sweeps that failed are counted from the opening on. Where an
+    /// application has the store open with an admin socket (`AdminSocket::open`), the figures are that application's;
+    /// otherwise this command has just opened the store.
     Stats(Stats),
+    /// Print what an application commits, as it happens, until Ctrl-C
+    ///
+    /// The store is one that another process has open, with an admin socket (`AdminSocket::open`): there, on Unix
+    /// systems and as the same user, this command listens from now on.
+    #[command(after_long_help = WATCH_HELP)]
+    Watch(Watch),
     /// Give the space back that the engine no longer needs
     Compact(Compact),
     /// Print a script that completes this command's arguments in a shell
@@ -168,6 +175,25 @@ Output:
 Examples:
   strongroom verify redb:./data
   strongroom verify lmdb:./restored --time-limit 10m --memory-limit 4GiB --json";
+
+const WATCH_HELP: &str = "\
+Formats:
+  text   One line a change: the commit's sequence number, a tab, set, delete or
+         expire, a tab, KEY, and for set a tab and VALUE, escaped as by scan.
+  jsonl  One object a commit: sequence, and changes, each with keyspace, key or
+         key_hex, kind (set, delete or expire), and for set value or value_hex.
+         {\"lagged\":N} where N commits were left out.
+
+End:
+  Ctrl-C ends it (exit status 130), --limit, and the application that closes its
+  store or its socket (both 0). A keyspace that is dropped is gone (1); without a
+  socket there is nothing to watch (2); an application that dies is a failure (3).
+  Commits that were not read in time are left out, and it is said how many, on
+  standard error: nothing that an application writes waits for this command.
+
+Examples:
+  strongroom watch redb:./data --prefix user/
+  strongroom watch redb:./data --format jsonl | jq '.changes[].key'";
 
 const KEY_HELP: &str = "The key; hex:00ff for bytes in hexadecimal";
 
@@ -452,6 +478,43 @@ pub(crate) struct Stats {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: AtSocket,
+}
+
+/// Where a running application is asked.
+#[derive(Debug, Args)]
+pub(crate) struct AtSocket {
+    /// The application's admin socket, if it is not in the store's directory (`AdminSocket::open_at`)
+    #[arg(long = "socket", value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) store: Url,
+    /// Only keys that begin with this; hex:00ff for bytes in hexadecimal
+    #[arg(long, short, value_name = "BYTES", allow_hyphen_values = true)]
+    pub(crate) prefix: Option<OsString>,
+    /// End after this many commits
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// How changes are printed
+    #[arg(long, value_enum, default_value_t = WatchFormat::Text)]
+    pub(crate) format: WatchFormat,
+    #[command(flatten)]
+    pub(crate) keyspace: InKeyspace,
+    #[command(flatten)]
+    pub(crate) socket: AtSocket,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchFormat {
+    /// One line a change, with escapes
+    Text,
+    /// One JSON object a commit
+    Jsonl,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ Exit status:
   1    no such key or keyspace, or what `cas` finds is not as expected
   2    wrong usage, bad input, or no such store
   3    the store is damaged, it or its engine failed, or another process has it open
-  130  a load or a check was stopped by Ctrl-C or SIGTERM";
+  130  a load, a check or a watch was stopped by Ctrl-C or SIGTERM";
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,11 @@ impl Failure {
             return Self { status: Status::Done, line: None, kind: None };
         }
         Self::new(Status::StoreFailed, format_args!("cannot write to standard output: {error}"))
+    }
+
+    /// It was asked to stop, which is how it ends: nobody has to be told.
+    pub(crate) fn stopped() -> Self {
+        Self { status: Status::Stopped, line: None, kind: None }
     }
 
     /// The same failure, told by `line` in place of its own.

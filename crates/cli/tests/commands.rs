@@ -253,6 +253,7 @@ fn completions_and_pages_are_made() {
         "scan",
         "stats",
         "verify",
+        "watch",
     ];
     let mut wanted: Vec<String> = commands.iter().map(|name| format!("strongroom-{name}.1")).collect();
     wanted.push("strongroom.1".to_owned());

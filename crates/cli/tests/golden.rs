@@ -24,6 +24,7 @@ fn help() {
         "verify",
         "keyspaces",
         "stats",
+        "watch",
         "compact",
         "completions",
         "man",

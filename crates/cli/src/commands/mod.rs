@@ -1,5 +1,6 @@
 //! The commands, one function each: arguments in, data on standard output, an outcome back.
 
+mod admin;
 mod compare_and_swap;
 mod engines;
 mod increment;
@@ -8,6 +9,7 @@ mod rows;
 mod shell;
 mod store;
 mod values;
+mod watch;
 
 use crate::arguments::Command;
 use crate::exit::{Failure, Outcome};
@@ -31,6 +33,7 @@ pub(crate) fn run(command: &Command) -> Outcome {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Keyspaces(arguments) => store::keyspaces(arguments),
         Command::Stats(arguments) => store::stats(arguments),
+        Command::Watch(arguments) => watch::run(arguments),
         Command::Compact(arguments) => store::compact(arguments),
         Command::Completions(arguments) => shell::completions(arguments),
         Command::Man(arguments) => shell::man(arguments),
@@ -51,9 +54,14 @@ impl Output {
         self.out.write_all(bytes).map_err(|error| Failure::output(&error))
     }
 
+    /// Hands on what is buffered, to a reader who waits for it.
+    fn flush(&mut self) -> Outcome {
+        self.out.flush().map_err(|error| Failure::output(&error))
+    }
+
     /// What is buffered until then is lost without it: nobody hears of a failure in a destructor.
     fn finish(mut self) -> Outcome {
-        self.out.flush().map_err(|error| Failure::output(&error))
+        self.flush()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Opening stores: everything that can be wrong is looked at before anything is created.
 
 use crate::exit::{Failure, Outcome};
+use std::path::Path;
 use strongroom::core::{check_keyspace_name, is_reserved_keyspace};
 use strongroom::limits::{self, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom::{ByteSize, Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
@@ -85,6 +86,11 @@ impl Target {
     /// The engine, as the URL names it.
     pub(crate) fn engine(&self) -> &str {
         &self.config.engine
+    }
+
+    /// The store's directory, if it is in one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        Some(&*self.config.path).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Whether the store will refuse every write.

@@ -66,7 +66,7 @@ fn json_row(rows: &Rows, keys_only: bool, line: &mut Vec<u8>) {
 }
 
 /// `"name":"text"`, or `"name_hex":"…"` for what is no text.
-fn json_bytes(name: &str, bytes: &[u8], line: &mut Vec<u8>) {
+pub(super) fn json_bytes(name: &str, bytes: &[u8], line: &mut Vec<u8>) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = write!(line, "\"{name}\":");
         let _ = serde_json::to_writer(line, text);
