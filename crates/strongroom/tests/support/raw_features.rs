@@ -44,10 +44,13 @@ fn sled(feature: Feature) -> &'static str {
 
 fn fjall(feature: Feature) -> &'static str {
     match feature {
-        Feature::Snapshots | Feature::ReverseScans | Feature::Checksums | Feature::Statistics => "yes",
+        // Transactions by `OptimisticTxDatabase`.
+        Feature::Snapshots
+        | Feature::Transactions
+        | Feature::ReverseScans
+        | Feature::Checksums
+        | Feature::Statistics => "yes",
         Feature::ConditionalBatches | Feature::CompareAndSwap | Feature::Counters => "by hand",
-        // `OptimisticTxDatabase`.
-        Feature::Transactions => "yes",
         Feature::TimeToLive => "at compaction",
         _ => "no",
     }
