@@ -170,7 +170,7 @@ fn measure<R: Durable>(engine: &str, arguments: &Arguments, directory: &Path) {
             let mut turn = |is_raw: bool| {
                 if is_raw {
                     of_raw.push(commits_a_second(threads, arguments.turn_ms, &next, &|key, value| {
-                        raw.put(key, value)
+                        raw.put(key, value);
                     }));
                 } else {
                     of_store.push(commits_a_second(threads, arguments.turn_ms, &next, &|key, value| {

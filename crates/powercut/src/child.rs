@@ -121,12 +121,12 @@ pub fn look_at(
         return Err(io::Error::other(why));
     }
     // The last line that is whole: each says more than the one before.
-    let told = std::fs::read(report.path())?;
-    let seen = told.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice(line).ok());
-    if seen.is_none() && ended == Outcome::Done(()) {
+    let written = std::fs::read(report.path())?;
+    let last = written.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice(line).ok());
+    if last.is_none() && ended == Outcome::Done(()) {
         return Err(io::Error::other("a child that looked has left no report"));
     }
-    Ok(Look { seen, ended })
+    Ok(Look { seen: last, ended })
 }
 
 /// The file that this process runs, even when another build has taken its place: a long run must not go on with
