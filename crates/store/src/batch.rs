@@ -66,8 +66,8 @@ pub(crate) struct Condition {
 /// What depends on the state that the commit finds, worked out by the leader behind the members before it.
 #[derive(Debug, Clone)]
 pub(crate) enum Computed {
-    /// Adds to a counter.
-    Add { keyspace: KeyspaceId, key: Vec<u8>, by: i64 },
+    /// Adds to a counter. One that counts for ever has no end, whatever the keyspace's default is or the row had.
+    Add { keyspace: KeyspaceId, key: Vec<u8>, by: i64, for_ever: bool },
     /// Removes a row of the index of what expires, and the row that it is about, if that has expired.
     Sweep { index_key: Vec<u8>, row: Option<(KeyspaceId, Vec<u8>, u64)> },
 }
@@ -236,6 +236,16 @@ impl Batch {
     /// Keys and values together, in bytes.
     pub fn bytes(&self) -> usize {
         self.ops.bytes() + self.computed.iter().map(Computed::bytes).sum::<usize>()
+    }
+
+    /// What it takes to wait with it, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let of_condition = |condition: &Condition| {
+            let value = if let Expect::Equals(value) = &condition.expect { value.len() } else { 0 };
+            condition.key.len() + value
+        };
+        let conditions: usize = self.conditions.iter().map(of_condition).sum();
+        self.bytes() + conditions + self.checked.as_ref().map_or(0, Checked::bytes)
     }
 
     /// Empties the batch, keeping its memory and its durability.

@@ -96,11 +96,64 @@ impl fmt::Debug for Clock {
 pub(crate) struct Time {
     clock: Clock,
     latest_ms: AtomicU64,
+    /// The moment of the group that is being committed; the end of time if there is none.
+    held_ms: AtomicU64,
+    /// Groups that were begun and are through.
+    groups: AtomicU64,
+}
+
+/// The moment of a group, from its judgement to the engine's answer.
+///
+/// Time must not pass a commit on its way for those who look at many rows at once: what a commit was judged by would be
+/// gone for them, and what it writes not there yet, which never was so.
+pub(crate) struct GroupMoment<'t> {
+    time: &'t Time,
+    now_ms: u64,
+}
+
+impl GroupMoment<'_> {
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+}
+
+impl Drop for GroupMoment<'_> {
+    fn drop(&mut self) {
+        // In this order: who sees that it is not held any more has to see that a group came through.
+        self.time.groups.fetch_add(1, Ordering::AcqRel);
+        self.time.held_ms.store(u64::MAX, Ordering::Release);
+    }
 }
 
 impl Time {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, latest_ms: AtomicU64::new(0) }
+        let held_ms = AtomicU64::new(u64::MAX);
+        Self { clock, latest_ms: AtomicU64::new(0), held_ms, groups: AtomicU64::new(0) }
+    }
+
+    /// A group is judged and committed at this moment. One at a time.
+    pub(crate) fn begin_group(&self) -> GroupMoment<'_> {
+        // Before the clock is read: a reader that reads it later has to find that.
+        self.held_ms.store(self.latest_ms.load(Ordering::Acquire), Ordering::SeqCst);
+        let now_ms = self.now_ms();
+        self.held_ms.store(now_ms, Ordering::SeqCst);
+        GroupMoment { time: self, now_ms }
+    }
+
+    /// Takes a look at many rows, and the moment at which it shows them: behind every commit that it shows, and before
+    /// every one that it does not.
+    pub(crate) fn look<T>(&self, mut take: impl FnMut() -> T) -> (T, u64) {
+        loop {
+            let groups = self.groups.load(Ordering::SeqCst);
+            // The clock first: see `begin_group`.
+            let now_ms = self.now_ms();
+            let now_ms = now_ms.min(self.held_ms.load(Ordering::SeqCst));
+            let taken = take();
+            if self.groups.load(Ordering::SeqCst) == groups {
+                return (taken, now_ms);
+            }
+            // A group came through meanwhile, perhaps judged by a later moment.
+        }
     }
 
     /// Now, or the latest moment that was seen, if the clock has stepped back since.

@@ -1,6 +1,7 @@
 //! Compare-and-swap on single keys, by value and by version.
 
 use crate::batch::Batch;
+use crate::expiry::Expiry;
 use crate::keyspace::Keyspace;
 use crate::store::{Commit, Row};
 use crate::transaction::pause;
@@ -28,7 +29,8 @@ impl Swap {
 }
 
 impl Keyspace {
-    /// Changes `key` from `expected` to `new`; none stands for an absent key, on both sides.
+    /// Changes `key` from `expected` to `new`; none stands for an absent key, on both sides. The new row lives as long as
+    /// the keyspace's default says, like one that is set; a [`Batch`] with conditions can say how long.
     ///
     /// A value that was changed and changed back meanwhile is as good as the same; where that matters, compare
     /// [versions](Self::compare_and_swap_version).
@@ -51,7 +53,7 @@ impl Keyspace {
         new: Option<&[u8]>,
     ) -> Result<Swap> {
         let key = key.as_ref();
-        self.swap("compare and swap", key, new, |batch| match expected {
+        self.swap("compare and swap", key, new, Expiry::Default, |batch| match expected {
             Some(value) => drop(batch.expect_equals(self, key, value)),
             None => drop(batch.expect_absent(self, key)),
         })
@@ -67,7 +69,7 @@ impl Keyspace {
         new: Option<&[u8]>,
     ) -> Result<Swap> {
         let key = key.as_ref();
-        self.swap("compare and swap", key, new, |batch| {
+        self.swap("compare and swap", key, new, Expiry::Default, |batch| {
             batch.expect_version(self, key, version);
         })
     }
@@ -75,13 +77,13 @@ impl Keyspace {
     /// Sets `key` to `value` if it is absent.
     pub fn insert_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Swap> {
         let key = key.as_ref();
-        self.swap("insert", key, Some(value.as_ref()), |batch| {
+        self.swap("insert", key, Some(value.as_ref()), Expiry::Default, |batch| {
             batch.expect_absent(self, key);
         })
     }
 
     /// Changes `key` to what `update` makes of its value (none: it is absent, or is to be), and gives the value that was
-    /// there before. When another commit comes first, `update` is called again with what that one has left.
+    /// there before. A row that expires does so at the same instant as before. When another commit comes first, `update` is called again with what that one has left.
     ///
     /// [`Conflict`](ErrorKind::Conflict): others came first a thousand times.
     pub fn fetch_and_update(
@@ -96,7 +98,13 @@ impl Keyspace {
             if found.is_none() && new.is_none() {
                 return Ok(None);
             }
-            let swap = self.swap("update", key, new.as_deref(), |batch| match &found {
+            // As long as it lived before: an update is no renewal.
+            let expiry = match found.as_ref().map(|row| row.expires_at_ms) {
+                Some(Some(at_ms)) => Expiry::At(at_ms),
+                Some(None) => Expiry::Never,
+                None => Expiry::Default,
+            };
+            let swap = self.swap("update", key, new.as_deref(), expiry, |batch| match &found {
                 Some(row) => drop(batch.expect_version(self, key, row.version)),
                 None => drop(batch.expect_absent(self, key)),
             })?;
@@ -114,6 +122,7 @@ impl Keyspace {
         operation: &'static str,
         key: &[u8],
         new: Option<&[u8]>,
+        expiry: Expiry,
         expect: impl FnOnce(&mut Batch),
     ) -> Result<Swap> {
         let options = &self.store().options;
@@ -123,7 +132,7 @@ impl Keyspace {
             let mut batch = Batch::new(self.store_instance(), options.durability);
             expect(&mut batch);
             match new {
-                Some(value) => batch.set(self, key, value),
+                Some(value) => batch.set_with(self, key, value, expiry),
                 None => batch.delete(self, key),
             };
             self.store().commit(&batch)

@@ -29,13 +29,18 @@ impl Keyspace {
     /// # Ok(()) }
     /// ```
     pub fn increment(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64> {
-        self.located("increment", || self.try_increment(key.as_ref(), by))
+        self.located("increment", || self.try_increment(key.as_ref(), by, false))
     }
 
-    fn try_increment(&self, key: &[u8], by: i64) -> Result<i64> {
+    /// As [`increment`](Self::increment), for what must not come to an end whatever the keyspace's default is.
+    pub(crate) fn increment_for_ever(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.located("increment", || self.try_increment(key, by, true))
+    }
+
+    fn try_increment(&self, key: &[u8], by: i64, for_ever: bool) -> Result<i64> {
         check_key_against(key, self.store().options.key_bytes_max)?;
         let mut batch = Batch::new(self.store_instance(), self.store().options.durability);
-        batch.compute(Computed::Add { keyspace: self.id(), key: key.to_vec(), by });
+        batch.compute(Computed::Add { keyspace: self.id(), key: key.to_vec(), by, for_ever });
         let number = self.store().commit_computed(&batch)?.number;
         number.ok_or_else(|| Error::new(ErrorKind::CommitUnknown, "invariant 8: a counter without a number"))
     }

@@ -11,6 +11,8 @@ use strongroom_core::{Error, ErrorKind, Result};
 /// used: there are gaps, and no repetitions. Several generators over one key share its numbers, and each gives out
 /// rising ones.
 ///
+/// The counter has no end, whatever the keyspace's default time to live is.
+///
 /// How safe it is depends on the store's default durability: with less than power-safe, a power cut may bring numbers
 /// back. Usable from many threads.
 ///
@@ -55,11 +57,16 @@ impl IdGenerator {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput): what is under the key is no counter, or the numbers are used up.
     pub fn next_range(&self, count: u64) -> Result<Range<u64>> {
+        let too_many = || {
+            let refused = Error::new(ErrorKind::InvalidInput, format!("{count} numbers at once"))
+                .hint("ask for fewer: a counter ends at 9,223,372,036,854,775,807");
+            self.keyspace.located("generate numbers", || Err(refused))
+        };
+        let Ok(wanted) = i64::try_from(self.block.max(count)) else { return too_many() };
         // Held over the commit: whoever comes meanwhile would need a block of its own.
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.end - left.start < count {
-            let wanted = i64::try_from(self.block.max(count)).unwrap_or(i64::MAX);
-            let last = self.keyspace.increment(&self.key, wanted)?;
+            let last = self.keyspace.increment_for_ever(&self.key, wanted)?;
             let negative = || {
                 Error::new(ErrorKind::InvalidInput, "the counter of the generator is below zero")
                     .hint("set it to the largest number that was given out")

@@ -195,8 +195,8 @@ impl Keyspace {
     /// The rows of `scan`, seen in one snapshot that is taken now.
     pub fn scan(&self, scan: Scan) -> Result<Rows> {
         self.located("scan", || {
-            let snapshot = self.store.backend().snapshot()?;
-            Rows::new(&*snapshot, self.store.time.now_ms(), &self.store, &self.info, scan)
+            let (snapshot, now_ms) = self.store.look()?;
+            Rows::new(&*snapshot, now_ms, &self.store, &self.info, scan)
         })
     }
 

@@ -1,6 +1,7 @@
 //! The keyspaces of a store: listed, found, created, dropped.
 
 use crate::expiry::settings::{self, Settings};
+use crate::integrity::ledger::Ledger;
 use crate::keyspace::{Keyspace, KeyspaceInfo};
 use crate::known::Known;
 use crate::store::{DEFAULT_KEYSPACE, Inner, Store};
@@ -66,12 +67,15 @@ impl Store {
 impl Inner {
     fn create(&self, name: &str, hints: KeyspaceHints) -> Result<Arc<KeyspaceInfo>> {
         let Some(ledger) = self.ledger else {
-            let mut known = self.known_to_change();
-            if let Some(info) = known.by_name.get(name) {
-                return Ok(Arc::clone(info));
-            }
-            settings::forget(self.backend(), name)?;
-            return Ok(known.add(name, self.backend().create_keyspace(name, hints)?, Settings::default()));
+            // In the pipeline's turn: what is kept of a keyspace's lives is written there.
+            return self.watched(self.pipeline.apart(|backend| {
+                let mut known = self.known_to_change();
+                if let Some(info) = known.by_name.get(name) {
+                    return Ok(Arc::clone(info));
+                }
+                settings::forget(backend, name)?;
+                Ok(known.add(name, backend.create_keyspace(name, hints)?, Settings::default()))
+            }));
         };
         let _structure = self.structure.write().unwrap_or_else(PoisonError::into_inner);
         // Before the names are locked: a commit looks up names in its turn.
@@ -89,13 +93,24 @@ impl Inner {
     }
 
     fn drop_keyspace(&self, info: &KeyspaceInfo) -> Result<()> {
-        let Some(ledger) = self.ledger else {
-            let mut known = self.known_to_change();
-            self.backend().drop_keyspace(info.id)?;
-            known.remove(info);
-            self.hub.end_keyspace(info.id, || missing(&info.name));
-            return Ok(());
+        let dropped = match self.ledger {
+            // In the pipeline's turn, as above.
+            None => self.pipeline.apart(|backend| {
+                let mut known = self.known_to_change();
+                backend.drop_keyspace(info.id)?;
+                known.remove(info);
+                Ok(())
+            }),
+            Some(ledger) => self.drop_with_tally(ledger, info),
         };
+        if dropped.is_ok() {
+            self.hub.end_keyspace(info.id, || missing(&info.name));
+            self.hub.wake();
+        }
+        self.watched(dropped)
+    }
+
+    fn drop_with_tally(&self, ledger: Ledger, info: &KeyspaceInfo) -> Result<()> {
         let _structure = self.structure.write().unwrap_or_else(PoisonError::into_inner);
         self.pipeline.apart(|backend| {
             let mut known = self.known_to_change();
@@ -104,7 +119,6 @@ impl Inner {
             }
             ledger.drop_keyspace(backend, info.id, &info.name)?;
             known.remove(info);
-            self.hub.end_keyspace(info.id, || missing(&info.name));
             ledger.end_drop(backend, &info.name)
         })
     }

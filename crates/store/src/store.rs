@@ -27,7 +27,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
-use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
+use strongroom_core::{
+    Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, Snapshot as BackendSnapshot, StorageBackend,
+};
 
 const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 
@@ -148,17 +150,14 @@ impl Store {
     /// One consistent state of all keyspaces. Opens in well under a millisecond whatever the store's size
     /// and blocks no writer.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let backend = self.inner.backend().snapshot()?;
-        // Behind it: a sweep that it has seen must not have come from its future, or of two rows that end at one
-        // instant one would be gone and the other not.
-        let now_ms = self.inner.time.now_ms();
+        let (backend, now_ms) = self.inner.look()?;
         Ok(Snapshot::new(backend, now_ms, Arc::clone(&self.inner)))
     }
 
     /// Makes all that was committed so far as durable as the engine can.
     pub fn flush(&self) -> Result<()> {
         let committed = self.inner.high_water.as_ref().map(HighWater::committed);
-        self.inner.backend().flush()?;
+        self.inner.watched(self.inner.backend().flush())?;
         if let (Some(high_water), Some(committed)) = (&self.inner.high_water, committed) {
             high_water.note_durable(committed);
         }
@@ -265,6 +264,23 @@ impl Store {
 impl Inner {
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
         self.pipeline.backend()
+    }
+
+    /// A snapshot of the engine, and the moment at which it shows the rows.
+    pub(crate) fn look(&self) -> Result<(Arc<dyn BackendSnapshot>, u64)> {
+        let (snapshot, now_ms) = self.time.look(|| self.backend().snapshot());
+        Ok((snapshot?, now_ms))
+    }
+
+    /// Whoever watches has to know when the handle is of no use any more, whatever has ended it.
+    pub(crate) fn watched<T>(&self, outcome: Result<T>) -> Result<T> {
+        if let Err(error) = &outcome
+            && matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed)
+        {
+            self.hub.fail();
+            self.hub.wake();
+        }
+        outcome
     }
 
     /// Marks what was committed so far.

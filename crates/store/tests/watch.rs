@@ -181,3 +181,84 @@ async fn it_is_a_stream_that_wakes_its_task() {
     assert!(next(&mut watch).await.is_none());
     writer.join().unwrap();
 }
+
+#[test]
+fn it_ends_when_a_commit_panics() {
+    let (backend, hooks) = support::hooked::hooked();
+    let store = Store::new(backend, StoreOptions::new().durability(Durability::Buffered)).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    let mut watch = rows.watch_prefix("").unwrap();
+    hooks.before_commit.set(|| panic!("on purpose"));
+    let other = rows.clone();
+    assert!(thread::spawn(move || other.set("a", "1")).join().is_err());
+    assert_eq!(watch.next().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(rows.set("b", "1").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// Wakers that do what they please.
+#[cfg(feature = "async")]
+mod wakers {
+    use super::*;
+    use futures_core::Stream as _;
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::task::{Context, Wake, Waker};
+
+    struct Does<F: Fn() + Send + Sync + 'static>(F);
+
+    impl<F: Fn() + Send + Sync + 'static> Wake for Does<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+
+    fn wait_with(watch: &mut Watch, waker: &Waker) {
+        assert!(Pin::new(watch).poll_next(&mut Context::from_waker(waker)).is_pending());
+    }
+
+    #[test]
+    fn one_may_drop_its_watch_commit_or_panic() {
+        let (store, rows) = store();
+        let (done, is_done) = mpsc::channel();
+        let held: Arc<Mutex<Option<Watch>>> = Arc::default();
+        let (dropped, written) = (Arc::clone(&held), rows.clone());
+        let waker = Waker::from(Arc::new(Does(move || {
+            drop(dropped.lock().unwrap().take());
+            written.set("by the waker", "1").unwrap();
+            panic!("on purpose");
+        })));
+        let mut watch = rows.watch_prefix("").unwrap();
+        wait_with(&mut watch, &waker);
+        *held.lock().unwrap() = Some(watch);
+        let written = rows.clone();
+        thread::spawn(move || {
+            written.set("a", "1").unwrap();
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(30)).expect("the commit hangs");
+        assert!(rows.has("by the waker").unwrap());
+        rows.set("b", "1").unwrap();
+        drop(store);
+    }
+
+    #[test]
+    fn one_may_drop_the_store_on_the_thread_that_sweeps() {
+        let clock = strongroom_store::Clock::manual(1_000);
+        let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
+        let store = Store::new(MemoryBackend::in_memory(), options.sweep_interval_ms(1)).unwrap();
+        let rows = store.create_keyspace("rows").unwrap();
+        rows.set_with_ttl("a", "1", Duration::from_millis(10)).unwrap();
+        let mut watch = rows.watch_prefix("").unwrap();
+        let held: Arc<Mutex<Option<(Store, Keyspace)>>> = Arc::default();
+        let dropped = Arc::clone(&held);
+        let (done, is_done) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Does(move || {
+            drop(dropped.lock().unwrap().take());
+            let _ = done.send(());
+        })));
+        wait_with(&mut watch, &waker);
+        *held.lock().unwrap() = Some((store, rows));
+        clock.advance(Duration::from_millis(10));
+        is_done.recv_timeout(Duration::from_secs(30)).expect("closing hangs");
+    }
+}

@@ -17,8 +17,9 @@ const HEAD: &str = "\
 # Features, engine by engine
 
 Every cell of an engine's own column counts the cases that showed the feature on that engine, in the run that wrote this
-page: a cell without a case that passed cannot be written. The column beside it says in a word what the engine has by
-itself, without Strongroom.
+page: a cell without a case that passed cannot be written, and cases that an engine cannot run are counted out (\"3 of
+4\") and named below. The column beside it says in a word what the engine has by
+itself, without Strongroom; that column comes from the engines' documentation, not from a run.
 
 ```sh
 UPDATE_GOLDEN=1 cargo test --workspace --all-features --test features

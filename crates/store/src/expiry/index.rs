@@ -2,10 +2,10 @@
 //!
 //! | Part | Bytes |
 //! |---|---|
-//! | key | `expiry `, the instant in milliseconds since 1970 (8, big-endian), XXH3 of what the value says (16, big-endian) |
+//! | key | `expiry `, the instant in milliseconds since 1970 (8, big-endian), XXH3 of these 8 bytes and the value (16, big-endian) |
 //! | value | length of the keyspace's name (2, big-endian), the name, the key |
 //!
-//! The hash keeps rows apart that expire at the same instant, and is the checksum of the value.
+//! The hash keeps rows apart that expire at the same instant, and is the checksum of instant and value.
 
 use strongroom_core::{Error, ErrorKind, KeyRange, KeyspaceId, Result, WriteBatch};
 use xxhash_rust::xxh3::xxh3_128;
@@ -43,6 +43,12 @@ pub(crate) fn until(now_ms: u64) -> KeyRange {
     }
 }
 
+/// When the row with this key of the index is due, whatever else is wrong with it.
+pub(crate) fn instant_of(key: &[u8]) -> Option<u64> {
+    let instant = key.strip_prefix(PREFIX)?.get(..INSTANT_BYTES)?;
+    Some(u64::from_be_bytes(instant.try_into().ok()?))
+}
+
 /// All of the index.
 pub(crate) fn all() -> KeyRange {
     KeyRange::prefix(PREFIX)
@@ -64,7 +70,7 @@ pub(crate) fn parse(key: &[u8], value: &[u8]) -> Result<Entry> {
 fn parts(key: &[u8], value: &[u8]) -> Option<Entry> {
     let rest = key.strip_prefix(PREFIX)?;
     let (instant, hash) = rest.split_at_checked(INSTANT_BYTES)?;
-    if hash != xxh3_128(value).to_be_bytes() {
+    if hash != hash_of(instant, value) {
         return None;
     }
     let at_ms = u64::from_be_bytes(instant.try_into().ok()?);
@@ -84,8 +90,12 @@ pub(crate) fn key_of(at_ms: u64, value: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(PREFIX.len() + INSTANT_BYTES + HASH_BYTES);
     key.extend_from_slice(PREFIX);
     key.extend_from_slice(&at_ms.to_be_bytes());
-    key.extend_from_slice(&xxh3_128(value).to_be_bytes());
+    key.extend_from_slice(&hash_of(&at_ms.to_be_bytes(), value));
     key
+}
+
+fn hash_of(instant: &[u8], value: &[u8]) -> [u8; HASH_BYTES] {
+    xxh3_128(&[instant, value].concat()).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -110,6 +120,11 @@ mod tests {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(parse(&key, &damaged).is_err(), "bit {bit}");
+        }
+        for bit in PREFIX.len() * 8..key.len() * 8 {
+            let mut damaged = key.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse(&damaged, &value).is_err(), "bit {bit} of the key");
         }
         assert!(parse(b"high water", &value).is_err());
         assert!(parse(&key[..20], &value).is_err());

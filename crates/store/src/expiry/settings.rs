@@ -9,7 +9,7 @@ use crate::keyspace::KeyspaceInfo;
 use crate::pipeline::{META_KEYSPACE, firmly};
 use crate::store::Inner;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch};
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Snapshot, StorageBackend, WriteBatch};
 use xxhash_rust::xxh3::xxh3_64;
 
 const PREFIX: &[u8] = b"keyspace ";
@@ -68,6 +68,12 @@ pub(crate) fn read(backend: &dyn StorageBackend, name: &str) -> Result<Settings>
     }
 }
 
+/// As [`read`], in a snapshot.
+pub(crate) fn in_snapshot(snapshot: &dyn Snapshot, own: Option<KeyspaceId>, name: &str) -> Result<Settings> {
+    let stored = own.map_or(Ok(None), |own| snapshot.get(own, &key(name)))?;
+    stored.map_or_else(|| Ok(Settings::default()), |stored| parse(name.as_bytes(), &stored))
+}
+
 /// Before a keyspace is created: what one of that name has left does not hold for the new one.
 pub(crate) fn forget(backend: &dyn StorageBackend, name: &str) -> Result<()> {
     let Some(meta) = own_keyspace(backend)? else { return Ok(()) };
@@ -81,7 +87,7 @@ pub(crate) fn forget(backend: &dyn StorageBackend, name: &str) -> Result<()> {
 
 /// Keeps the default, then goes by it. In the pipeline's turn: commits write these rows too.
 pub(crate) fn set_default_ttl(store: &Inner, keyspace: &KeyspaceInfo, ttl_ms: Option<u64>) -> Result<()> {
-    store.pipeline.apart(|backend| {
+    let set = store.pipeline.apart(|backend| {
         store.keyspace_info(keyspace.id)?;
         let Some(meta) = store.pipeline.meta().filter(|_| !backend.is_read_only()) else {
             return Err(Error::new(ErrorKind::Unsupported, "the store is read-only"));
@@ -96,7 +102,8 @@ pub(crate) fn set_default_ttl(store: &Inner, keyspace: &KeyspaceInfo, ttl_ms: Op
             settings.note_kept();
         }
         Ok(())
-    })
+    });
+    store.watched(set)
 }
 
 fn own_keyspace(backend: &dyn StorageBackend) -> Result<Option<KeyspaceId>> {

@@ -6,10 +6,10 @@ use crate::store::{Inner, Store};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use strongroom_core::{Durability, ErrorKind, Result, Scan};
+use strongroom_core::{Direction, Durability, Error, ErrorKind, KeyRange, Result, Scan};
 
-/// Rows that one commit of a sweep removes at most.
-const STEP_ROWS: usize = 1_000;
+/// Rows that one commit of a sweep looks at and removes at most: others want to commit too.
+const STEP_ROWS: usize = 200;
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Sweeper {
     interval: Duration,
     /// There may be rows that expire. Looked at before the lock is taken.
     armed: AtomicBool,
+    /// Nothing expires before, as far as it is known.
+    next_ms: AtomicU64,
     has_to_end: Mutex<bool>,
     changed: Condvar,
     rows: AtomicU64,
@@ -35,7 +37,13 @@ impl Store {
     /// Removes from the disk what has expired by now. A store that is open to be written does that by itself
     /// ([`StoreOptions::sweep_interval_ms`](crate::StoreOptions)); for reads it makes no difference.
     pub fn sweep(&self) -> Result<Swept> {
-        self.inner.located("sweep", || self.inner.sweep(&|| true))
+        self.inner.located("sweep", || {
+            if self.inner.backend().is_read_only() {
+                return Err(Error::new(ErrorKind::Unsupported, "the store is read-only")
+                    .hint("what has expired is removed by the process that writes it"));
+            }
+            self.inner.sweep(&|| true)
+        })
     }
 
     /// Rows of the index of what expires: as many as there are rows that expire, and some of rows that were written
@@ -53,11 +61,12 @@ impl Store {
 }
 
 impl Inner {
-    /// Sweeps step by step, as long as it `may_go_on`.
+    /// Sweeps step by step, as long as it `may_go_on`. What cannot be read stays, and the rest is swept.
     fn sweep(&self, may_go_on: &dyn Fn() -> bool) -> Result<Swept> {
         let mut swept = Swept::default();
+        let mut left = index::until(self.time.now_ms());
         while may_go_on() {
-            let Some(batch) = self.sweep_batch()? else { break };
+            let Some(batch) = self.sweep_batch(&mut left)? else { break };
             let rows = self.commit_computed(&batch)?.number.unwrap_or(0);
             swept.rows += u64::try_from(rows).unwrap_or(0);
         }
@@ -65,33 +74,38 @@ impl Inner {
         Ok(swept)
     }
 
-    /// The next step; none if nothing is due.
-    fn sweep_batch(&self) -> Result<Option<Batch>> {
+    /// The next step, and what is left behind it; none if nothing more is due.
+    fn sweep_batch(&self, left: &mut KeyRange) -> Result<Option<Batch>> {
         let Some(meta) = self.pipeline.meta() else { return Ok(None) };
         let snapshot = self.backend().snapshot()?;
-        let mut cursor = snapshot.cursor(meta, Scan::new(index::until(self.time.now_ms())))?;
+        let mut cursor = snapshot.cursor(meta, Scan::new(left.clone()))?;
         // Losing a sweep to a power cut loses nothing.
         let mut batch = Batch::new(self.instance, Durability::Buffered);
         let mut steps = 0;
         while steps < STEP_ROWS && cursor.advance()? {
             let (key, value) = cursor.row();
-            let row = match self.count_damage(index::parse(key, value)) {
-                Ok(entry) => {
-                    self.known().by_name.get(&entry.keyspace).map(|info| (info.id, entry.key, entry.at_ms))
-                }
-                // It is counted, and of no more use.
-                Err(_) => None,
-            };
-            batch.compute(Computed::Sweep { index_key: key.to_vec(), row });
-            steps += 1;
+            *left = left.after_position(key, Direction::Forward);
+            // A damaged one stays too: verifying tells of it.
+            if let Ok(entry) = self.count_damage(index::parse(key, value)) {
+                let known = self.known();
+                let row = known.by_name.get(&entry.keyspace).map(|info| (info.id, entry.key, entry.at_ms));
+                batch.compute(Computed::Sweep { index_key: key.to_vec(), row });
+                steps += 1;
+            }
         }
         Ok((steps > 0).then_some(batch))
     }
 
-    /// Whether anything is left that expires some day.
-    fn has_index(&self) -> Result<bool> {
-        let Some(meta) = self.pipeline.meta() else { return Ok(false) };
-        self.backend().snapshot()?.cursor(meta, Scan::new(index::all()).keys_only())?.advance()
+    /// When the next row expires, if any does.
+    fn next_expiry_ms(&self) -> Result<Option<u64>> {
+        let Some(meta) = self.pipeline.meta() else { return Ok(None) };
+        let mut cursor = self.backend().snapshot()?.cursor(meta, Scan::new(index::all()).keys_only())?;
+        while cursor.advance()? {
+            if let Some(at_ms) = index::instant_of(cursor.key()) {
+                return Ok(Some(at_ms));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -101,6 +115,7 @@ impl Sweeper {
             interval: Duration::from_millis(interval_ms),
             // What an earlier session has left is not known yet.
             armed: AtomicBool::new(true),
+            next_ms: AtomicU64::new(0),
             has_to_end: Mutex::default(),
             changed: Condvar::new(),
             rows: AtomicU64::new(0),
@@ -113,8 +128,9 @@ impl Sweeper {
         !self.interval.is_zero()
     }
 
-    /// A row that expires was committed.
-    pub(crate) fn arm(&self) {
+    /// A row that expires then was committed.
+    pub(crate) fn arm(&self, at_ms: u64) {
+        self.next_ms.fetch_min(at_ms, Ordering::AcqRel);
         if !self.armed.swap(true, Ordering::AcqRel) {
             // Under the lock: the thread has either seen it or waits already.
             let _guard = self.lock();
@@ -142,18 +158,22 @@ impl Sweeper {
     /// What the thread does until the store is closed.
     pub(crate) fn run(&self, store: &Inner) {
         while self.wait() {
+            if store.time.now_ms() < self.next_ms.load(Ordering::Acquire) {
+                continue;
+            }
             // Before it looks: a row that comes meanwhile arms it again.
+            self.next_ms.store(u64::MAX, Ordering::Release);
             self.armed.store(false, Ordering::Release);
-            let left = store.sweep(&|| !*self.lock()).and_then(|_| store.has_index());
+            let left = store.sweep(&|| !*self.lock()).and_then(|_| store.next_expiry_ms());
             match left {
-                Ok(false) => {}
-                Ok(true) => self.armed.store(true, Ordering::Release),
+                Ok(None) => {}
+                Ok(Some(next_ms)) => self.arm(next_ms),
                 Err(error) => {
                     self.count_failure();
                     if matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed) {
                         return;
                     }
-                    self.armed.store(true, Ordering::Release);
+                    self.arm(0);
                 }
             }
         }

@@ -106,18 +106,27 @@ impl Drop for Handle {
         // Before the last mark, which has to be the last commit.
         self.inner.sweeper.end();
         if let Some(sweeping) = self.sweeping.take() {
-            let _ = sweeping.join();
+            let _ = join(sweeping);
         }
         self.inner.hub.close();
+        self.inner.hub.wake();
         let Some(high_water) = &self.inner.high_water else { return };
         high_water.alarm.end();
         if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+            && join(thread).is_err()
         {
             high_water.count_failure();
         }
         high_water.mark_last(&self.inner);
     }
+}
+
+/// Waits for a thread of the store's own, unless this is it: what it has woken may drop the last handle there.
+fn join(thread: JoinHandle<()>) -> std::thread::Result<()> {
+    if thread.thread().id() == std::thread::current().id() {
+        return Ok(());
+    }
+    thread.join()
 }
 
 impl fmt::Debug for Handle {

@@ -3,10 +3,12 @@
 //! Each member sees what the members before it do: a condition, a counter and a transaction of the same group are judged
 //! as if the commits were made one by one.
 
-use super::recent::{self, Recent, Written};
+use super::group::ends_the_handle;
+use super::recent::{self, Recent};
 use super::sequence::Sequences;
 use super::{Committed, effects};
 use crate::batch::{Batch, Computed, Condition};
+use crate::clock::GroupMoment;
 use crate::counter;
 use crate::envelope::{Header, Meta};
 use crate::expiry::{Expiry, index};
@@ -25,12 +27,15 @@ pub(super) struct Draft<'g> {
     backend: &'g dyn StorageBackend,
     store: &'g Inner,
     sequences: Sequences,
-    /// The moment of the whole group.
+    /// The moment of the whole group. Readers of many rows go no further until it is through.
     now_ms: u64,
+    _moment: GroupMoment<'g>,
     pub(super) merged: WriteBatch,
     pending: Pending,
-    written: Written,
-    has_expiring: bool,
+    /// Keys that earlier members wrote, if a later one has read something.
+    written: Vec<(KeyspaceId, Box<[u8]>)>,
+    /// When the first of the rows that it writes expires.
+    expires_first_ms: Option<u64>,
     /// Keyspaces in which a row expires for the first time.
     expiring: Vec<Arc<KeyspaceInfo>>,
 }
@@ -39,6 +44,8 @@ pub(super) struct Draft<'g> {
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) committed: Committed,
+    /// The keyspaces of its operations, by their place.
+    pub(super) infos: Vec<Arc<KeyspaceInfo>>,
     /// When the row of each operation expires; empty if none does.
     expiries: Vec<Option<u64>>,
     /// What the leader has worked out beside the batch's own operations.
@@ -66,15 +73,17 @@ impl<'g> Draft<'g> {
         sequences: Sequences,
         batches: &[&Batch],
     ) -> Self {
+        let moment = store.time.begin_group();
         Self {
             backend,
             store,
             sequences,
-            now_ms: store.time.now_ms(),
+            now_ms: moment.now_ms(),
+            _moment: moment,
             merged: merged_with_room(batches),
             pending: Pending::new(),
-            written: Written::default(),
-            has_expiring: false,
+            written: Vec::new(),
+            expires_first_ms: None,
             expiring: Vec::new(),
         }
     }
@@ -82,8 +91,8 @@ impl<'g> Draft<'g> {
     /// The engine has it.
     pub(super) fn finish(self) -> Sequences {
         self.expiring.iter().for_each(|keyspace| keyspace.settings.note_kept());
-        if self.has_expiring {
-            self.store.sweeper.arm();
+        if let Some(at_ms) = self.expires_first_ms {
+            self.store.sweeper.arm(at_ms);
         }
         self.sequences
     }
@@ -102,7 +111,8 @@ impl<'g> Draft<'g> {
         let Some(checked) = &batch.checked else { return Ok(()) };
         recent.check(&checked.reads, checked.start)?;
         let has_expired = checked.reads.expires_first_ms().is_some_and(|at_ms| at_ms <= self.now_ms);
-        if has_expired || self.written.has_touched(&checked.reads, checked.start) {
+        let mut written = self.written.iter();
+        if has_expired || written.any(|(keyspace, key)| checked.reads.contains(*keyspace, key)) {
             return Err(recent::conflict());
         }
         Ok(())
@@ -138,21 +148,27 @@ impl<'g> Draft<'g> {
         let mut swept = Vec::new();
         for computed in &batch.computed {
             match computed {
-                Computed::Add { keyspace, key, by } => {
+                Computed::Add { keyspace, key, by, for_ever } => {
                     let info = self.store.keyspace_info(*keyspace)?;
-                    let (sum, effect) = self.add(info, key, *by)?;
+                    let (sum, effect) = self.add(info, key, *by, *for_ever)?;
                     number = Some(sum);
                     effects.push(effect);
                 }
-                Computed::Sweep { index_key, row } => {
-                    swept.push(index_key);
-                    if let Some((keyspace, key, at_ms)) = row {
-                        effects.extend(self.expire(*keyspace, key, *at_ms)?);
-                    }
-                }
+                Computed::Sweep { index_key, row } => match row {
+                    None => swept.push(index_key),
+                    Some((keyspace, key, at_ms)) => match self.expire(*keyspace, key, *at_ms) {
+                        Ok(expired) => {
+                            swept.push(index_key);
+                            effects.extend(expired);
+                        }
+                        // It cannot be read now. It stays, and so does its place in the index; others are swept.
+                        Err(error) if ends_the_handle(&error) => return Err(error),
+                        Err(_) => {}
+                    },
+                },
             }
         }
-        if !swept.is_empty() {
+        if batch.computed.iter().any(|computed| matches!(computed, Computed::Sweep { .. })) {
             number = i64::try_from(effects.len()).ok();
         }
         let sequence = self.sequences.next(&mut self.merged)?;
@@ -180,7 +196,7 @@ impl<'g> Draft<'g> {
                 self.merged.delete(meta, key);
             }
         }
-        Ok(Sealed { committed: Committed { sequence, number }, expiries, effects })
+        Ok(Sealed { committed: Committed { sequence, number }, infos, expiries, effects })
     }
 
     /// When each operation's row expires; nothing if none does.
@@ -201,9 +217,13 @@ impl<'g> Draft<'g> {
         Ok(expiries)
     }
 
-    fn add(&self, info: Arc<KeyspaceInfo>, key: &[u8], by: i64) -> Result<(i64, Effect)> {
-        let found = self.current(&info, key)?.filter(|(meta, _)| !meta.has_expired_by(self.now_ms));
+    fn add(&self, info: Arc<KeyspaceInfo>, key: &[u8], by: i64, for_ever: bool) -> Result<(i64, Effect)> {
+        let found = self.current(&info, key)?;
+        // What counts for ever goes on even from what has ended.
+        let found = found.filter(|(meta, _)| for_ever || !meta.has_expired_by(self.now_ms));
         let (sum, expires_at_ms) = match found {
+            Some((_, value)) if for_ever => (counter::add(&value, by)?, None),
+            None if for_ever => (by, None),
             Some((meta, value)) => (counter::add(&value, by)?, meta.expires_at_ms),
             None => (by, Expiry::Default.instant(&info, &self.store.time, self.now_ms)?),
         };
@@ -214,14 +234,10 @@ impl<'g> Draft<'g> {
     /// Removes a row whose index says that it expires then, if that is still so and the moment has come.
     fn expire(&self, keyspace: KeyspaceId, key: &[u8], at_ms: u64) -> Result<Option<Effect>> {
         let Ok(keyspace) = self.store.keyspace_info(keyspace) else { return Ok(None) };
-        match self.current(&keyspace, key) {
-            Ok(Some((meta, _))) if meta.expires_at_ms == Some(at_ms) && meta.has_expired_by(self.now_ms) => {
-                Ok(Some(Effect { keyspace, key: key.to_vec(), kind: EffectKind::Expired }))
-            }
-            // It was written again, or is gone. A damaged one is left for who reads or verifies.
-            Err(error) if error.kind() != ErrorKind::Corruption => Err(error),
-            _ => Ok(None),
-        }
+        let is_due = |meta: Meta| meta.expires_at_ms == Some(at_ms) && meta.has_expired_by(self.now_ms);
+        // It may have been written again, or be gone.
+        let row = self.current(&keyspace, key)?.filter(|(meta, _)| is_due(*meta));
+        Ok(row.map(|_| Effect { keyspace, key: key.to_vec(), kind: EffectKind::Expired }))
     }
 
     fn put_witness(&mut self, batch: &Batch, sequence: u64) {
@@ -241,7 +257,7 @@ impl<'g> Draft<'g> {
         self.merged.put_parts(info.id, key, &[header.as_bytes(), value]);
         if let (Some(at_ms), Some(own)) = (meta.expires_at_ms, self.sequences.meta()) {
             // Invariant 14: with the row, in one batch.
-            self.has_expiring = true;
+            self.expires_first_ms = Some(self.expires_first_ms.map_or(at_ms, |first_ms| first_ms.min(at_ms)));
             index::put(&mut self.merged, own, at_ms, &info.name, key);
             // Readers know it before there is such a row; that it is kept is known when it is.
             info.settings.note_may_expire();
@@ -258,9 +274,7 @@ impl<'g> Draft<'g> {
             self.remember_rows(batch, sealed);
         }
         if later.iter().any(|later| later.checked.is_some()) {
-            for (keyspace, key) in effects::keys(batch, sealed) {
-                self.written.note(keyspace, key, sealed.committed.sequence);
-            }
+            self.written.extend(effects::keys(batch, sealed));
         }
     }
 

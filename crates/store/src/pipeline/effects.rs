@@ -5,7 +5,6 @@ use super::recent::Recent;
 use crate::batch::Batch;
 use crate::store::Inner;
 use crate::watch::{Published, PublishedKind};
-use std::sync::Arc;
 use strongroom_core::{KeyspaceId, Op};
 
 /// Tells everybody whom it concerns. Only the leader does, commit by commit (invariant 15).
@@ -18,7 +17,7 @@ pub(super) fn tell(batch: &Batch, sealed: &Sealed, recent: &Recent, store: &Inne
 
 /// The keys of which another commit may have read something else. What has expired was absent for everybody before it
 /// was removed.
-pub(super) fn keys(batch: &Batch, sealed: &Sealed) -> impl Iterator<Item = (KeyspaceId, Arc<[u8]>)> {
+pub(super) fn keys(batch: &Batch, sealed: &Sealed) -> impl Iterator<Item = (KeyspaceId, Box<[u8]>)> {
     let keyspaces = batch.ops.keyspaces();
     let ops = batch.ops.ops().map(|(slot, op)| (keyspaces[slot], op.key().into()));
     let set = sealed.effects.iter().filter(|effect| !matches!(effect.kind, EffectKind::Expired));
@@ -26,15 +25,13 @@ pub(super) fn keys(batch: &Batch, sealed: &Sealed) -> impl Iterator<Item = (Keys
 }
 
 fn publish(batch: &Batch, sealed: &Sealed, store: &Inner) {
-    let infos: Vec<_> = batch.ops.keyspaces().iter().map(|id| store.keyspace_info(*id).ok()).collect();
-    let ops = batch.ops.ops().filter_map(|(slot, op)| {
-        // Dropped since: its watchers have been told.
-        let info = infos[slot].as_ref()?;
+    let ops = batch.ops.ops().map(|(slot, op)| {
+        let info = &sealed.infos[slot];
         let kind = match op {
             Op::Put { value, .. } => PublishedKind::Set(value),
             Op::Delete { .. } => PublishedKind::Deleted,
         };
-        Some(Published { id: info.id, keyspace: &info.name, key: op.key(), kind })
+        Published { id: info.id, keyspace: &info.name, key: op.key(), kind }
     });
     let effects = sealed.effects.iter().map(|effect| Published {
         id: effect.keyspace.id,

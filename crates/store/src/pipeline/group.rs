@@ -56,7 +56,7 @@ pub(super) fn commit(
     }
 }
 
-fn ends_the_handle(error: &Error) -> bool {
+pub(super) fn ends_the_handle(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed)
 }
 

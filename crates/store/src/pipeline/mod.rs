@@ -19,6 +19,7 @@ mod sequence;
 
 use crate::batch::Batch;
 use crate::store::Inner;
+use crate::watch::Hub;
 use queue::{Queue, Turn};
 pub(crate) use reads::{Reads, ScanPlace};
 use recent::Recent;
@@ -59,8 +60,17 @@ pub(crate) struct Checked {
 
 impl Checked {
     /// The beginning has to be held until the commit is through: else nothing would be noted for it.
-    pub(crate) fn new(reads: Reads, start: &Start) -> Self {
-        Self { reads: Arc::new(reads), start: start.sequence() }
+    ///
+    /// What was written so far is looked at here, in the caller's time and not in the leader's turn.
+    pub(crate) fn new(mut reads: Reads, start: &Start) -> Result<Self> {
+        reads.merge_ranges();
+        let start = start.check_ahead(&reads)?;
+        Ok(Self { reads: Arc::new(reads), start })
+    }
+
+    /// What waiting with it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.reads.bytes()
     }
 }
 
@@ -111,6 +121,11 @@ impl Pipeline {
         self.conflicts.load(Ordering::Relaxed)
     }
 
+    /// One was refused before it took its turn.
+    pub(crate) fn count_conflict(&self) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A transaction begins.
     pub(crate) fn begin(&self) -> Start {
         self.recent.begin()
@@ -119,6 +134,12 @@ impl Pipeline {
     pub(crate) fn commit(&self, batch: &Batch, store: &Inner) -> Result<Committed> {
         // What fails alone fails before it waits for anybody.
         group::check(batch, store)?;
+        // When it is dropped, nobody waits for this thread any more: what is woken may do anything.
+        let _wake = WakeAfterwards(&store.hub);
+        self.commit_in_turn(batch, store)
+    }
+
+    fn commit_in_turn(&self, batch: &Batch, store: &Inner) -> Result<Committed> {
         match self.queue.enter(batch) {
             Turn::Alone(lead) => {
                 let result = self.commit_group(&[batch], store).pop();
@@ -147,6 +168,7 @@ impl Pipeline {
     }
 
     fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Committed>> {
+        let _told = FailOnPanic(&store.hub);
         let Ok(mut sequences) = self.sequences.lock() else {
             // A leader panicked: nobody knows which numbers are in the engine.
             return batches.iter().map(|_| Err(closed())).collect();
@@ -167,6 +189,25 @@ impl Pipeline {
         }
         note(batches, &results, store);
         results
+    }
+}
+
+struct WakeAfterwards<'h>(&'h Hub);
+
+impl Drop for WakeAfterwards<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+/// If a leader panics, nothing will be committed any more, and watchers would wait for ever.
+struct FailOnPanic<'h>(&'h Hub);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail();
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Queue {
             return Turn::Alone(Lead { queue: self, members: Vec::new() });
         }
         // One that is larger than the whole queue waits until it is alone in it.
-        while state.waiting_bytes > 0 && state.waiting_bytes + batch.bytes() > self.bytes_max {
+        while state.waiting_bytes > 0 && state.waiting_bytes + batch.weight() > self.bytes_max {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if !state.led {
@@ -97,10 +97,10 @@ impl Queue {
     /// The lead came to `member`, which was taken out of the queue: it takes along who is waiting.
     fn lead_from(&self, member: Arc<Member>) -> Turn<'_> {
         let mut members = vec![member];
-        let mut bytes = members[0].batch.bytes();
+        let mut bytes = members[0].batch.weight();
         let mut state = self.lock();
         while let Some(next) = state.waiting.front() {
-            bytes += next.batch.bytes();
+            bytes += next.batch.weight();
             if members.len() >= GROUP_BATCHES_MAX || bytes > GROUP_BYTES_MAX {
                 break;
             }
@@ -137,7 +137,7 @@ impl Member {
 
     /// Its weight in the queue: never nothing, so that empty batches are bounded too.
     fn weight(&self) -> usize {
-        self.batch.bytes().max(1)
+        self.batch.weight().max(1)
     }
 
     /// Waits for a result; none if it is to lead.

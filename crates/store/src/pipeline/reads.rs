@@ -77,12 +77,62 @@ impl Reads {
         self.expires_first_ms
     }
 
+    /// Sorts and joins the ranges of each keyspace, so that one look finds whether a key is in any. Once, before the
+    /// reads are checked.
+    pub(crate) fn merge_ranges(&mut self) {
+        for reads in self.by_keyspace.values_mut() {
+            reads.merge_ranges();
+        }
+    }
+
+    /// Whether the key was read. The ranges have to be merged.
+    pub(crate) fn contains(&self, keyspace: KeyspaceId, key: &[u8]) -> bool {
+        self.by_keyspace.get(&keyspace).is_some_and(|reads| reads.contains(key))
+    }
+
+    /// Keys and bounds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_range = |range: &KeyRange| range.start().len() + range.end().map_or(0, <[u8]>::len);
+        let of_keyspace = |reads: &KeyspaceReads| {
+            reads.keys.iter().map(Vec::len).sum::<usize>() + reads.ranges.iter().map(of_range).sum::<usize>()
+        };
+        self.by_keyspace.values().map(of_keyspace).sum()
+    }
+
     pub(crate) fn keyspaces(&self) -> impl Iterator<Item = (KeyspaceId, &KeyspaceReads)> {
         self.by_keyspace.iter().map(|(keyspace, reads)| (*keyspace, reads))
     }
 }
 
 impl KeyspaceReads {
+    fn merge_ranges(&mut self) {
+        let mut ranges = std::mem::take(&mut self.ranges);
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_by(|a, b| a.start().cmp(b.start()));
+        for range in ranges {
+            let Some(last) = self.ranges.last_mut() else {
+                self.ranges.push(range);
+                continue;
+            };
+            match (last.end(), range.end()) {
+                // It begins behind the end of the one before.
+                (Some(last_end), _) if last_end < range.start() => self.ranges.push(range),
+                (Some(_), None) => *last = KeyRange::from(last.start()),
+                (Some(last_end), Some(end)) if end > last_end => {
+                    *last = KeyRange::between(last.start(), end);
+                }
+                // It lies within.
+                (None, _) | (Some(_), Some(_)) => {}
+            }
+        }
+    }
+
+    fn contains(&self, key: &[u8]) -> bool {
+        let behind = self.ranges.partition_point(|range| range.start() <= key);
+        let is_in_range = behind.checked_sub(1).is_some_and(|at| self.ranges[at].contains(key));
+        is_in_range || self.keys.contains(key)
+    }
+
     fn read_whole(&mut self) {
         self.is_whole = true;
         self.keys.clear();
@@ -111,6 +161,32 @@ mod tests {
         reads.end_scan(A, second, Vec::new());
         let left: Vec<_> = of_a(&reads).ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
         assert_eq!(left, visited);
+    }
+
+    #[test]
+    fn merged_ranges_hold_what_the_single_ones_did() {
+        let ranges = [
+            KeyRange::between("c", "e"),
+            KeyRange::between("a", "b"),
+            KeyRange::between("d", "dd"),
+            KeyRange::between("e", "f"),
+            KeyRange::between("x", "x"),
+            KeyRange::between("k", "m"),
+            KeyRange::from("y"),
+            KeyRange::prefix(b"z"),
+            KeyRange::between("l", "n"),
+        ];
+        let mut reads = Reads::default();
+        for range in &ranges {
+            reads.begin_scan(A, range.clone());
+        }
+        reads.merge_ranges();
+        assert_eq!(of_a(&reads).ranges.len(), 4, "{:?}", of_a(&reads).ranges);
+        for key in ["", "a", "az", "b", "c", "ddd", "e", "ez", "f", "k", "mm", "n", "x", "y", "zz", "\u{ff}"]
+        {
+            let expected = ranges.iter().any(|range| range.contains(key.as_bytes()));
+            assert_eq!(reads.contains(A, key.as_bytes()), expected, "{key:?}");
+        }
     }
 
     #[test]

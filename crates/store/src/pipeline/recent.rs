@@ -4,68 +4,32 @@
 //! between; so as long as transactions are open, every commit notes the keys that it wrote. While none is open,
 //! nothing is noted but how far the commits have come.
 //!
+//! The notes stand in the order of the commits, so that a check looks at those behind its transaction's beginning and at
+//! no others. Most of them are looked at before the commit takes its turn ([`Recent::check_ahead`]): what is left for
+//! the turn is what came since.
+//!
 //! The notes are bounded in bytes. A transaction that began before the oldest of them cannot be checked any more and
 //! gets a conflict, as if something had been written.
 
 use super::reads::Reads;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use strongroom_core::{Error, ErrorKind, KeyRange, KeyspaceId, Result};
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Result};
 
 /// Memory for the notes, in bytes of keys and what belongs to each.
 const NOTED_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
 /// What one note takes beside its key, roughly.
-const NOTE_BYTES: usize = 96;
+const NOTE_BYTES: usize = 64;
 
-type Key = Arc<[u8]>;
-
-/// The keys that were written, each with the last commit that did.
-#[derive(Debug, Default)]
-pub(super) struct Written(HashMap<KeyspaceId, BTreeMap<Key, u64>>);
-
-impl Written {
-    pub(super) fn note(&mut self, keyspace: KeyspaceId, key: Key, sequence: u64) {
-        self.0.entry(keyspace).or_default().insert(key, sequence);
-    }
-
-    /// Whether anything of what was read was written by a commit behind `start`.
-    pub(super) fn has_touched(&self, reads: &Reads, start: u64) -> bool {
-        reads.keyspaces().any(|(keyspace, read)| {
-            let Some(written) = self.0.get(&keyspace) else { return false };
-            let is_newer = |sequence: &u64| *sequence > start;
-            read.keys.iter().any(|key| written.get(key.as_slice()).is_some_and(is_newer))
-                || read
-                    .ranges
-                    .iter()
-                    .any(|range| within(written, range).any(|(_, sequence)| is_newer(sequence)))
-        })
-    }
-
-    fn forget(&mut self, keyspace: KeyspaceId, key: &Key, sequence: u64) {
-        let Some(written) = self.0.get_mut(&keyspace) else { return };
-        if written.get(key) == Some(&sequence) {
-            written.remove(key);
-        }
-        if written.is_empty() {
-            self.0.remove(&keyspace);
-        }
-    }
-}
-
-fn within<'w>(written: &'w BTreeMap<Key, u64>, range: &KeyRange) -> impl Iterator<Item = (&'w Key, &'w u64)> {
-    // An empty range has no bounds that a map would take.
-    let bounds = (!range.is_empty())
-        .then(|| (Bound::Included(range.start()), range.end().map_or(Bound::Unbounded, Bound::Excluded)));
-    bounds.into_iter().flat_map(|bounds| written.range::<[u8], _>(bounds))
-}
+/// Notes that a check looks at without letting others have the lock.
+const CHECKED_AT_ONCE: usize = 1_000;
 
 #[derive(Debug)]
 struct Note {
     sequence: u64,
     keyspace: KeyspaceId,
-    key: Key,
+    key: Box<[u8]>,
 }
 
 #[derive(Debug, Default)]
@@ -76,9 +40,8 @@ struct State {
     forgotten: u64,
     /// Where open transactions began, and how many did there.
     open: BTreeMap<u64, usize>,
-    written: Written,
-    /// The notes, oldest first.
-    order: VecDeque<Note>,
+    /// Oldest first, and so in the order of their sequence numbers.
+    notes: VecDeque<Note>,
     bytes: usize,
 }
 
@@ -112,7 +75,7 @@ impl Recent {
     }
 
     /// A commit was acknowledged by the engine. The leader says so before it leads the next group.
-    pub(super) fn note(&self, sequence: u64, keys: impl Iterator<Item = (KeyspaceId, Key)>) {
+    pub(super) fn note(&self, sequence: u64, keys: impl Iterator<Item = (KeyspaceId, Box<[u8]>)>) {
         let mut state = self.lock();
         state.last = state.last.max(sequence);
         if state.open.is_empty() {
@@ -121,32 +84,31 @@ impl Recent {
         }
         for (keyspace, key) in keys {
             state.bytes += key.len() + NOTE_BYTES;
-            state.written.note(keyspace, Arc::clone(&key), sequence);
-            state.order.push_back(Note { sequence, keyspace, key });
+            state.notes.push_back(Note { sequence, keyspace, key });
         }
         state.shrink(self.bytes_max);
+    }
+
+    /// Looks at what was written since `start`, while others go on, and says up to which commit nothing of it was read.
+    pub(crate) fn check_ahead(&self, reads: &Reads, start: u64) -> Result<u64> {
+        let mut checked = start;
+        loop {
+            let state = self.lock();
+            let last = state.last;
+            let Some(next) = state.check(reads, checked, CHECKED_AT_ONCE)? else { return Ok(last) };
+            checked = next;
+        }
     }
 
     /// Whether nothing that was read was written since `start`. Only the leader asks: between its question and its
     /// commit nobody else commits (invariant 13).
     pub(super) fn check(&self, reads: &Reads, start: u64) -> Result<()> {
-        let state = self.lock();
-        if start < state.forgotten {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "too much was written while the transaction was open for it to be checked",
-            )
-            .hint("run it again, and do less in it"));
-        }
-        if state.written.has_touched(reads, start) {
-            return Err(conflict());
-        }
-        Ok(())
+        self.lock().check(reads, start, usize::MAX).map(drop)
     }
 
     #[cfg(test)]
     fn notes(&self) -> usize {
-        self.lock().order.len()
+        self.lock().notes.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,17 +117,40 @@ impl Recent {
 }
 
 impl State {
+    /// Looks at some `count` of the notes behind `start`, and says where to go on if those were not all.
+    fn check(&self, reads: &Reads, start: u64, count: usize) -> Result<Option<u64>> {
+        if start < self.forgotten {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "too much was written while the transaction was open for it to be checked",
+            )
+            .hint("run it again, and do less in it"));
+        }
+        let first = self.notes.partition_point(|note| note.sequence <= start);
+        let mut checked = start;
+        for (looked_at, note) in self.notes.range(first..).enumerate() {
+            // Only between two commits: where it goes on is a commit's number.
+            if looked_at >= count && note.sequence > checked {
+                return Ok(Some(checked));
+            }
+            if reads.contains(note.keyspace, &note.key) {
+                return Err(conflict());
+            }
+            checked = note.sequence;
+        }
+        Ok(None)
+    }
+
     /// Forgets what no open transaction needs, and the oldest of what is too much.
     fn shrink(&mut self, bytes_max: usize) {
         let needed_after = self.open.keys().next().copied().unwrap_or(u64::MAX);
-        while let Some(oldest) = self.order.front() {
+        while let Some(oldest) = self.notes.front() {
             let is_needed = oldest.sequence > needed_after;
             if is_needed && self.bytes <= bytes_max {
                 break;
             }
-            let Some(Note { sequence, keyspace, key }) = self.order.pop_front() else { break };
+            let Some(Note { sequence, key, .. }) = self.notes.pop_front() else { break };
             self.bytes -= key.len() + NOTE_BYTES;
-            self.written.forget(keyspace, &key, sequence);
             self.forgotten = self.forgotten.max(sequence);
         }
         if self.open.is_empty() {
@@ -175,8 +160,14 @@ impl State {
 }
 
 impl Start {
-    pub(crate) fn sequence(&self) -> u64 {
+    #[cfg(test)]
+    fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// See [`Recent::check_ahead`].
+    pub(crate) fn check_ahead(&self, reads: &Reads) -> Result<u64> {
+        self.recent.check_ahead(reads, self.sequence)
     }
 }
 
@@ -202,16 +193,13 @@ pub(super) fn conflict() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_core::KeyRange;
 
     const A: KeyspaceId = KeyspaceId::from_index(1);
     const B: KeyspaceId = KeyspaceId::from_index(2);
 
-    fn key(text: &str) -> Key {
-        text.as_bytes().into()
-    }
-
     fn note(recent: &Recent, sequence: u64, keys: &[(KeyspaceId, &str)]) {
-        recent.note(sequence, keys.iter().map(|(keyspace, text)| (*keyspace, key(text))));
+        recent.note(sequence, keys.iter().map(|(keyspace, text)| (*keyspace, text.as_bytes().into())));
     }
 
     fn reads(key: &str) -> Reads {
@@ -223,6 +211,7 @@ mod tests {
     fn range(range: KeyRange) -> Reads {
         let mut reads = Reads::default();
         reads.begin_scan(A, range);
+        reads.merge_ranges();
         reads
     }
 
@@ -243,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_checked_ahead_is_not_looked_at_again() {
+        let recent = Arc::new(Recent::new(0));
+        let start = recent.begin();
+        for sequence in 1..=CHECKED_AT_ONCE as u64 {
+            note(&recent, sequence, &[(A, "x"), (B, "y"), (A, "z")]);
+        }
+        let checked = start.check_ahead(&reads("a")).unwrap();
+        assert_eq!(checked, CHECKED_AT_ONCE as u64);
+        assert!(start.check_ahead(&reads("z")).is_err());
+        note(&recent, 5_000, &[(A, "a")]);
+        assert!(recent.check(&reads("a"), checked).is_err() && recent.check(&reads("z"), checked).is_ok());
+        assert_eq!(start.check_ahead(&reads("b")).unwrap(), 5_000);
+    }
+
+    #[test]
     fn nothing_is_kept_that_no_open_transaction_needs() {
         let recent = Arc::new(Recent::new(0));
         note(&recent, 1, &[(A, "a")]);
@@ -256,8 +260,7 @@ mod tests {
         assert_eq!(recent.notes(), 2);
         assert!(recent.check(&reads("a"), second.sequence()).is_err());
         drop(second);
-        assert_eq!(recent.notes(), 0);
-        assert!(recent.lock().written.0.is_empty());
+        assert_eq!((recent.notes(), recent.lock().bytes), (0, 0));
     }
 
     #[test]
@@ -271,7 +274,7 @@ mod tests {
         note(&recent, 4, &[(A, "x")]);
         assert_eq!(recent.notes(), 3);
         assert!(recent.check(&reads("a"), start.sequence()).is_err());
-        // The last writer of a key is known although an earlier note of it is gone.
+        assert!(start.check_ahead(&reads("a")).is_err());
         assert!(recent.check(&reads("x"), 3).is_err());
     }
 

@@ -55,9 +55,9 @@ impl Store {
         let attempts_max = options.attempts_max.max(1);
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(options, &mut work) {
-                Err(error) if error.kind() == ErrorKind::Conflict => error,
-                ended => return ended,
+            let error = match self.attempt(options, &mut work)? {
+                Ok(value) => return Ok(value),
+                Err(conflict) => conflict,
             };
             if attempt >= attempts_max {
                 return Err(Error::new(
@@ -73,18 +73,22 @@ impl Store {
         }
     }
 
+    /// The inner error is a conflict of the commit, after which it may be run again. One that the closure returns ends it.
     fn attempt<T>(
         &self,
         options: &TransactionOptions,
         work: &mut impl FnMut(&mut Transaction) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<Result<T>> {
         let mut transaction = self.begin_with(options)?;
         let value = {
             let _inside = Inside::enter(self.inner.instance);
             work(&mut transaction)?
         };
-        transaction.commit()?;
-        Ok(value)
+        match transaction.commit() {
+            Ok(_) => Ok(Ok(value)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -171,7 +171,9 @@ impl Transaction {
             self.reads.borrow_mut().key(keyspace.id(), key);
         }
         let row = self.snapshot.get_row(keyspace, key)?;
-        if let Some(at_ms) = row.as_ref().and_then(|row| row.expires_at_ms) {
+        if let Some(at_ms) = row.as_ref().and_then(|row| row.expires_at_ms)
+            && self.start.is_some()
+        {
             self.reads.borrow_mut().note_expiry(at_ms);
         }
         Ok(row.map(|row| row.value))
@@ -252,8 +254,13 @@ impl Transaction {
                 }
             }
         }
-        batch.check_reads(Checked::new(self.reads.take(), start));
-        self.store.inner.located("commit transaction", || self.store.inner.commit(&batch)).map(Some)
+        let inner = &self.store.inner;
+        inner.located("commit transaction", || {
+            batch.check_reads(
+                Checked::new(self.reads.take(), start).inspect_err(|_| inner.pipeline.count_conflict())?,
+            );
+            inner.commit(&batch).map(Some)
+        })
     }
 
     fn write(&mut self, keyspace: &Keyspace, key: &[u8], written: Option<Written>) -> Result<()> {

@@ -11,6 +11,9 @@ use std::fmt;
 use std::ops::Bound;
 use strongroom_core::{Direction, KeyRange, KeyspaceId, Result, Scan, just_after};
 
+/// Parts of a scan, between seeks, that are told apart.
+const PARTS_MAX: usize = 1_000;
+
 /// Walks over the rows of a scan in a transaction, as [`Rows`] does in a store. While it is there, the transaction
 /// cannot write.
 pub struct TransactionRows<'t> {
@@ -104,7 +107,9 @@ impl<'t> TransactionRows<'t> {
             }
             if order == Ordering::Less {
                 self.current = Current::Stored;
-                if let Some(at_ms) = self.stored.rows.expires_at_ms() {
+                if let Some(at_ms) = self.stored.rows.expires_at_ms()
+                    && self.place.is_some()
+                {
                     self.transaction.reads.borrow_mut().note_expiry(at_ms);
                 }
             } else if let Some((key, Some(value))) = self.own.take(self.scan.direction) {
@@ -158,7 +163,13 @@ impl<'t> TransactionRows<'t> {
         let key = key.as_ref();
         self.has_ended = false;
         self.current = Current::None;
-        self.visited.close(self.scan.direction);
+        if self.place.is_some() {
+            self.visited.close(self.scan.direction);
+        }
+        if self.visited.closed.len() > PARTS_MAX {
+            // Too many to be told apart: all of the scan's range counts as read.
+            self.visited.closed = vec![self.scan.range.clone()];
+        }
         self.visited.open = self.scan.range.from_position(key, self.scan.direction);
         self.own.begin(&self.visited.open, self.scan.direction);
         self.stored.is_ahead = false;

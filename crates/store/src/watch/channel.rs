@@ -9,7 +9,7 @@ use strongroom_core::{Error, Result};
 
 /// What one change takes beside its key and value, roughly; and what an event does.
 const CHANGE_BYTES: usize = 96;
-const EVENT_BYTES: usize = 64;
+pub(super) const EVENT_BYTES: usize = 64;
 
 pub(super) struct Channel {
     state: Mutex<State>,
@@ -33,28 +33,31 @@ impl Channel {
         Self { state: Mutex::default(), changed: Condvar::new(), bytes_max }
     }
 
-    pub(super) fn push(&self, commit: WatchedCommit) {
+    /// Takes a commit of that weight, or counts it if there is no room. Gives who is to be woken: by the caller, when it
+    /// holds nothing that anybody may wait for.
+    #[must_use]
+    pub(super) fn push(&self, weight: usize, commit: impl FnOnce() -> WatchedCommit) -> Option<Waker> {
         let mut state = self.lock();
-        let weight = weight(&commit);
         if state.bytes + weight <= self.bytes_max {
             state.bytes += weight;
-            state.events.push_back(WatchEvent::Commit(commit));
+            state.events.push_back(WatchEvent::Commit(commit()));
         } else if let Some(WatchEvent::Lagged(missed)) = state.events.back_mut() {
             *missed += 1;
         } else {
             state.events.push_back(WatchEvent::Lagged(1));
         }
-        self.wake(state);
+        self.changed(state)
     }
 
-    /// Nothing more will come; what is there is still read.
-    pub(super) fn end(&self, why: Option<Error>) {
+    /// Nothing more will come; what is there is still read. Gives who is to be woken, as [`push`](Self::push) does.
+    #[must_use]
+    pub(super) fn end(&self, why: Option<Error>) -> Option<Waker> {
         let mut state = self.lock();
         if !state.has_ended {
             state.has_ended = true;
             state.error = why;
         }
-        self.wake(state);
+        self.changed(state)
     }
 
     /// The next event; none behind `until` or at the end.
@@ -80,11 +83,15 @@ impl Channel {
     /// As [`wait`](Self::wait), without a thread that waits.
     #[cfg_attr(not(feature = "async"), allow(dead_code))] // the stream is the only one that polls
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<Result<Option<WatchEvent>>> {
+        // What a waker does when it is cloned or dropped is its own business, and none of this lock's.
+        let waker = context.waker().clone();
         let mut state = self.lock();
         if let Some(item) = state.take() {
             return Poll::Ready(item);
         }
-        state.waker = Some(context.waker().clone());
+        let earlier = state.waker.replace(waker);
+        drop(state);
+        drop(earlier);
         Poll::Pending
     }
 
@@ -97,13 +104,11 @@ impl Channel {
         self.lock().bytes
     }
 
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
+    fn changed(&self, mut state: MutexGuard<'_, State>) -> Option<Waker> {
         let waker = state.waker.take();
         drop(state);
         self.changed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,9 +132,14 @@ impl State {
 fn weight(commit: &WatchedCommit) -> usize {
     let changes = commit.changes.iter().map(|change| {
         let value = if let ChangeKind::Set(value) = &change.kind { value.len() } else { 0 };
-        CHANGE_BYTES + change.key.len() + value
+        weight_of_change(&change.key, value)
     });
     EVENT_BYTES + changes.sum::<usize>()
+}
+
+/// What a change of a key takes, with a value of so many bytes.
+pub(super) fn weight_of_change(key: &[u8], value_len: usize) -> usize {
+    CHANGE_BYTES + key.len() + value_len
 }
 
 #[cfg(test)]
@@ -143,6 +153,11 @@ mod tests {
         WatchedCommit { sequence, changes: vec![Change { keyspace: "rows".into(), key: "key".into(), kind }] }
     }
 
+    fn push(channel: &Channel, sequence: u64) {
+        let commit = commit(sequence);
+        assert!(channel.push(weight(&commit), || commit).is_none(), "nobody is to be woken");
+    }
+
     fn next(channel: &Channel) -> Option<WatchEvent> {
         channel.wait(Some(Instant::now())).unwrap()
     }
@@ -150,10 +165,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_where_it_was_left_out() {
         let channel = Channel::new(weight(&commit(0)) * 2);
-        (1..=5).for_each(|sequence| channel.push(commit(sequence)));
+        (1..=5).for_each(|sequence| push(&channel, sequence));
         assert_eq!(next(&channel), Some(WatchEvent::Commit(commit(1))));
-        channel.push(commit(6));
-        channel.push(commit(7));
+        push(&channel, 6);
+        push(&channel, 7);
         let rest: Vec<_> = std::iter::from_fn(|| next(&channel)).collect();
         assert_eq!(
             rest,
@@ -170,9 +185,9 @@ mod tests {
     #[test]
     fn the_end_comes_behind_what_is_there_and_its_reason_once() {
         let channel = Channel::new(1_000);
-        channel.push(commit(1));
-        channel.end(Some(Error::new(ErrorKind::Closed, "first")));
-        channel.end(None);
+        push(&channel, 1);
+        assert!(channel.end(Some(Error::new(ErrorKind::Closed, "first"))).is_none());
+        assert!(channel.end(None).is_none());
         assert!(!channel.has_ended());
         assert_eq!(next(&channel), Some(WatchEvent::Commit(commit(1))));
         assert_eq!(channel.wait(None).unwrap_err().message(), "first");

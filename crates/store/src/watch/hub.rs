@@ -1,10 +1,12 @@
 //! Who watches what.
 
-use super::channel::Channel;
+use super::channel::{Channel, EVENT_BYTES, weight_of_change};
 use super::{Change, ChangeKind, WatchedCommit};
 use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use strongroom_core::{Error, ErrorKind, KeyRange, KeyspaceId};
 
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub(crate) struct Hub {
     watchers: Mutex<Watchers>,
     /// Their number: a commit that nobody watches takes no lock.
     count: AtomicUsize,
+    /// Tasks to be woken, when nothing is held that they may want.
+    to_wake: Mutex<Vec<Waker>>,
 }
 
 #[derive(Default)]
@@ -51,7 +55,8 @@ impl Hub {
     pub(super) fn add(&self, filter: Filter, channel: Arc<Channel>) {
         let mut watchers = self.lock();
         if watchers.is_over {
-            channel.end(Some(over()));
+            // It is new: nobody waits for it yet.
+            let _ = channel.end(Some(over()));
             return;
         }
         watchers.all.push(Watcher { filter, channel });
@@ -72,41 +77,70 @@ impl Hub {
     where
         I: Iterator<Item = Published<'c>> + Clone,
     {
+        let mut to_wake = Vec::new();
         for watcher in &self.lock().all {
-            let changes: Vec<Change> =
-                ops.clone().filter(|op| watcher.filter.wants(op)).map(|op| op.change()).collect();
-            if !changes.is_empty() {
-                watcher.channel.push(WatchedCommit { sequence, changes });
+            let wanted = ops.clone().filter(|op| watcher.filter.wants(op));
+            let (mut changes, mut weight) = (0, EVENT_BYTES);
+            for op in wanted.clone() {
+                changes += 1;
+                weight += op.weight();
             }
+            if changes > 0 {
+                // Copied only if there is room.
+                let commit = || WatchedCommit { sequence, changes: wanted.map(|op| op.change()).collect() };
+                to_wake.extend(watcher.channel.push(weight, commit));
+            }
+        }
+        self.remember(to_wake);
+    }
+
+    /// Wakes the tasks whose watches have something new. The caller holds no lock and leads nothing: a waker may drop the
+    /// watch, the store, or commit. One that panics is its own affair.
+    pub(crate) fn wake(&self) {
+        let to_wake = std::mem::take(&mut *self.to_wake.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in to_wake {
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+
+    fn remember(&self, to_wake: Vec<Waker>) {
+        if !to_wake.is_empty() {
+            self.to_wake.lock().unwrap_or_else(PoisonError::into_inner).extend(to_wake);
         }
     }
 
     /// Ends the watchers of a keyspace.
     pub(crate) fn end_keyspace(&self, keyspace: KeyspaceId, why: impl Fn() -> Error) {
+        let mut to_wake = Vec::new();
         self.keep(|watcher| {
             let is_gone = matches!(watcher.filter, Filter::Range(watched, _) if watched == keyspace);
             if is_gone {
-                watcher.channel.end(Some(why()));
+                to_wake.extend(watcher.channel.end(Some(why())));
             }
             !is_gone
         });
+        self.remember(to_wake);
     }
 
     /// The store is closed.
     pub(crate) fn close(&self) {
+        let mut to_wake = Vec::new();
         self.keep(|watcher| {
-            watcher.channel.end(None);
+            to_wake.extend(watcher.channel.end(None));
             false
         });
+        self.remember(to_wake);
     }
 
     /// A commit has failed with the handle: what comes to be is not known here any more.
     pub(crate) fn fail(&self) {
         self.lock().is_over = true;
+        let mut to_wake = Vec::new();
         self.keep(|watcher| {
-            watcher.channel.end(Some(over()));
+            to_wake.extend(watcher.channel.end(Some(over())));
             false
         });
+        self.remember(to_wake);
     }
 
     fn keep(&self, is_kept: impl FnMut(&Watcher) -> bool) {
@@ -134,6 +168,11 @@ impl Filter {
 }
 
 impl Published<'_> {
+    fn weight(&self) -> usize {
+        let value_len = if let PublishedKind::Set(value) = self.kind { value.len() } else { 0 };
+        weight_of_change(self.key, value_len)
+    }
+
     fn change(&self) -> Change {
         let kind = match self.kind {
             PublishedKind::Set(value) => ChangeKind::Set(Bytes::copy_from_slice(value)),

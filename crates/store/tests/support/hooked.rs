@@ -1,5 +1,4 @@
-//! A backend in memory that does something of a test's own just behind the taking of a snapshot, before its caller
-//! has it: what another thread may do there.
+//! A backend in memory that does something of a test's own at the moments that matter: what another thread may do there.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,48 +7,74 @@ use strongroom_core::{
     Snapshot, Stats, StorageBackend, WriteBatch,
 };
 
-type Hook = Box<dyn FnOnce() + Send>;
-
-/// Set it, and the next snapshot calls it once.
+/// Set it, and it is called once.
 #[derive(Clone, Default)]
-pub struct AfterSnapshot(Arc<Mutex<Option<Hook>>>);
+pub struct Hook(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
 
-impl AfterSnapshot {
+impl Hook {
     pub fn set(&self, hook: impl FnOnce() + Send + 'static) {
         *self.0.lock().unwrap() = Some(Box::new(hook));
     }
+
+    fn call(&self) {
+        let hook = self.0.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Hooks {
+    pub before_snapshot: Hook,
+    /// Before its caller has it.
+    pub after_snapshot: Hook,
+    pub before_commit: Hook,
 }
 
 pub struct Hooked {
-    inner: MemoryBackend,
-    after_snapshot: AfterSnapshot,
+    inner: Arc<MemoryBackend>,
+    info: EngineInfo,
+    is_read_only: bool,
+    hooks: Hooks,
 }
 
-pub fn hooked() -> (Hooked, AfterSnapshot) {
-    let after_snapshot = AfterSnapshot::default();
-    (Hooked { inner: MemoryBackend::in_memory(), after_snapshot: after_snapshot.clone() }, after_snapshot)
+/// Over memory of its own.
+pub fn hooked() -> (Hooked, Hooks) {
+    hooked_over(&Arc::new(MemoryBackend::in_memory()), false)
+}
+
+/// Over memory that is shared with others, as if by processes of which one writes.
+pub fn hooked_over(inner: &Arc<MemoryBackend>, is_read_only: bool) -> (Hooked, Hooks) {
+    let mut info = *inner.engine();
+    info.capabilities.shared_reads = true;
+    let hooks = Hooks::default();
+    (Hooked { inner: Arc::clone(inner), info, is_read_only, hooks: hooks.clone() }, hooks)
 }
 
 impl StorageBackend for Hooked {
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
+        self.hooks.before_snapshot.call();
         let snapshot = self.inner.snapshot();
-        let hook = self.after_snapshot.0.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook();
-        }
+        self.hooks.after_snapshot.call();
         snapshot
     }
 
+    fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        self.hooks.before_commit.call();
+        self.inner.commit(batch, durability)
+    }
+
     fn engine(&self) -> &EngineInfo {
-        self.inner.engine()
+        &self.info
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     fn directory(&self) -> Option<&Path> {
         self.inner.directory()
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.inner.is_read_only()
     }
 
     fn keyspaces(&self) -> Result<Vec<String>> {
@@ -70,10 +95,6 @@ impl StorageBackend for Hooked {
 
     fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
         self.inner.get(keyspace, key)
-    }
-
-    fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
-        self.inner.commit(batch, durability)
     }
 
     fn committed(&self, token: CommitToken) -> Result<bool> {

@@ -31,6 +31,15 @@ impl EngineRun {
         }
         run
     }
+
+    /// How many cases have passed, and of how many if some could not be run.
+    fn cell(&self, feature: Feature) -> String {
+        let passed = self.passed.get(&feature).map_or(0, Vec::len);
+        match STORE_CASES.iter().filter(|case| case.feature == feature).count() {
+            all if all == passed => format!("yes ({passed})"),
+            all => format!("yes ({passed} of {all})"),
+        }
+    }
 }
 
 /// What came of the cases on each engine. A cell is made of cases that have just passed.
@@ -68,7 +77,7 @@ impl FeatureTable {
         let mut columns = vec![Feature::ALL.iter().map(ToString::to_string).collect::<Vec<_>>()];
         columns[0].insert(0, "feature".to_owned());
         for column in &self.engines {
-            let ours = Feature::ALL.iter().map(|feature| format!("yes ({})", column.passed[feature].len()));
+            let ours = Feature::ALL.iter().map(|feature| column.cell(*feature));
             let raw = Feature::ALL.iter().map(|feature| (column.raw)(*feature).to_owned());
             columns.push([column.engine.clone()].into_iter().chain(ours).collect());
             columns.push([format!("{} alone", column.engine)].into_iter().chain(raw).collect());
