@@ -9,7 +9,9 @@ use strongroom_core::{
 
 /// Set it, and it is called once.
 #[derive(Clone, Default)]
-pub struct Hook(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+pub struct Hook(Arc<Mutex<Option<Call>>>);
+
+type Call = Box<dyn FnOnce() + Send>;
 
 impl Hook {
     pub fn set(&self, hook: impl FnOnce() + Send + 'static) {
