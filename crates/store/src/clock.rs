@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// How far the system's clock may step back without a word, in milliseconds: a clock that is being corrected does that
 /// all the time.
 const STEP_BACK_MS_MAX: u64 = 1_000;
+
+/// How often a look is tried between two commits.
+const LOOKS_MAX: usize = 8;
 
 /// The clock by which rows expire, in milliseconds since 1970. The system's, unless a test puts in its own.
 ///
@@ -100,6 +103,7 @@ pub(crate) struct Time {
     held_ms: AtomicU64,
     /// Groups that were begun and are through.
     groups: AtomicU64,
+    has_ends: AtomicBool,
 }
 
 /// The moment of a group, from its judgement to the engine's answer.
@@ -128,7 +132,8 @@ impl Drop for GroupMoment<'_> {
 impl Time {
     pub(crate) fn new(clock: Clock) -> Self {
         let held_ms = AtomicU64::new(u64::MAX);
-        Self { clock, latest_ms: AtomicU64::new(0), held_ms, groups: AtomicU64::new(0) }
+        let (latest_ms, groups, has_ends) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self { clock, latest_ms, held_ms, groups, has_ends }
     }
 
     /// A group is judged and committed at this moment. One at a time.
@@ -140,20 +145,31 @@ impl Time {
         GroupMoment { time: self, now_ms }
     }
 
+    /// Rows may have an end from now on.
+    pub(crate) fn note_ends(&self) {
+        self.has_ends.store(true, Ordering::Release);
+    }
+
+    /// Whether any row of the store may have an end. Else it does not matter what time it is.
+    pub(crate) fn has_ends(&self) -> bool {
+        self.has_ends.load(Ordering::Acquire)
+    }
+
     /// Takes a look at many rows, and the moment at which it shows them: behind every commit that it shows, and before
-    /// every one that it does not.
-    pub(crate) fn look<T>(&self, mut take: impl FnMut() -> T) -> (T, u64) {
-        loop {
+    /// every one that it does not. None: commits come so fast that no look fits between two of them.
+    pub(crate) fn try_look<T>(&self, mut take: impl FnMut() -> T) -> Option<(T, u64)> {
+        for _ in 0..LOOKS_MAX {
             let groups = self.groups.load(Ordering::SeqCst);
             // The clock first: see `begin_group`.
             let now_ms = self.now_ms();
             let now_ms = now_ms.min(self.held_ms.load(Ordering::SeqCst));
             let taken = take();
             if self.groups.load(Ordering::SeqCst) == groups {
-                return (taken, now_ms);
+                return Some((taken, now_ms));
             }
             // A group came through meanwhile, perhaps judged by a later moment.
         }
+        None
     }
 
     /// Now, or the latest moment that was seen, if the clock has stepped back since.
@@ -196,6 +212,26 @@ mod tests {
         assert_eq!(time.now_ms(), 10_000);
         clock.set_ms(10_001);
         assert_eq!(time.now_to_count_from().unwrap(), 10_001);
+    }
+
+    #[test]
+    fn a_look_falls_between_two_groups_or_says_that_it_does_not() {
+        let clock = Clock::manual(100);
+        let time = Time::new(clock.clone());
+        let group = time.begin_group();
+        clock.set_ms(200);
+        assert_eq!(time.try_look(|| "rows"), Some(("rows", 100)), "a group is on its way");
+        drop(group);
+        let mut looks = 0;
+        let found = time.try_look(|| {
+            looks += 1;
+            if looks < 3 {
+                clock.set_ms(200 + looks);
+                drop(time.begin_group());
+            }
+        });
+        assert_eq!((found, looks), (Some(((), 202)), 3));
+        assert_eq!(time.try_look(|| drop(time.begin_group())), None);
     }
 
     #[test]

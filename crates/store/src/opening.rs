@@ -148,6 +148,11 @@ fn begin(
     let pipeline = Pipeline::open(backend, options.queue_bytes_max, standing.sequence_floor())?;
     let known = Known::of(pipeline.backend(), ledger)?;
     let time = Time::new(options.clock.clone());
+    // Beside a writer, the first row with an end may come at any time.
+    let is_beside = pipeline.backend().is_read_only();
+    if is_beside || known.by_name.values().any(|info| info.settings.may_expire()) {
+        time.note_ends();
+    }
     let sweeper = Sweeper::new(options.sweep_interval_ms);
     let inner = Inner {
         instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),

@@ -268,8 +268,14 @@ impl Inner {
 
     /// A snapshot of the engine, and the moment at which it shows the rows.
     pub(crate) fn look(&self) -> Result<(Arc<dyn BackendSnapshot>, u64)> {
-        let (snapshot, now_ms) = self.time.look(|| self.backend().snapshot());
-        Ok((snapshot?, now_ms))
+        if !self.time.has_ends() {
+            return Ok((self.backend().snapshot()?, self.time.now_ms()));
+        }
+        if let Some((snapshot, now_ms)) = self.time.try_look(|| self.backend().snapshot()) {
+            return Ok((snapshot?, now_ms));
+        }
+        // In the turn of a group, and so between two.
+        self.pipeline.apart(|backend| Ok((backend.snapshot()?, self.time.now_ms())))
     }
 
     /// Whoever watches has to know when the handle is of no use any more, whatever has ended it.

@@ -427,3 +427,25 @@ fn a_damaged_row_of_the_index_stays_and_is_told_of() {
     assert_eq!(kind(verify()), ErrorKind::Corruption);
     assert!(!rows.has("a").unwrap());
 }
+
+/// Snapshots come to their end beside writers that never pause.
+#[test]
+fn snapshots_are_taken_beside_writers_that_never_pause() {
+    let (store, rows, _) = store();
+    rows.set_with_ttl("a", "1", ms(10)).unwrap();
+    let stops = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let (rows, stops) = (&rows, &stops);
+            scope.spawn(move || {
+                while !stops.load(std::sync::atomic::Ordering::Relaxed) {
+                    rows.set(format!("w{writer}"), "1").unwrap();
+                }
+            });
+        }
+        for _ in 0..2_000 {
+            assert!(store.snapshot().unwrap().has(&rows, "a").unwrap());
+        }
+        stops.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -100,6 +100,7 @@ pub(crate) fn set_default_ttl(store: &Inner, keyspace: &KeyspaceInfo, ttl_ms: Op
         if ttl_ms.is_some() {
             settings.note_may_expire();
             settings.note_kept();
+            store.time.note_ends();
         }
         Ok(())
     });

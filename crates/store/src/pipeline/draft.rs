@@ -261,6 +261,7 @@ impl<'g> Draft<'g> {
             index::put(&mut self.merged, own, at_ms, &info.name, key);
             // Readers know it before there is such a row; that it is kept is known when it is.
             info.settings.note_may_expire();
+            self.store.time.note_ends();
             if !info.settings.is_kept() && self.expiring.iter().all(|other| other.id != info.id) {
                 info.settings.put_expiring(&mut self.merged, own, &info.name);
                 self.expiring.push(Arc::clone(info));
