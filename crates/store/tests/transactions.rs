@@ -9,8 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use strongroom_core::{Direction, Durability, Error, ErrorKind, KeyRange, MemoryBackend, Scan};
+use strongroom_core::{
+    Direction, Durability, Error, ErrorKind, KeyRange, MemoryBackend, MemoryOptions, Options, Scan,
+    TypedOptions as _,
+};
 use strongroom_store::{Keyspace, Store, StoreOptions, Transaction, TransactionOptions};
+use strongroom_testkit::PretendBackend;
 
 fn store() -> (Store, Keyspace) {
     let options = StoreOptions::new().durability(Durability::Buffered);
@@ -233,6 +237,43 @@ fn one_that_only_reads_never_conflicts_and_remembers_nothing() {
     let mut reading = store.begin_with(&TransactionOptions::new().read_only(true)).unwrap();
     assert_eq!(kind(reading.set(&rows, "a", "3")), ErrorKind::InvalidInput);
     assert_eq!(kind(reading.delete(&rows, "a")), ErrorKind::InvalidInput);
+}
+
+/// On an engine without snapshots of its own, what is kept for them is bounded.
+#[test]
+fn one_that_outlives_what_is_kept_for_it_is_told_so_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kept = Options::new();
+    kept.undo_bytes_max = Some(4_096);
+    let backend = PretendBackend::open(&directory, MemoryOptions::from_options(&kept).unwrap()).unwrap();
+    let store = Store::new(backend, StoreOptions::new()).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set("a", "1").unwrap();
+    let mut transaction = store.begin().unwrap();
+    transaction.set(&rows, "b", "1").unwrap();
+    for number in 0..50 {
+        rows.set(format!("{number}"), vec![0; 1_000]).unwrap();
+        rows.set(format!("{number}"), "").unwrap();
+    }
+    assert_eq!(kind(transaction.get(&rows, "a")), ErrorKind::SnapshotExpired);
+    assert_eq!(
+        kind(transaction.prefix(&rows, "").and_then(|mut walk| walk.advance())),
+        ErrorKind::SnapshotExpired
+    );
+    drop(transaction);
+    // A closure is not run again: it would outlive the next snapshot too.
+    let mut runs = 0;
+    let ended = store.transaction(|transaction| {
+        runs += 1;
+        transaction.set(&rows, "b", "1")?;
+        for number in 0..50 {
+            rows.set(format!("{number}"), vec![0; 1_000])?;
+            rows.set(format!("{number}"), "")?;
+        }
+        transaction.has(&rows, "a")
+    });
+    assert_eq!((kind(ended), runs), (ErrorKind::SnapshotExpired, 1));
+    assert_eq!(value(&rows, "b"), None);
 }
 
 #[test]
