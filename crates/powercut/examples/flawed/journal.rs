@@ -266,17 +266,19 @@ impl Opened for Store {
 
     fn checkpoint(&self, directory: &Path) -> Result<Done, Failure> {
         let failed = |error| Failure::new(format!("no checkpoint: {error}"));
+        // It is the copy that cannot be used any more; this store can.
+        let of_copy = |failure: Failure| Failure { closed: false, ..failure };
         // It gets its name when it is whole.
         let unfinished = directory.with_extension("unfinished");
         std::fs::create_dir(&unfinished).map_err(failed)?;
-        let copy = Self::open(&unfinished, Flaw::None)?;
+        let copy = Self::open(&unfinished, Flaw::None).map_err(of_copy)?;
         let inner = self.lock()?;
         for (name, rows) in &inner.keyspaces {
-            copy.create_keyspace(name)?;
+            copy.create_keyspace(name).map_err(of_copy)?;
             let rows =
                 rows.iter().map(|(key, value)| (name.clone(), key.clone(), Some(value.clone()))).collect();
             if self.flaw != Flaw::ForgetsCheckpoint {
-                copy.append(&Record { rows, ..Record::default() }, false)?;
+                copy.append(&Record { rows, ..Record::default() }, false).map_err(of_copy)?;
             }
         }
         std::fs::rename(&unfinished, directory).map_err(failed)?;
