@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::envelope::{self, KeyspaceSeed};
 use crate::expiry::Expiry;
 use crate::expiry::settings::{self, Settings};
-use crate::high_water::thread::Handle;
+use crate::handle::Handle;
 use crate::rows::Rows;
 use crate::store::{Inner, Row};
 use bytes::Bytes;

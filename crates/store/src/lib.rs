@@ -21,6 +21,7 @@ mod expiry;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod handle;
 mod high_water;
 mod id_generator;
 mod integrity;

@@ -3,8 +3,8 @@
 use crate::clock::Time;
 use crate::directory::{StoreDirectory, Wanted};
 use crate::expiry::sweep::Sweeper;
+use crate::handle::Handle;
 use crate::high_water::standing::{self, Standing};
-use crate::high_water::thread::Handle;
 use crate::integrity::ledger::Ledger;
 use crate::known::Known;
 use crate::options::StoreOptions;

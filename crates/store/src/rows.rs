@@ -1,7 +1,7 @@
 //! The rows of a scan.
 
 use crate::envelope::{self, Meta};
-use crate::high_water::thread::Handle;
+use crate::handle::Handle;
 use crate::keyspace::KeyspaceInfo;
 use bytes::Bytes;
 use std::fmt;

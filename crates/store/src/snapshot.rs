@@ -1,6 +1,6 @@
 //! One consistent state of a store.
 
-use crate::high_water::thread::Handle;
+use crate::handle::Handle;
 use crate::keyspace::{Keyspace, KeyspaceInfo};
 use crate::rows::Rows;
 use crate::store::Row;

@@ -6,9 +6,9 @@ use crate::digest::{self, Digest};
 use crate::directory::{StoreDirectory, StoreId};
 use crate::envelope::ENVELOPE_BYTES_MAX;
 use crate::expiry::sweep::Sweeper;
+use crate::handle::Handle;
 use crate::high_water::HighWater;
 use crate::high_water::standing::{self, Accepted};
-use crate::high_water::thread::Handle;
 use crate::high_water::witness;
 use crate::integrity::Integrity;
 use crate::integrity::ledger::Ledger;
@@ -205,11 +205,8 @@ impl Store {
     pub(crate) fn moment(&self) -> Result<(Snapshot, Known)> {
         loop {
             self.inner.look_again()?;
-            let (snapshot, then) = {
-                // Names and snapshot of one moment: creations and drops wait.
-                let known = self.inner.known();
-                (self.snapshot()?, known.clone())
-            };
+            let (backend, now_ms, then) = self.inner.look_with_known()?;
+            let snapshot = Snapshot::new(backend, now_ms, Arc::clone(&self.inner));
             // Another process may have created one between the look and the snapshot.
             self.inner.look_again()?;
             if self.inner.known().by_id.keys().eq(then.by_id.keys()) {
@@ -268,14 +265,38 @@ impl Inner {
 
     /// A snapshot of the engine, and the moment at which it shows the rows.
     pub(crate) fn look(&self) -> Result<(Arc<dyn BackendSnapshot>, u64)> {
+        match self.look_without_waiting()? {
+            Some(looked) => Ok(looked),
+            // In the turn of a group, and so between two.
+            None => self.pipeline.apart(|backend| Ok((backend.snapshot()?, self.time.now_ms()))),
+        }
+    }
+
+    /// As [`look`](Self::look), with the keyspaces of the same moment: creations and drops wait.
+    pub(crate) fn look_with_known(&self) -> Result<(Arc<dyn BackendSnapshot>, u64, Known)> {
+        let looked = {
+            // Not held while the turn is waited for: a creation has the turn, and waits for the names.
+            let known = self.known();
+            self.look_without_waiting()?.map(|(snapshot, now_ms)| (snapshot, now_ms, known.clone()))
+        };
+        match looked {
+            Some(looked) => Ok(looked),
+            None => self.pipeline.apart(|backend| {
+                let known = self.known();
+                Ok((backend.snapshot()?, self.time.now_ms(), known.clone()))
+            }),
+        }
+    }
+
+    /// None: it has to be taken in the turn of a group.
+    fn look_without_waiting(&self) -> Result<Option<(Arc<dyn BackendSnapshot>, u64)>> {
         if !self.time.has_ends() {
-            return Ok((self.backend().snapshot()?, self.time.now_ms()));
+            return Ok(Some((self.backend().snapshot()?, self.time.now_ms())));
         }
-        if let Some((snapshot, now_ms)) = self.time.try_look(|| self.backend().snapshot()) {
-            return Ok((snapshot?, now_ms));
+        match self.time.try_look(|| self.backend().snapshot()) {
+            Some((snapshot, now_ms)) => Ok(Some((snapshot?, now_ms))),
+            None => Ok(None),
         }
-        // In the turn of a group, and so between two.
-        self.pipeline.apart(|backend| Ok((backend.snapshot()?, self.time.now_ms())))
     }
 
     /// Whoever watches has to know when the handle is of no use any more, whatever has ended it.

@@ -1,6 +1,6 @@
 //! A handle that does not keep a store open, for those who only look at it.
 
-use crate::high_water::thread::Handle;
+use crate::handle::Handle;
 use crate::store::Store;
 use std::fmt;
 use std::sync::{Arc, Weak};

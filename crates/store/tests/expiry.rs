@@ -443,8 +443,17 @@ fn snapshots_are_taken_beside_writers_that_never_pause() {
                 }
             });
         }
-        for _ in 0..2_000 {
+        let (other, stopped) = (&store, &stops);
+        scope.spawn(move || {
+            // What wants names and turn in its own order.
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                other.create_keyspace("other").unwrap();
+                other.drop_keyspace("other").unwrap();
+            }
+        });
+        for _ in 0..500 {
             assert!(store.snapshot().unwrap().has(&rows, "a").unwrap());
+            store.digest().unwrap();
         }
         stops.store(true, std::sync::atomic::Ordering::Relaxed);
     });

@@ -195,6 +195,27 @@ fn it_ends_when_a_commit_panics() {
     assert_eq!(rows.set("b", "1").unwrap_err().kind(), ErrorKind::Closed);
 }
 
+#[test]
+fn a_commit_of_a_destructor_while_something_else_unwinds_ends_nothing() {
+    struct Writes(Keyspace);
+    impl Drop for Writes {
+        fn drop(&mut self) {
+            self.0.set("last", "1").unwrap();
+        }
+    }
+    let (_store, rows) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    let writes = Writes(rows.clone());
+    let unwound = thread::spawn(move || {
+        let _writes = writes;
+        panic!("on purpose");
+    });
+    assert!(unwound.join().is_err());
+    assert_eq!(told(&commit(&mut watch)), ["rows last=1"]);
+    rows.set("after", "1").unwrap();
+    assert_eq!(told(&commit(&mut watch)), ["rows after=1"]);
+}
+
 /// Wakers that do what they please.
 #[cfg(feature = "async")]
 mod wakers {

@@ -168,7 +168,7 @@ impl Pipeline {
     }
 
     fn commit_group(&self, batches: &[&Batch], store: &Inner) -> Vec<Result<Committed>> {
-        let _told = FailOnPanic(&store.hub);
+        let _told = FailOnPanic::new(&store.hub);
         let Ok(mut sequences) = self.sequences.lock() else {
             // A leader panicked: nobody knows which numbers are in the engine.
             return batches.iter().map(|_| Err(closed())).collect();
@@ -201,12 +201,22 @@ impl Drop for WakeAfterwards<'_> {
 }
 
 /// If a leader panics, nothing will be committed any more, and watchers would wait for ever.
-struct FailOnPanic<'h>(&'h Hub);
+struct FailOnPanic<'h> {
+    hub: &'h Hub,
+    /// A destructor may commit while its thread unwinds from something else.
+    was_panicking: bool,
+}
+
+impl<'h> FailOnPanic<'h> {
+    fn new(hub: &'h Hub) -> Self {
+        Self { hub, was_panicking: std::thread::panicking() }
+    }
+}
 
 impl Drop for FailOnPanic<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail();
+        if std::thread::panicking() && !self.was_panicking {
+            self.hub.fail();
         }
     }
 }
