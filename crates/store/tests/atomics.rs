@@ -3,27 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
-use strongroom_core::{Durability, Error, ErrorKind, MemoryBackend};
-use strongroom_store::{Clock, Keyspace, Store, StoreOptions, Swap};
-
-fn store() -> (Store, Keyspace) {
-    let options = StoreOptions::new().durability(Durability::Buffered);
-    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
-    let rows = store.create_keyspace("rows").unwrap();
-    (store, rows)
-}
-
-fn value(rows: &Keyspace, key: &str) -> Option<String> {
-    rows.get(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
-}
-
-fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorKind {
-    result.unwrap_err().kind()
-}
+use strongroom_core::{Durability, ErrorKind, MemoryBackend};
+use strongroom_store::{Clock, Store, StoreOptions, Swap};
+use support::{kind, store, value};
 
 #[test]
 fn a_swap_by_value_holds_or_says_what_is_there() {

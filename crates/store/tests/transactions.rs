@@ -10,26 +10,11 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use strongroom_core::{
-    Direction, Durability, Error, ErrorKind, KeyRange, MemoryBackend, MemoryOptions, Options, Scan,
-    TypedOptions as _,
+    Direction, Durability, Error, ErrorKind, KeyRange, MemoryOptions, Options, Scan, TypedOptions as _,
 };
 use strongroom_store::{Keyspace, Store, StoreOptions, Transaction, TransactionOptions};
 use strongroom_testkit::PretendBackend;
-
-fn store() -> (Store, Keyspace) {
-    let options = StoreOptions::new().durability(Durability::Buffered);
-    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
-    let rows = store.create_keyspace("rows").unwrap();
-    (store, rows)
-}
-
-fn value(rows: &Keyspace, key: &str) -> Option<String> {
-    rows.get(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
-}
-
-fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorKind {
-    result.unwrap_err().kind()
-}
+use support::{kind, store, value};
 
 type Pairs = Vec<(String, String)>;
 
@@ -366,7 +351,7 @@ fn nothing_stops_a_reader_or_a_writer_while_one_is_open() {
 #[test]
 fn a_transaction_inside_another_is_refused() {
     let (store, rows) = store();
-    let (other, others) = self::store();
+    let (other, others) = support::store();
     store
         .transaction(|outer| {
             assert_eq!(kind(store.transaction(|_| Ok(()))), ErrorKind::InvalidInput);
@@ -388,7 +373,7 @@ fn a_transaction_inside_another_is_refused() {
 #[test]
 fn bad_input_is_refused_at_once_and_changes_nothing() {
     let (store, rows) = store();
-    let (_other, foreign) = self::store();
+    let (_other, foreign) = support::store();
     let mut transaction = store.begin().unwrap();
     assert_eq!(kind(transaction.set(&rows, "", "1")), ErrorKind::InvalidInput);
     assert_eq!(kind(transaction.set(&rows, [0; 1_025], "1")), ErrorKind::InvalidInput);

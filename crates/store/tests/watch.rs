@@ -10,14 +10,7 @@ use std::thread;
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend};
 use strongroom_store::{ChangeKind, Keyspace, Store, StoreOptions, Watch, WatchEvent, WatchedCommit};
-use support::{gated, wait_until};
-
-fn store() -> (Store, Keyspace) {
-    let options = StoreOptions::new().durability(Durability::Buffered);
-    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
-    let rows = store.create_keyspace("rows").unwrap();
-    (store, rows)
-}
+use support::{gated, store, wait_until};
 
 fn commit(watch: &mut Watch) -> WatchedCommit {
     match watch.next_timeout(Duration::from_secs(30)).unwrap() {

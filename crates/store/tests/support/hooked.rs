@@ -1,6 +1,7 @@
 //! A backend in memory that does something of a test's own at the moments that matter: what another thread may do there.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use strongroom_core::{
     Bytes, CommitToken, Durability, EngineInfo, KeyRange, KeyspaceHints, KeyspaceId, MemoryBackend, Result,
@@ -32,6 +33,8 @@ pub struct Hooks {
     /// Before its caller has it.
     pub after_snapshot: Hook,
     pub before_commit: Hook,
+    /// Snapshots take a millisecond: longer than many commits.
+    pub slow_snapshots: Arc<AtomicBool>,
 }
 
 pub struct Hooked {
@@ -59,6 +62,9 @@ impl StorageBackend for Hooked {
         self.hooks.before_snapshot.call();
         let snapshot = self.inner.snapshot();
         self.hooks.after_snapshot.call();
+        if self.hooks.slow_snapshots.load(Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         snapshot
     }
 

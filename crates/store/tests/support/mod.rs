@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use strongroom_core::{
-    Backend, Bytes, Capabilities, Direction, EngineBatch, EngineCursor, EngineInfo, Error, ErrorKind,
-    KeyspaceHints, LiveEngine, MemoryEngine, MemoryKeyspace, OpenContext, Options, Result, Scan, Stats,
-    Tuning, TypedOptions, Undo,
+    Backend, Bytes, Capabilities, Direction, Durability, EngineBatch, EngineCursor, EngineInfo, Error,
+    ErrorKind, KeyspaceHints, LiveEngine, MemoryBackend, MemoryEngine, MemoryKeyspace, OpenContext, Options,
+    Result, Scan, Stats, Tuning, TypedOptions, Undo,
 };
+use strongroom_store::{Keyspace, Store, StoreOptions};
 
 /// Where commits wait, and how many have come.
 #[derive(Debug, Default)]
@@ -64,6 +65,25 @@ pub fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
         files.map(|file| (file.display().to_string(), std::fs::read(&file).unwrap())).collect();
     found.sort();
     found
+}
+
+/// A store in memory, with a keyspace.
+pub fn store() -> (Store, Keyspace) {
+    let options = StoreOptions::new().durability(Durability::Buffered);
+    let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    (store, rows)
+}
+
+/// A value that is text.
+pub fn value(rows: &Keyspace, key: &str) -> Option<String> {
+    rows.get(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
+}
+
+/// The kind of error that has to be there.
+#[track_caller]
+pub fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
 }
 
 /// Waits until `holds`, for a bounded time.
