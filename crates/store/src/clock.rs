@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// How far the system's clock may step back without a word, in milliseconds: a clock that is being corrected does that
+/// How far the system's clock may step back without an error, in milliseconds: a clock that is being adjusted does that
 /// all the time.
 const STEP_BACK_MS_MAX: u64 = 1_000;
 
-/// How often a look is tried between two commits.
-const LOOKS_MAX: usize = 8;
+/// How often a read view is tried between two groups.
+const ATTEMPTS_MAX: usize = 8;
 
 /// The clock by which rows expire, in milliseconds since 1970. The system's, unless a test puts in its own.
 ///
@@ -40,7 +40,7 @@ impl Clock {
         Self(None)
     }
 
-    /// One that stands still until it is set or moved. Its clones are the same clock.
+    /// A clock that stands still until it is set or advanced. Its clones are the same clock.
     pub fn manual(now_ms: u64) -> Self {
         Self(Some(Arc::new(AtomicU64::new(now_ms))))
     }
@@ -49,7 +49,7 @@ impl Clock {
     pub fn now_ms(&self) -> u64 {
         match &self.0 {
             Some(now_ms) => now_ms.load(Ordering::Acquire),
-            // A system that believes in an earlier time is at its beginning.
+            // A system whose clock is before 1970 gets zero.
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),
         }
     }
@@ -99,97 +99,102 @@ impl fmt::Debug for Clock {
 pub(crate) struct Time {
     clock: Clock,
     latest_ms: AtomicU64,
-    /// The moment of the group that is being committed; the end of time if there is none.
-    held_ms: AtomicU64,
-    /// Groups that were begun and are through.
+    /// The timestamp of the group that is in flight; `u64::MAX` if there is none.
+    in_flight_ms: AtomicU64,
+    /// Groups that have ended.
     groups: AtomicU64,
-    has_ends: AtomicBool,
+    has_expiring_rows: AtomicBool,
 }
 
-/// The moment of a group, from its judgement to the engine's answer.
+/// The timestamp of a group, from its validation to the engine's answer.
 ///
-/// Time must not pass a commit on its way for those who look at many rows at once: what a commit was judged by would be
-/// gone for them, and what it writes not there yet, which never was so.
-pub(crate) struct GroupMoment<'t> {
+/// While a group is in flight, snapshot readers may not use a later timestamp. Otherwise they would see rows as expired
+/// that the group found alive, without what the group writes: a state that never existed.
+pub(crate) struct GroupTime<'t> {
     time: &'t Time,
     now_ms: u64,
 }
 
-impl GroupMoment<'_> {
+impl GroupTime<'_> {
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_ms
     }
 }
 
-impl Drop for GroupMoment<'_> {
+impl Drop for GroupTime<'_> {
     fn drop(&mut self) {
-        // In this order: who sees that it is not held any more has to see that a group came through.
+        // In this order: a reader that finds no group in flight has to see that one has ended.
         self.time.groups.fetch_add(1, Ordering::AcqRel);
-        self.time.held_ms.store(u64::MAX, Ordering::Release);
+        self.time.in_flight_ms.store(u64::MAX, Ordering::Release);
     }
 }
 
 impl Time {
     pub(crate) fn new(clock: Clock) -> Self {
-        let held_ms = AtomicU64::new(u64::MAX);
-        let (latest_ms, groups, has_ends) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self { clock, latest_ms, held_ms, groups, has_ends }
+        Self {
+            clock,
+            latest_ms: AtomicU64::new(0),
+            in_flight_ms: AtomicU64::new(u64::MAX),
+            groups: AtomicU64::new(0),
+            has_expiring_rows: AtomicBool::new(false),
+        }
     }
 
-    /// A group is judged and committed at this moment. One at a time.
-    pub(crate) fn begin_group(&self) -> GroupMoment<'_> {
-        // Before the clock is read: a reader that reads it later has to find that.
-        self.held_ms.store(self.latest_ms.load(Ordering::Acquire), Ordering::SeqCst);
+    /// The timestamp of a group that begins now. One at a time.
+    pub(crate) fn begin_group(&self) -> GroupTime<'_> {
+        // Before the clock is read: a reader that reads the clock later has to find a group in flight.
+        self.in_flight_ms.store(self.latest_ms.load(Ordering::Acquire), Ordering::SeqCst);
         let now_ms = self.now_ms();
-        self.held_ms.store(now_ms, Ordering::SeqCst);
-        GroupMoment { time: self, now_ms }
+        self.in_flight_ms.store(now_ms, Ordering::SeqCst);
+        GroupTime { time: self, now_ms }
     }
 
-    /// Rows may have an end from now on.
-    pub(crate) fn note_ends(&self) {
-        self.has_ends.store(true, Ordering::Release);
+    /// Rows may expire from now on.
+    pub(crate) fn note_expiring_rows(&self) {
+        // Most often it is set already: a load shares the cache line, a store takes it away from readers.
+        if !self.has_expiring_rows() {
+            self.has_expiring_rows.store(true, Ordering::Release);
+        }
     }
 
-    /// Whether any row of the store may have an end. Else it does not matter what time it is.
-    pub(crate) fn has_ends(&self) -> bool {
-        self.has_ends.load(Ordering::Acquire)
+    /// Whether any row of the store may expire. If not, a read needs no timestamp.
+    pub(crate) fn has_expiring_rows(&self) -> bool {
+        self.has_expiring_rows.load(Ordering::Acquire)
     }
 
-    /// Takes a look at many rows, and the moment at which it shows them: behind every commit that it shows, and before
-    /// every one that it does not. None: commits come so fast that no look fits between two of them.
-    pub(crate) fn try_look<T>(&self, mut take: impl FnMut() -> T) -> Option<(T, u64)> {
-        for _ in 0..LOOKS_MAX {
+    /// Takes a snapshot and a read timestamp that is after every commit in the snapshot and before every other one.
+    /// None: groups follow each other so fast that no snapshot falls between two of them.
+    pub(crate) fn between_groups<T>(&self, mut take: impl FnMut() -> T) -> Option<(T, u64)> {
+        for _ in 0..ATTEMPTS_MAX {
             let groups = self.groups.load(Ordering::SeqCst);
             // The clock first: see `begin_group`.
             let now_ms = self.now_ms();
-            let now_ms = now_ms.min(self.held_ms.load(Ordering::SeqCst));
+            let now_ms = now_ms.min(self.in_flight_ms.load(Ordering::SeqCst));
             let taken = take();
             if self.groups.load(Ordering::SeqCst) == groups {
                 return Some((taken, now_ms));
             }
-            // A group came through meanwhile, perhaps judged by a later moment.
+            // A group ended meanwhile, perhaps with a later timestamp.
         }
         None
     }
 
-    /// Now, or the latest moment that was seen, if the clock has stepped back since.
+    /// Now, or the latest time that was seen, if the clock has stepped back since.
     pub(crate) fn now_ms(&self) -> u64 {
         let now_ms = self.clock.now_ms();
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 
-    /// Now, for the length of a life to be counted from: that has to be a time in which lives come to their end.
-    pub(crate) fn now_to_count_from(&self) -> Result<u64> {
+    /// The base for a TTL; an error if the clock has stepped back, since such a row would live too long.
+    pub(crate) fn ttl_base_ms(&self) -> Result<u64> {
         let (latest_ms, now_ms) = (self.now_ms(), self.clock.now_ms());
         let behind_ms = latest_ms.saturating_sub(now_ms);
         if behind_ms > STEP_BACK_MS_MAX {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                format!(
-                    "the clock has stepped back by {behind_ms} ms, so that no time to live can be counted"
-                ),
+                format!("the clock has stepped back by {behind_ms} ms, so a TTL cannot be computed"),
             )
-            .hint("set the clock right, or reopen the store to go on with the clock as it is"));
+            .hint("correct the clock, or reopen the store to go on with the clock as it is"));
         }
         Ok(latest_ms)
     }
@@ -206,32 +211,32 @@ mod tests {
         assert_eq!(time.now_ms(), 10_000);
         clock.set_ms(9_000);
         assert_eq!(time.now_ms(), 10_000);
-        assert_eq!(time.now_to_count_from().unwrap(), 10_000, "a little is nothing");
+        assert_eq!(time.ttl_base_ms().unwrap(), 10_000, "a small step is tolerated");
         clock.set_ms(8_999);
-        assert_eq!(time.now_to_count_from().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(time.ttl_base_ms().unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(time.now_ms(), 10_000);
         clock.set_ms(10_001);
-        assert_eq!(time.now_to_count_from().unwrap(), 10_001);
+        assert_eq!(time.ttl_base_ms().unwrap(), 10_001);
     }
 
     #[test]
-    fn a_look_falls_between_two_groups_or_says_that_it_does_not() {
+    fn a_snapshot_falls_between_two_groups_or_there_is_none() {
         let clock = Clock::manual(100);
         let time = Time::new(clock.clone());
         let group = time.begin_group();
         clock.set_ms(200);
-        assert_eq!(time.try_look(|| "rows"), Some(("rows", 100)), "a group is on its way");
+        assert_eq!(time.between_groups(|| "rows"), Some(("rows", 100)), "a group is in flight");
         drop(group);
-        let mut looks = 0;
-        let found = time.try_look(|| {
-            looks += 1;
-            if looks < 3 {
-                clock.set_ms(200 + looks);
+        let mut attempts = 0;
+        let found = time.between_groups(|| {
+            attempts += 1;
+            if attempts < 3 {
+                clock.set_ms(200 + attempts);
                 drop(time.begin_group());
             }
         });
-        assert_eq!((found, looks), (Some(((), 202)), 3));
-        assert_eq!(time.try_look(|| drop(time.begin_group())), None);
+        assert_eq!((found, attempts), (Some(((), 202)), 3));
+        assert_eq!(time.between_groups(|| drop(time.begin_group())), None);
     }
 
     #[test]

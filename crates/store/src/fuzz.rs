@@ -5,11 +5,11 @@
 //! toolchain. So the parsers stay private, and no feature of a published crate opens them.
 #![allow(clippy::panic, clippy::missing_panics_doc, reason = "to panic is how a property is reported")]
 
+use crate::directory::mark_file::{Reading, SLOT_BYTES, SLOT_SPACING, Slot, parse as parse_mark};
 use crate::directory::marker::Marker;
-use crate::envelope::{self, Damage, Header, KeyspaceSeed, Meta};
-use crate::expiry::{index, settings};
-use crate::high_water::file::{Reading, SLOT_BYTES, SLOT_SPACING, Slot, parse as parse_mark};
-use crate::integrity::tally::{self, RowHasher, Tally};
+use crate::format::envelope::{self, Damage, Header, KeyspaceSeed, Meta};
+use crate::format::tally::{self, RowHasher, Tally};
+use crate::format::{expiry_index, keyspace_row};
 use crate::{Store, StoreId, StoreOptions};
 use std::path::Path;
 use strongroom_core::{
@@ -179,16 +179,16 @@ pub fn expiry(bytes: &[u8]) {
     let (first, second) = split(bytes);
     index_row(first, second);
     // With a hash that fits, so that what is behind it is reached.
-    index_row(&index::key_of(bytes.len() as u64, second), second);
+    index_row(&expiry_index::key_of(bytes.len() as u64, second), second);
     settings_row(first, second);
-    settings_row(first, &settings::resealed(first, second));
+    settings_row(first, &keyspace_row::resealed(first, second));
 }
 
 fn index_row(key: &[u8], value: &[u8]) {
-    match index::parse(key, value) {
+    match expiry_index::parse(key, value) {
         Ok(entry) => {
             let mut batch = WriteBatch::new();
-            index::put(&mut batch, OWN, entry.at_ms, &entry.keyspace, &entry.key);
+            expiry_index::put(&mut batch, OWN, entry.time_ms, &entry.keyspace, &entry.key);
             assert_same_row(&batch, key, value);
         }
         Err(error) => check_kind(&error),
@@ -196,11 +196,11 @@ fn index_row(key: &[u8], value: &[u8]) {
 }
 
 fn settings_row(name: &[u8], value: &[u8]) {
-    match (settings::parse(name, value), std::str::from_utf8(name)) {
+    match (keyspace_row::parse(name, value), std::str::from_utf8(name)) {
         (Ok(parsed), Ok(name)) => {
             let mut batch = WriteBatch::new();
-            settings::put(&mut batch, OWN, name, parsed.may_expire(), parsed.default_ttl_ms());
-            assert_same_row(&batch, &settings::key(name), value);
+            keyspace_row::put(&mut batch, OWN, name, parsed);
+            assert_same_row(&batch, &keyspace_row::key(name), value);
         }
         // No keyspace has such a name.
         (Ok(_), Err(_)) => {}

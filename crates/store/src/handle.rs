@@ -1,70 +1,83 @@
-//! What keeps a store open: its threads live as long as it does, and closing happens in order.
+//! The handle that clones of a store share: it has the store's threads, and closes the store in order.
 
-use crate::high_water::thread;
-use crate::store::Inner;
+use crate::base::Base;
+use crate::commit::Pipeline;
+use crate::stage::Stages as _;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-/// What clones of a store and its keyspaces share. When the last is dropped, the thread is ended and the
-/// store marked; only then is the engine closed.
+/// When the last one is dropped, the threads end and the store is marked; only then is the engine closed.
 pub(crate) struct Handle {
-    inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
+    pipeline: Arc<Pipeline>,
+    marking: Option<JoinHandle<()>>,
     sweeping: Option<JoinHandle<()>>,
 }
 
 impl Handle {
-    pub(crate) fn new(inner: Inner) -> Self {
-        let inner = Arc::new(inner);
-        let thread = inner.high_water.as_ref().and_then(|high_water| {
-            // The thread has the inside of the store, never this handle: it must not be what keeps a store open.
-            let store = Arc::clone(&inner);
-            let spawned = Builder::new().name("strongroom mark".into()).spawn(move || thread::run(&store));
+    pub(crate) fn new(pipeline: Pipeline) -> Self {
+        // The threads have the pipeline, never this handle: they must not keep the store open.
+        let pipeline = Arc::new(pipeline);
+        let marking = pipeline.features.high_water.mark.as_ref().and_then(|mark| {
+            let pipeline = Arc::clone(&pipeline);
+            let spawned = Builder::new().name("strongroom mark".into()).spawn(move || {
+                if let Some(mark) = &pipeline.features.high_water.mark {
+                    mark.run(&pipeline.base, &*pipeline);
+                }
+            });
             // A system without room for a thread: the store is marked when it is closed.
-            spawned.inspect_err(|_| high_water.count_failure()).ok()
+            spawned.inspect_err(|_| mark.count_failure()).ok()
         });
-        let sweeping = (inner.sweeper.is_wanted() && !inner.backend().is_read_only()).then(|| {
-            let store = Arc::clone(&inner);
-            let spawned =
-                Builder::new().name("strongroom sweep".into()).spawn(move || store.sweeper.run(&store));
-            // What has expired stays on the disk until the store is opened anew.
-            spawned.inspect_err(|_| inner.sweeper.count_failure()).ok()
+        let expiry = &pipeline.features.expiry;
+        let has_to_sweep = expiry.sweeps_by_itself() && !pipeline.base.backend().is_read_only();
+        let sweeping = has_to_sweep.then(|| {
+            let pipeline = Arc::clone(&pipeline);
+            let spawned = Builder::new()
+                .name("strongroom sweep".into())
+                .spawn(move || pipeline.features.expiry.run(&pipeline.base, &*pipeline));
+            // Expired rows stay on the disk until the store is opened again.
+            spawned.inspect_err(|_| expiry.count_failure()).ok()
         });
-        Self { inner, thread, sweeping: sweeping.flatten() }
+        let sweeping = sweeping.flatten();
+        Self { pipeline, marking, sweeping }
+    }
+
+    pub(crate) fn base(&self) -> &Base {
+        &self.pipeline.base
     }
 }
 
 impl Deref for Handle {
-    type Target = Inner;
+    type Target = Pipeline;
 
-    fn deref(&self) -> &Inner {
-        &self.inner
+    fn deref(&self) -> &Pipeline {
+        &self.pipeline
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let features = &self.pipeline.features;
         // Before the last mark, which has to be the last commit.
-        self.inner.sweeper.end();
+        features.expiry.alarm.end();
         if let Some(sweeping) = self.sweeping.take() {
             let _ = join(sweeping);
         }
-        self.inner.hub.close();
-        self.inner.hub.wake();
-        let Some(high_water) = &self.inner.high_water else { return };
-        high_water.alarm.end();
-        if let Some(thread) = self.thread.take()
-            && join(thread).is_err()
+        features.watch.hub.close();
+        features.after_commit();
+        let Some(mark) = &features.high_water.mark else { return };
+        mark.alarm.end();
+        if let Some(marking) = self.marking.take()
+            && join(marking).is_err()
         {
-            high_water.count_failure();
+            mark.count_failure();
         }
-        high_water.mark_last(&self.inner);
+        mark.mark_last(&self.pipeline.base, &*self.pipeline);
     }
 }
 
-/// Waits for a thread of the store's own, unless this is it: what it has woken may drop the last handle there.
+/// Waits for a thread of the store's own, unless this is it: whoever it wakes may drop the last handle there.
 fn join(thread: JoinHandle<()>) -> std::thread::Result<()> {
     if thread.thread().id() == std::thread::current().id() {
         return Ok(());

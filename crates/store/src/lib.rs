@@ -8,56 +8,52 @@
 //! It is not a query engine, and one process at a time writes a store; on SQLite and LMDB others may read it
 //! meanwhile.
 
-#[cfg(feature = "async")]
-mod async_store;
-mod batch;
+mod api;
+mod base;
+mod catalog;
 mod clock;
-mod compare_and_swap;
-mod counter;
-mod digest;
+mod commit;
 mod directory;
-mod envelope;
-mod expiry;
+mod features;
+mod format;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod handle;
-mod high_water;
-mod id_generator;
 mod integrity;
-mod keyspace;
-mod keyspaces;
-mod known;
-mod opening;
+mod keyspace_changes;
 mod options;
-mod pipeline;
-mod rows;
-mod snapshot;
-mod stats;
-mod store;
-mod transaction;
-mod verify;
-mod watch;
-mod weak;
+mod read_set;
+mod request;
+mod row;
+mod sequence;
+mod stage;
+mod view;
+mod worker;
 
 #[cfg(feature = "async")]
-pub use async_store::AsyncStore;
-pub use batch::Batch;
+pub use api::async_store::AsyncStore;
+pub use api::batch::Batch;
+pub use api::compare_and_swap::Swap;
+pub use api::digest::Digest;
+pub use api::id_generator::IdGenerator;
+pub use api::keyspace::Keyspace;
+pub use api::rows::Rows;
+pub use api::snapshot::Snapshot;
+pub use api::stats::StoreStats;
+pub use api::store::Store;
+pub use api::transaction::{TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows};
+pub use api::verify::{Verified, VerifyProgress};
+pub use api::watch::{WATCH_BUFFER_BYTES_MAX, Watch};
+pub use api::weak::WeakStore;
 pub use clock::Clock;
-pub use compare_and_swap::Swap;
-pub use digest::Digest;
 pub use directory::{ADMIN_SOCKET_FILE, StoreId};
-pub use expiry::Swept;
-pub use high_water::HIGH_WATER_LAG_MS;
-pub use id_generator::IdGenerator;
+pub use features::expiry::sweep::Swept;
+pub use features::high_water::HIGH_WATER_LAG_MS;
+pub use features::watch::event::{
+    Change, ChangeKind, KeyspaceChangeKind, WatchEvent, WatchedCommit, WatchedKeyspace,
+};
+pub use format::own_rows::DEFAULT_KEYSPACE;
 pub use integrity::Integrity;
-pub use keyspace::Keyspace;
 pub use options::StoreOptions;
-pub use rows::Rows;
-pub use snapshot::Snapshot;
-pub use stats::StoreStats;
-pub use store::{Commit, DEFAULT_KEYSPACE, Row, Store};
-pub use transaction::{TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows};
-pub use verify::{Verified, VerifyProgress};
-pub use watch::{Change, ChangeKind, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit};
-pub use weak::WeakStore;
+pub use row::{Commit, Row};

@@ -221,3 +221,18 @@ fn generated_numbers_come_once_whatever_the_number_of_generators() {
     rows.set("ids", i64::MAX.to_string()).unwrap();
     assert_eq!(kind(rows.id_generator("ids", 3).unwrap().next_id()), ErrorKind::InvalidInput);
 }
+
+#[test]
+fn a_generator_ends_with_its_keyspace() {
+    let (store, _rows) = store();
+    let ids = store.create_keyspace("ids").unwrap().id_generator("next", 10).unwrap();
+    assert_eq!(ids.next_id().unwrap(), 1);
+    store.drop_keyspace("ids").unwrap();
+    let again = store.create_keyspace("ids").unwrap().id_generator("next", 10).unwrap();
+    assert_eq!(again.next_id().unwrap(), 1);
+    assert_eq!(
+        kind(ids.next_id()),
+        ErrorKind::NotFound,
+        "it has nine numbers left, which are not the new one's"
+    );
+}

@@ -457,3 +457,28 @@ fn snapshots_are_taken_beside_writers_that_never_pause() {
         stops.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+/// Found by refreshing sessions: an index row for each rewrite would stay until its time comes.
+#[test]
+fn a_row_that_is_renewed_again_and_again_keeps_few_entries_in_the_index() {
+    let (store, rows, clock) = store();
+    let day = Duration::from_secs(86_400);
+    for round in 0..5_000_u64 {
+        for key in ["a", "b"] {
+            rows.set_with_ttl(key, "1", day).unwrap();
+        }
+        clock.advance(ms(10_000));
+        if round % 100 == 0 {
+            store.sweep().unwrap();
+            let entries = store.expiry_index_len().unwrap();
+            assert!(entries <= 2 * 18, "{entries} entries for two rows in round {round}");
+        }
+    }
+    clock.advance(day - ms(10_001));
+    store.sweep().unwrap();
+    assert_eq!(keys(&rows, Scan::all()), ["a", "b"], "an entry that is due early removes nothing");
+    store.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    clock.advance(ms(1));
+    assert_eq!(store.sweep().unwrap().rows, 2);
+    assert_eq!(on_disk(&store), (0, 0));
+}

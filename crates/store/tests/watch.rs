@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend};
-use strongroom_store::{ChangeKind, Keyspace, Store, StoreOptions, Watch, WatchEvent, WatchedCommit};
+use strongroom_store::{
+    ChangeKind, Keyspace, KeyspaceChangeKind, Store, StoreOptions, Watch, WatchEvent, WatchedCommit,
+};
 use support::{gated, store, wait_until};
 
 fn commit(watch: &mut Watch) -> WatchedCommit {
@@ -275,4 +277,70 @@ mod wakers {
         clock.advance(Duration::from_millis(10));
         is_done.recv_timeout(Duration::from_secs(30)).expect("closing hangs");
     }
+}
+
+/// A mirror that is kept by a watch would else keep rows of a keyspace that was dropped and created again.
+#[test]
+fn creations_and_drops_are_events_in_order_with_the_commits() {
+    let (store, rows) = store();
+    let mut watch = store.watch_all(1 << 20).unwrap();
+    let mut of_rows = rows.watch_prefix("").unwrap();
+    rows.set("a", "1").unwrap();
+    store.create_keyspace("other").unwrap();
+    assert_eq!(store.create_keyspace("other").unwrap().name(), "other", "it is there, which is no event");
+    rows.set("b", "1").unwrap();
+    store.drop_keyspace("other").unwrap();
+    let mut seen = Vec::new();
+    let mut newest = 0;
+    while let Some(event) = watch.try_next().unwrap() {
+        let (sequence, text) = match event {
+            WatchEvent::Commit(commit) => (commit.sequence, told(&commit).join(", ")),
+            WatchEvent::Keyspace(event) => {
+                let kind = if event.kind == KeyspaceChangeKind::Created { "created" } else { "dropped" };
+                (event.sequence, format!("{} {kind}", event.keyspace))
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(sequence >= newest, "{text} comes too late");
+        newest = sequence;
+        seen.push(text);
+    }
+    assert_eq!(seen, ["rows a=1", "other created", "rows b=1", "other dropped"]);
+    assert_eq!(watch.buffered_bytes(), 0);
+    let first = commit(&mut of_rows);
+    assert_eq!(
+        (told(&first), told(&commit(&mut of_rows))),
+        (vec!["rows a=1".to_owned()], vec!["rows b=1".into()])
+    );
+    assert_eq!(of_rows.try_next().unwrap(), None, "who watches a keyspace hears nothing of others");
+}
+
+#[test]
+fn a_snapshot_and_a_watch_join_without_a_gap() {
+    let (store, rows) = store();
+    rows.set("a", "1").unwrap();
+    let mut watch = store.watch_all(1 << 20).unwrap();
+    rows.set("b", "1").unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let third = store.commit(store.batch().set(&rows, "c", "1")).unwrap();
+    let mut after = Vec::new();
+    while let Some(WatchEvent::Commit(commit)) = watch.try_next().unwrap() {
+        if commit.sequence > snapshot.sequence() {
+            after.push(commit.sequence);
+        }
+    }
+    assert!(snapshot.has(&rows, "b").unwrap() && !snapshot.has(&rows, "c").unwrap());
+    assert_eq!(after, [third.sequence]);
+}
+
+#[test]
+fn a_change_says_when_its_row_expires() {
+    let (_store, rows) = store();
+    let mut watch = rows.watch_prefix("").unwrap();
+    rows.set_with_ttl("a", "1", Duration::from_secs(90)).unwrap();
+    rows.set("b", "1").unwrap();
+    let expected = rows.get_row("a").unwrap().unwrap().expires_at_ms;
+    assert!(expected.is_some());
+    assert_eq!(commit(&mut watch).changes[0].expires_at_ms, expected);
+    assert_eq!(commit(&mut watch).changes[0].expires_at_ms, None);
 }

@@ -4,12 +4,13 @@
 //! empty; one with a marker is opened with the engine that it names, or not at all.
 
 mod lock;
+pub(crate) mod mark_file;
 pub(crate) mod marker;
 mod special;
 
-use crate::high_water::file::{MarkFile, file_name as high_water_file_name};
 use crate::integrity::Integrity;
 use lock::{DirectoryLock, LOCK_FILE};
+use mark_file::{MarkFile, file_name as high_water_file_name};
 pub use marker::StoreId;
 pub(crate) use marker::sync_directory;
 use marker::{FORMAT, Marker, State};

@@ -1,0 +1,82 @@
+//! A store for async callers.
+//!
+//! Embedded engines block, so an executor's thread must not call them. Whole closures hop to a blocking
+//! pool: one hop for a piece of work, not one for each operation, and the closure sees a consistent, plain
+//! synchronous store. The number that run at once is bounded; others wait without blocking a thread.
+
+use super::store::Store;
+use std::sync::Arc;
+use strongroom_core::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
+
+/// Runs closures over a [`Store`] on tokio's blocking pool.
+///
+/// ```
+/// # use strongroom_core::{Durability, MemoryBackend};
+/// # use strongroom_store::{AsyncStore, Store, StoreOptions};
+/// # fn main() -> strongroom_core::Result<()> {
+/// # let options = StoreOptions::new().durability(Durability::Buffered);
+/// # let store = Store::new(MemoryBackend::in_memory(), options)?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let store = AsyncStore::new(store, 16);
+/// let moved = store
+///     .run(|store| {
+///         let accounts = store.create_keyspace("accounts")?;
+///         accounts.set("ada", "10")?;
+///         accounts.get("ada")
+///     })
+///     .await?;
+/// assert_eq!(moved.as_deref(), Some(&b"10"[..]));
+/// # Ok(()) })
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct AsyncStore {
+    store: Store,
+    permits: Arc<Semaphore>,
+}
+
+impl AsyncStore {
+    /// Over `store`, running at most `concurrent_max` closures at once (at least one).
+    pub fn new(store: Store, concurrent_max: usize) -> Self {
+        let permits = concurrent_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self { store, permits: Arc::new(Semaphore::new(permits)) }
+    }
+
+    /// The store itself, for synchronous callers.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs `work` on the blocking pool of the current tokio runtime and gives its result.
+    ///
+    /// A future that is dropped before `work` has begun cancels it; once begun, `work` runs to its end, as
+    /// half a commit would be worse than an unobserved one.
+    ///
+    /// [`Closed`](ErrorKind::Closed): the runtime is shutting down.
+    ///
+    /// # Panics
+    /// If `work` does, with its panic.
+    pub async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T> + Send + 'static,
+    {
+        let closed = |what: &str| Error::new(ErrorKind::Closed, what).at(self.store.engine().name, "run");
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| closed("the pool is closed"))?;
+        let store = self.store.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            // Held until the work is done, also when nobody waits for it any more.
+            let _permit = permit;
+            work(&store)
+        });
+        match task.await {
+            Ok(result) => result,
+            // As if it had panicked here: it is the caller's own, and the store is well.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(closed("the runtime is shutting down")),
+        }
+    }
+}

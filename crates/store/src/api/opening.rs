@@ -1,0 +1,183 @@
+//! Opening and creating stores: everything is checked before anything is changed.
+
+use super::store::Store;
+use crate::base::{Base, BaseParts, check_claim};
+use crate::catalog::Catalog;
+use crate::commit::Pipeline;
+use crate::directory::{StoreDirectory, Wanted};
+use crate::features::Features;
+use crate::features::conditions::Conditions;
+use crate::features::counters::Counters;
+use crate::features::expiry::Expiries;
+use crate::features::high_water::HighWater;
+use crate::features::high_water::recovery::{self, RecoveryStatus};
+use crate::features::tallies::Tallies;
+use crate::features::tallies::ledger::Ledger;
+use crate::features::transactions::Transactions;
+use crate::features::watch::Watchers;
+use crate::format::own_rows::DEFAULT_KEYSPACE;
+use crate::handle::Handle;
+use crate::options::StoreOptions;
+use crate::sequence::Sequences;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use strongroom_core::{Create, EngineInfo, Error, ErrorKind, KeyspaceHints, Options, Result, StorageBackend};
+
+/// What to do about missing files.
+const FILES_HINT: &str = "restore from a backup of the whole directory; a new store goes into another one";
+
+/// Tells the stores of a process apart, so that a keyspace of one is not used with another.
+static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
+
+impl Store {
+    /// A store over a backend that is open already. The store consumes it: nobody writes beneath.
+    ///
+    /// A backend on disk has to be opened with [`Marked::Writable`](strongroom_core::Marked), in a
+    /// directory that is marked as a store of its engine or in a new one; [`Store::open`] sees to all that.
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported): the default durability is power-safe and the engine does
+    /// not claim it.
+    pub fn new(backend: impl StorageBackend + 'static, options: StoreOptions) -> Result<Self> {
+        Self::over(Box::new(backend), options)
+    }
+
+    /// As [`new`](Self::new), for a backend chosen at run time.
+    pub fn over(backend: Box<dyn StorageBackend>, options: StoreOptions) -> Result<Self> {
+        let directory = match backend.directory() {
+            Some(path) => {
+                let is_empty = backend.keyspaces()?.is_empty();
+                let shared_read = backend.is_read_only() && backend.engine().capabilities.shared_reads;
+                let wanted = Wanted { engine: backend.engine().name, integrity: options.integrity };
+                Some(StoreDirectory::adopt(path, wanted, is_empty, shared_read)?)
+            }
+            None => None,
+        };
+        Self::assemble(backend, directory, options).map_err(|(error, _)| error)
+    }
+
+    /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there, with
+    /// `engine_options` and what the store has to say about them.
+    ///
+    /// What fails on the way changes nothing that was there before: a creation that fails is taken back. A
+    /// store that is opened to be read takes no lock and writes nothing where the engine has
+    /// [`shared_reads`](strongroom_core::Capabilities::shared_reads): another process may have it open.
+    pub fn open(
+        path: &Path,
+        engine: &EngineInfo,
+        options: StoreOptions,
+        engine_options: &Options,
+        open_backend: impl FnOnce(&Path, &Options) -> Result<Box<dyn StorageBackend>>,
+    ) -> Result<Self> {
+        let located = |error: Error| error.at(engine.name, "open");
+        options.check().map_err(located)?;
+        let wanted = Wanted { engine: engine.name, integrity: options.integrity };
+        let directory = if engine_options.read_only && engine.capabilities.shared_reads {
+            StoreDirectory::look_in(path, wanted)
+        } else {
+            let may_create = if engine_options.read_only { Create::Never } else { engine_options.create };
+            StoreDirectory::prepare(path, wanted, may_create, engine_options.read_only)
+        }
+        .map_err(located)?;
+        let engine_options =
+            engine_options.clone().marked(directory.engine_marked()).create(directory.engine_create());
+        match open_backend(directory.path(), &engine_options) {
+            Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|(error, directory)| {
+                if let Some(directory) = directory {
+                    directory.abandon();
+                }
+                located(error)
+            }),
+            Err(error) => {
+                // The marker says the files are there, so their absence is a loss and not a beginning.
+                let lost = error.kind() == ErrorKind::NotFound && directory.engine_create() == Create::Never;
+                directory.abandon();
+                let error = if lost {
+                    error
+                        .into_kind(
+                            ErrorKind::Corruption,
+                            "the store's marker is there, but its engine's files are gone",
+                        )
+                        .hint(FILES_HINT)
+                } else {
+                    error
+                };
+                Err(located(error))
+            }
+        }
+    }
+
+    /// Gives the directory back on failure, when the backend is closed.
+    fn assemble(
+        backend: Box<dyn StorageBackend>,
+        mut directory: Option<StoreDirectory>,
+        options: StoreOptions,
+    ) -> Result<Self, (Error, Option<StoreDirectory>)> {
+        let assembled = begin(backend, directory.as_ref(), options).and_then(|(mut pipeline, status)| {
+            if let Some(directory) = &mut directory
+                && !pipeline.base.backend().is_read_only()
+            {
+                pipeline.features.high_water.mark = status.settle(directory, &pipeline.base, &pipeline)?;
+                // Last: from here on the engine's files and the mark are expected to be complete.
+                directory.finish()?;
+            }
+            Ok(pipeline)
+        });
+        match assembled {
+            Ok(mut pipeline) => {
+                pipeline.base.directory = directory;
+                Ok(Self { handle: Arc::new(Handle::new(pipeline)) })
+            }
+            Err(error) => Err((error, directory)),
+        }
+    }
+}
+
+/// Reads what is there, and begins what is missing; the mark and the directory are still to be settled.
+fn begin(
+    backend: Box<dyn StorageBackend>,
+    directory: Option<&StoreDirectory>,
+    options: StoreOptions,
+) -> Result<(Pipeline, RecoveryStatus)> {
+    options.check()?;
+    check_claim(backend.engine(), options.durability)?;
+    if directory.is_some_and(StoreDirectory::is_finished) {
+        check_not_lost(&*backend)?;
+    }
+    let status = recovery::check(&*backend, directory, options.accept_lost_tail)?;
+    if !backend.is_read_only() {
+        backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
+    }
+    let integrity = match directory {
+        Some(directory) => directory.integrity(),
+        None => options.integrity.unwrap_or_default(),
+    };
+    let ledger = Ledger::open(&*backend, directory, integrity)?;
+    let accepted = status.accepted().filter(|_| backend.is_read_only());
+    let sequences = Sequences::open(&*backend, status.sequence_floor())?;
+    let catalog = Catalog::load(&*backend, ledger.map(Ledger::id))?;
+    let features = Features {
+        conditions: Conditions,
+        transactions: Transactions::new(sequences.last()),
+        counters: Counters,
+        expiry: Expiries::new(options.sweep_interval_ms),
+        high_water: HighWater { mark: None, accepted },
+        tallies: Tallies::new(ledger),
+        #[cfg(test)]
+        example: crate::features::example::Forbidden::default(),
+        watch: Watchers::default(),
+    };
+    let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
+    let base = Base::new(BaseParts { instance, options, integrity, backend, catalog, sequences });
+    Ok((Pipeline::new(base, features), status))
+}
+
+/// A finished store has its default keyspace, which was durable before the marker said `ready`. An engine
+/// that does not know it has begun anew over lost files, and would hide the loss.
+fn check_not_lost(backend: &dyn StorageBackend) -> Result<()> {
+    if backend.keyspaces()?.iter().any(|name| name == DEFAULT_KEYSPACE) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty")
+        .hint(FILES_HINT))
+}

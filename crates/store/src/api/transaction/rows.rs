@@ -1,0 +1,267 @@
+//! The rows of a scan in a transaction: those of its snapshot, with its own writes over them.
+
+use super::{Transaction, Writes, Written};
+use crate::api::keyspace::Keyspace;
+use crate::api::rows::Rows;
+use crate::read_set::ScanPlace;
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::collections::btree_map;
+use std::fmt;
+use std::ops::Bound;
+use strongroom_core::{Direction, KeyRange, KeyspaceId, Result, Scan, just_after};
+
+/// Parts of a scan, between seeks, that are told apart.
+const PARTS_MAX: usize = 1_000;
+
+/// Walks over the rows of a scan in a transaction, as [`Rows`] does in a store. While it is there, the transaction
+/// cannot write.
+pub struct TransactionRows<'t> {
+    transaction: &'t Transaction,
+    keyspace: KeyspaceId,
+    scan: Scan,
+    stored: Stored,
+    own: Own<'t>,
+    current: Current<'t>,
+    visited: Visited,
+    place: Option<ScanPlace>,
+    /// The iterator has given an error and has ended.
+    has_ended: bool,
+}
+
+/// The snapshot's rows, one ahead where that is needed.
+struct Stored {
+    rows: Rows,
+    /// It stands on a row that was not given yet.
+    is_ahead: bool,
+    has_ended: bool,
+}
+
+/// What the transaction has written, in the scan's order.
+struct Own<'t> {
+    writes: Option<&'t Writes>,
+    left: Option<btree_map::Range<'t, Vec<u8>, Option<Written>>>,
+    next: Option<(&'t [u8], Option<&'t [u8]>)>,
+}
+
+enum Current<'t> {
+    None,
+    Stored,
+    Own(&'t [u8], &'t [u8]),
+}
+
+/// How far the scan has come: what counts as read.
+struct Visited {
+    closed: Vec<KeyRange>,
+    /// Where the part begins that it is in, as a range up to the scan's end.
+    open: KeyRange,
+    /// The last key it gave in that part.
+    last: Option<Vec<u8>>,
+    /// It found that nothing more is in that part.
+    is_whole: bool,
+}
+
+impl<'t> TransactionRows<'t> {
+    pub(super) fn new(transaction: &'t Transaction, keyspace: &Keyspace, scan: Scan) -> Result<Self> {
+        let id = keyspace.id();
+        let rows = transaction.snapshot.scan(keyspace, scan.clone())?;
+        let place = transaction
+            .start
+            .is_some()
+            .then(|| transaction.reads.borrow_mut().begin_scan(id, scan.range.clone()));
+        let mut own = Own { writes: transaction.writes.get(&id), left: None, next: None };
+        own.begin(&scan.range, scan.direction);
+        let visited = Visited { closed: Vec::new(), open: scan.range.clone(), last: None, is_whole: false };
+        Ok(Self {
+            transaction,
+            keyspace: id,
+            scan,
+            stored: Stored { rows, is_ahead: false, has_ended: false },
+            own,
+            current: Current::None,
+            visited,
+            place,
+            has_ended: false,
+        })
+    }
+
+    /// Moves to the next row; `false` at the end.
+    pub fn advance(&mut self) -> Result<bool> {
+        loop {
+            self.stored.look_ahead()?;
+            let order = match (self.stored.is_ahead, self.own.next) {
+                (false, None) => {
+                    self.current = Current::None;
+                    self.visited.is_whole = true;
+                    return Ok(false);
+                }
+                (true, None) => Ordering::Less,
+                (false, Some(_)) => Ordering::Greater,
+                (true, Some((key, _))) => match self.scan.direction {
+                    Direction::Forward => self.stored.rows.key().cmp(key),
+                    Direction::Reverse => key.cmp(self.stored.rows.key()),
+                },
+            };
+            if order != Ordering::Greater {
+                self.stored.is_ahead = false;
+            }
+            if order == Ordering::Less {
+                self.current = Current::Stored;
+                if let Some(at_ms) = self.stored.rows.expires_at_ms()
+                    && self.place.is_some()
+                {
+                    self.transaction.reads.borrow_mut().note_expiry(at_ms);
+                }
+            } else if let Some((key, Some(value))) = self.own.take(self.scan.direction) {
+                self.current = Current::Own(key, if self.scan.keys_only { &[] } else { value });
+            } else {
+                // Deleted by the transaction itself.
+                continue;
+            }
+            if self.place.is_some() {
+                let last = self.visited.last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(match self.current {
+                    Current::Own(key, _) => key,
+                    _ => self.stored.rows.key(),
+                });
+            }
+            return Ok(true);
+        }
+    }
+
+    /// The key of the row it stands on, valid until it moves.
+    ///
+    /// # Panics
+    /// Before the first `advance` and after the end there is no row (invariant 3).
+    pub fn key(&self) -> &[u8] {
+        self.row().0
+    }
+
+    /// The value of the row it stands on, valid until it moves; empty in a scan of keys only.
+    ///
+    /// # Panics
+    /// As [`key`](Self::key).
+    pub fn value(&self) -> &[u8] {
+        self.row().1
+    }
+
+    /// Key and value of the row it stands on.
+    ///
+    /// # Panics
+    /// As [`key`](Self::key).
+    pub fn row(&self) -> (&[u8], &[u8]) {
+        assert!(!matches!(self.current, Current::None), "invariant 3: the cursor stands on no row");
+        match self.current {
+            Current::Own(key, value) => (key, value),
+            Current::None | Current::Stored => self.stored.rows.row(),
+        }
+    }
+
+    /// Stands before the first row at or after `key` in the scan's direction, within its range.
+    pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        let key = key.as_ref();
+        self.has_ended = false;
+        self.current = Current::None;
+        if self.place.is_some() {
+            self.visited.close(self.scan.direction);
+        }
+        if self.visited.closed.len() > PARTS_MAX {
+            // Too many to be told apart: all of the scan's range counts as read.
+            self.visited.closed = vec![self.scan.range.clone()];
+        }
+        self.visited.open = self.scan.range.from_position(key, self.scan.direction);
+        self.own.begin(&self.visited.open, self.scan.direction);
+        self.stored.is_ahead = false;
+        self.stored.has_ended = false;
+        self.stored.rows.seek(key)
+    }
+}
+
+impl Stored {
+    fn look_ahead(&mut self) -> Result<()> {
+        if !self.is_ahead && !self.has_ended {
+            self.is_ahead = self.rows.advance()?;
+            self.has_ended = !self.is_ahead;
+        }
+        Ok(())
+    }
+}
+
+impl<'t> Own<'t> {
+    /// Stands before the first of `range`.
+    fn begin(&mut self, range: &KeyRange, direction: Direction) {
+        // An empty range has no bounds that a map would take.
+        let writes = self.writes.filter(|_| !range.is_empty());
+        self.left = writes.map(|writes| {
+            let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
+            writes.range::<[u8], _>((Bound::Included(range.start()), end))
+        });
+        self.step(direction);
+    }
+
+    fn take(&mut self, direction: Direction) -> Option<(&'t [u8], Option<&'t [u8]>)> {
+        let taken = self.next;
+        self.step(direction);
+        taken
+    }
+
+    fn step(&mut self, direction: Direction) {
+        self.next = self.left.as_mut().and_then(|left| {
+            let (key, value) = match direction {
+                Direction::Forward => left.next(),
+                Direction::Reverse => left.next_back(),
+            }?;
+            Some((key.as_slice(), value.as_ref().map(|written| written.value.as_slice())))
+        });
+    }
+}
+
+impl Visited {
+    /// Ends the part that it is in.
+    fn close(&mut self, direction: Direction) {
+        let last = self.last.take();
+        let part = match (std::mem::take(&mut self.is_whole), last, direction) {
+            (true, _, _) => self.open.clone(),
+            (false, None, _) => return,
+            (false, Some(last), Direction::Forward) => {
+                KeyRange::between(self.open.start(), just_after(&last))
+            }
+            (false, Some(last), Direction::Reverse) => KeyRange::from(last).intersection(&self.open),
+        };
+        self.closed.push(part);
+    }
+}
+
+impl Drop for TransactionRows<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        self.visited.close(self.scan.direction);
+        let visited = std::mem::take(&mut self.visited.closed);
+        self.transaction.reads.borrow_mut().end_scan(self.keyspace, place, visited);
+    }
+}
+
+impl Iterator for TransactionRows<'_> {
+    type Item = Result<(Vec<u8>, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_ended {
+            return None;
+        }
+        match self.advance() {
+            Ok(true) => Some(Ok((self.key().to_vec(), Bytes::copy_from_slice(self.value())))),
+            Ok(false) => None,
+            Err(error) => {
+                self.has_ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TransactionRows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionRows").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! A handle that does not keep a store open, for those who only look at it.
+
+use super::store::Store;
+use crate::handle::Handle;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+/// A handle that does not keep the store open. Cheap to clone.
+///
+/// ```
+/// # use strongroom_core::{Durability, MemoryBackend};
+/// # use strongroom_store::{Store, StoreOptions};
+/// # fn main() -> strongroom_core::Result<()> {
+/// # let store = Store::new(MemoryBackend::in_memory(), StoreOptions::new().durability(Durability::Buffered))?;
+/// let weak = store.downgrade();
+/// assert!(weak.upgrade().is_some());
+/// drop(store);
+/// assert!(weak.is_closed() && weak.upgrade().is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct WeakStore {
+    handle: Weak<Handle>,
+}
+
+impl Store {
+    /// A handle that does not keep the store open.
+    pub fn downgrade(&self) -> WeakStore {
+        WeakStore { handle: Arc::downgrade(&self.handle) }
+    }
+}
+
+impl WeakStore {
+    /// The store, if it is open still. As long as that handle lives, it stays so: whoever drops the last one closes the
+    /// store, and waits for that.
+    pub fn upgrade(&self) -> Option<Store> {
+        self.handle.upgrade().map(|handle| Store { handle })
+    }
+
+    /// Whether the store is closed, or is being closed now.
+    pub fn is_closed(&self) -> bool {
+        self.handle.strong_count() == 0
+    }
+}
+
+impl fmt::Debug for WeakStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakStore").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! What all features share: the backend, the catalog of keyspaces, the options and the clock.
+//!
+//! It knows no feature and no pipeline. Features are handed a reference to it.
+
+use crate::catalog::{Catalog, KeyspaceInfo};
+use crate::clock::Time;
+use crate::directory::StoreDirectory;
+use crate::integrity::Integrity;
+use crate::options::StoreOptions;
+use crate::row::Row;
+use crate::sequence::{CommitLock, Sequences};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
+use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
+
+pub(crate) struct Base {
+    /// Tells the stores of a process apart.
+    pub(crate) instance: u64,
+    pub(crate) options: StoreOptions,
+    /// What the store can tell about missing rows.
+    pub(crate) integrity: Integrity,
+    backend: Box<dyn StorageBackend>,
+    pub(crate) catalog: Catalog,
+    pub(crate) time: Time,
+    pub(crate) commit_lock: CommitLock,
+    /// The store's own keyspace; none for a read-only backend without one.
+    own_keyspace: Option<KeyspaceId>,
+    /// The newest acknowledged commit.
+    newest: AtomicU64,
+    damaged_rows: AtomicU64,
+    // Last: the lock on the directory is released when the engine is closed.
+    pub(crate) directory: Option<StoreDirectory>,
+}
+
+/// What [`Base::new`] puts together.
+pub(crate) struct BaseParts {
+    pub(crate) instance: u64,
+    pub(crate) options: StoreOptions,
+    pub(crate) integrity: Integrity,
+    pub(crate) backend: Box<dyn StorageBackend>,
+    pub(crate) catalog: Catalog,
+    pub(crate) sequences: Sequences,
+}
+
+impl Base {
+    pub(crate) fn new(parts: BaseParts) -> Self {
+        let BaseParts { instance, options, integrity, backend, catalog, sequences } = parts;
+        let time = Time::new(options.clock.clone());
+        // Beside a writer, the first row that expires may come at any time.
+        let may_expire = catalog.read().by_name.values().any(|info| info.settings.may_expire());
+        if backend.is_read_only() || may_expire {
+            time.note_expiring_rows();
+        }
+        Self {
+            instance,
+            options,
+            integrity,
+            backend,
+            catalog,
+            time,
+            own_keyspace: sequences.own_keyspace(),
+            newest: AtomicU64::new(sequences.last()),
+            commit_lock: CommitLock::new(sequences),
+            damaged_rows: AtomicU64::new(0),
+            directory: None,
+        }
+    }
+
+    pub(crate) fn backend(&self) -> &dyn StorageBackend {
+        &*self.backend
+    }
+
+    pub(crate) fn engine(&self) -> &EngineInfo {
+        self.backend.engine()
+    }
+
+    pub(crate) fn own_keyspace(&self) -> Option<KeyspaceId> {
+        self.own_keyspace
+    }
+
+    /// Whether another process may write meanwhile.
+    pub(crate) fn is_beside_a_writer(&self) -> bool {
+        self.backend.is_read_only() && self.engine().capabilities.shared_reads
+    }
+
+    /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
+    pub(crate) fn refresh_catalog(&self) -> Result<()> {
+        if self.is_beside_a_writer() { self.catalog.reload(self.backend()) } else { Ok(()) }
+    }
+
+    /// Sequence number of the newest acknowledged commit.
+    pub(crate) fn newest_sequence(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// A commit was acknowledged by the engine. Only the holder of the commit lock says so.
+    pub(crate) fn note_newest(&self, sequence: u64) {
+        self.newest.store(sequence, Ordering::Release);
+    }
+
+    /// Verifies a stored row and opens it; none if it has expired by `now_ms`, which is asked only of a row that expires.
+    pub(crate) fn live_row(
+        &self,
+        keyspace: &KeyspaceInfo,
+        key: &[u8],
+        stored: Option<Bytes>,
+        now_ms: impl FnOnce() -> u64,
+    ) -> Result<Option<Row>> {
+        let Some(stored) = stored else { return Ok(None) };
+        let row = self.count_damage(keyspace.open(key, stored))?;
+        Ok(Some(row).filter(|row| row.expires_at_ms.is_none_or(|at_ms| at_ms > now_ms())))
+    }
+
+    /// Whether rows of it may have expired, so that a scan of keys has to read headers too.
+    pub(crate) fn may_expire(&self, keyspace: &KeyspaceInfo) -> bool {
+        // Beside a writer, the first such row may have come since the catalog was loaded.
+        keyspace.settings.may_expire() || self.is_beside_a_writer()
+    }
+
+    /// Rows read that were not what was written.
+    pub(crate) fn damaged_rows(&self) -> u64 {
+        self.damaged_rows.load(Ordering::Relaxed)
+    }
+
+    /// Counts a row that fails its checksum.
+    pub(crate) fn count_damage<T>(&self, opened: Result<T>) -> Result<T> {
+        if let Err(error) = &opened {
+            self.count_damaged(error);
+        }
+        opened
+    }
+
+    pub(crate) fn count_damaged(&self, error: &Error) {
+        if error.kind() == ErrorKind::Corruption {
+            self.damaged_rows.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds engine and operation to errors of our own.
+    pub(crate) fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        f().map_err(|error| error.at(self.engine().name, operation))
+    }
+
+    /// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim this durability.
+    pub(crate) fn check_claim(&self, durability: Durability) -> Result<()> {
+        check_claim(self.engine(), durability)
+    }
+}
+
+/// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim this durability.
+pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
+    if durability == Durability::Buffered || engine.capabilities.power_safe {
+        return Ok(());
+    }
+    let name = engine.name;
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("{name} does not claim that a commit survives a power cut"),
+    )
+    .hint("ask for less explicitly (durability=buffered), or choose another engine"))
+}
+
+/// Whether the error leaves the handle of no use: the store has to be opened again.
+pub(crate) fn ends_the_handle(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed)
+}

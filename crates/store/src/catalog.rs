@@ -1,0 +1,193 @@
+//! The keyspaces of an open store, by name and by number, with what the store keeps about each.
+
+use crate::format::envelope::{self, KeyspaceSeed};
+use crate::format::keyspace_row::{self, KeyspaceRow};
+use crate::format::tally::{State, Tally};
+use crate::row::Row;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use strongroom_core::{
+    Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch, is_reserved_keyspace,
+};
+
+/// What a store knows about one of its keyspaces.
+#[derive(Debug)]
+pub(crate) struct KeyspaceInfo {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: KeyspaceId,
+    pub(crate) seed: KeyspaceSeed,
+    pub(crate) settings: Settings,
+}
+
+impl KeyspaceInfo {
+    /// Whether it is the store's own.
+    pub(crate) fn is_reserved(&self) -> bool {
+        is_reserved_keyspace(&self.name)
+    }
+
+    /// Verifies the checksum of a stored row and opens it.
+    pub(crate) fn open(&self, key: &[u8], stored: Bytes) -> Result<Row> {
+        match envelope::open_shared(self.seed, key, stored) {
+            Ok((meta, value)) => Ok(Row { value, version: meta.version, expires_at_ms: meta.expires_at_ms }),
+            Err(damage) => Err(damage.into_error(&self.name, key)),
+        }
+    }
+}
+
+/// The settings of a keyspace that is open.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Rows of it may expire, so that a scan of keys has to read headers too.
+    may_expire: AtomicBool,
+    /// The engine holds the row that says so.
+    is_stored: AtomicBool,
+    /// 0: none.
+    default_ttl_ms: AtomicU64,
+}
+
+impl Settings {
+    pub(crate) fn may_expire(&self) -> bool {
+        self.may_expire.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_may_expire(&self) {
+        // Most often it is set already: a load shares the cache line, a store takes it away from readers.
+        if !self.may_expire() {
+            self.may_expire.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.is_stored.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_stored(&self) {
+        self.is_stored.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn default_ttl_ms(&self) -> Option<u64> {
+        Some(self.default_ttl_ms.load(Ordering::Acquire)).filter(|ttl_ms| *ttl_ms > 0)
+    }
+
+    pub(crate) fn set_default_ttl_ms(&self, ttl_ms: Option<u64>) {
+        self.default_ttl_ms.store(ttl_ms.unwrap_or(0), Ordering::Release);
+    }
+
+    /// Adds the row that says that rows of this keyspace may expire.
+    pub(crate) fn put_expiring(&self, batch: &mut WriteBatch, own: KeyspaceId, name: &str) {
+        let row = KeyspaceRow { may_expire: true, default_ttl_ms: self.default_ttl_ms() };
+        keyspace_row::put(batch, own, name, row);
+    }
+}
+
+impl From<KeyspaceRow> for Settings {
+    fn from(row: KeyspaceRow) -> Self {
+        Self {
+            may_expire: AtomicBool::new(row.may_expire),
+            is_stored: AtomicBool::new(row.may_expire),
+            default_ttl_ms: AtomicU64::new(row.default_ttl_ms.unwrap_or(0)),
+        }
+    }
+}
+
+/// The keyspaces at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Keyspaces {
+    pub(crate) by_name: BTreeMap<String, Arc<KeyspaceInfo>>,
+    pub(crate) by_id: BTreeMap<KeyspaceId, Arc<KeyspaceInfo>>,
+}
+
+impl Keyspaces {
+    /// Those that the engine has, without those whose drop was begun as far as the tallies tell.
+    fn load(backend: &dyn StorageBackend, tallies: Option<KeyspaceId>) -> Result<Self> {
+        let mut keyspaces = Self::default();
+        for name in backend.keyspaces()? {
+            if is_being_dropped(backend, tallies, &name)? {
+                continue;
+            }
+            match backend.keyspace(&name) {
+                Ok(id) => drop(keyspaces.add(&name, id, keyspace_row::read(backend, &name)?.into())),
+                // The process that writes beside us has dropped it since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keyspaces)
+    }
+
+    /// The applications' keyspaces, by name.
+    pub(crate) fn of_applications(&self) -> Vec<Arc<KeyspaceInfo>> {
+        self.by_name.values().filter(|info| !info.is_reserved()).cloned().collect()
+    }
+
+    /// The store's own.
+    pub(crate) fn reserved(&self) -> Vec<Arc<KeyspaceInfo>> {
+        self.by_name.values().filter(|info| info.is_reserved()).cloned().collect()
+    }
+
+    pub(crate) fn add(&mut self, name: &str, id: KeyspaceId, settings: Settings) -> Arc<KeyspaceInfo> {
+        let info = Arc::new(KeyspaceInfo { name: name.into(), id, seed: KeyspaceSeed::of(name), settings });
+        self.by_name.insert(name.to_owned(), Arc::clone(&info));
+        self.by_id.insert(id, Arc::clone(&info));
+        info
+    }
+
+    pub(crate) fn remove(&mut self, info: &KeyspaceInfo) {
+        self.by_name.remove(&*info.name);
+        self.by_id.remove(&info.id);
+    }
+}
+
+/// The keyspaces that an open store knows.
+pub(crate) struct Catalog {
+    keyspaces: RwLock<Keyspaces>,
+    /// Where the tallies are, in a store that keeps them.
+    tallies: Option<KeyspaceId>,
+}
+
+impl Catalog {
+    pub(crate) fn load(backend: &dyn StorageBackend, tallies: Option<KeyspaceId>) -> Result<Self> {
+        Ok(Self { keyspaces: RwLock::new(Keyspaces::load(backend, tallies)?), tallies })
+    }
+
+    /// Takes up what another process has created or dropped.
+    pub(crate) fn reload(&self, backend: &dyn StorageBackend) -> Result<()> {
+        // Under the lock: whoever listed first must not have the last word.
+        let mut keyspaces = self.write();
+        *keyspaces = Keyspaces::load(backend, self.tallies)?;
+        Ok(())
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Keyspaces> {
+        self.keyspaces.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Keyspaces> {
+        self.keyspaces.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keyspace with this number, or [`NotFound`](ErrorKind::NotFound).
+    pub(crate) fn info(&self, id: KeyspaceId) -> Result<Arc<KeyspaceInfo>> {
+        self.read().by_id.get(&id).cloned().ok_or_else(dropped)
+    }
+
+    /// Whether the keyspace with this number is there; [`NotFound`](ErrorKind::NotFound) if not.
+    pub(crate) fn check(&self, id: KeyspaceId) -> Result<()> {
+        if self.read().by_id.contains_key(&id) { Ok(()) } else { Err(dropped()) }
+    }
+}
+
+fn dropped() -> Error {
+    Error::new(ErrorKind::NotFound, "the keyspace was dropped")
+        .hint("open it by its name again, or create it first")
+}
+
+/// Whether a drop of the keyspace was begun: applications do not see it any more, though the engine may have it.
+fn is_being_dropped(backend: &dyn StorageBackend, tallies: Option<KeyspaceId>, name: &str) -> Result<bool> {
+    let Some(tallies) = tallies else { return Ok(false) };
+    let stored = backend.get(tallies, name.as_bytes())?;
+    Ok(stored
+        .is_some_and(|stored| Tally::open(name, &stored).is_ok_and(|tally| tally.state == State::Dropping)))
+}

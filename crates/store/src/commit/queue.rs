@@ -1,0 +1,195 @@
+//! The queue: who leads, and who waits for a leader.
+
+use crate::request::{Committed, Request};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use strongroom_core::{Error, ErrorKind, Result};
+
+/// Members and bytes of one group at most: a group is one batch of the engine.
+const GROUP_MEMBERS_MAX: usize = 1_024;
+const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Signalled when bytes leave the queue.
+    room: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Somebody leads. Set before the lead exists and cleared when it finds nobody waiting.
+    led: bool,
+    waiting: VecDeque<Arc<Member>>,
+    waiting_bytes: usize,
+}
+
+/// A caller in the queue.
+pub(super) struct Member {
+    request: Request,
+    place: Mutex<Place>,
+    changed: Condvar,
+}
+
+enum Place {
+    Waiting,
+    /// The lead was handed to this member.
+    Leads,
+    Done(Result<Committed>),
+}
+
+/// What a caller is to do.
+pub(super) enum Turn<'q> {
+    /// Commit its own request: nobody else is there.
+    Alone(Lead<'q>),
+    /// Commit these requests, the first of which is its own.
+    Lead(Lead<'q>, Vec<Arc<Member>>),
+    /// Nothing: another has committed it.
+    Led(Result<Committed>),
+}
+
+/// The right to commit. Handed over when dropped, also by a panic: nobody waits for ever (invariant 7).
+pub(super) struct Lead<'q> {
+    queue: &'q Queue,
+    /// Told if the lead ends without their results.
+    members: Vec<Arc<Member>>,
+}
+
+impl Queue {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
+    }
+
+    /// Keys and values of the commits that wait, in bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lock().waiting_bytes
+    }
+
+    pub(super) fn enter(&self, request: &Request) -> Turn<'_> {
+        let mut state = self.lock();
+        if let Some(lead) = self.try_lead(&mut state) {
+            return Turn::Alone(lead);
+        }
+        // Copied without the lock: a large request must hold up neither the leader nor the others.
+        drop(state);
+        let member = Arc::new(Member {
+            request: request.clone(),
+            place: Mutex::new(Place::Waiting),
+            changed: Condvar::new(),
+        });
+        let mut state = self.lock();
+        // A request that is larger than the whole queue waits until it is alone in it.
+        while state.waiting_bytes > 0 && state.waiting_bytes + member.weight() > self.bytes_max {
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(lead) = self.try_lead(&mut state) {
+            return Turn::Alone(lead);
+        }
+        state.waiting_bytes += member.weight();
+        state.waiting.push_back(Arc::clone(&member));
+        drop(state);
+        match member.wait() {
+            Some(result) => Turn::Led(result),
+            None => self.lead_from(member),
+        }
+    }
+
+    /// The lead, if nobody has it.
+    fn try_lead(&self, state: &mut State) -> Option<Lead<'_>> {
+        if state.led {
+            return None;
+        }
+        state.led = true;
+        Some(Lead { queue: self, members: Vec::new() })
+    }
+
+    /// The lead came to `member`, which was taken out of the queue: it takes along who is waiting.
+    fn lead_from(&self, member: Arc<Member>) -> Turn<'_> {
+        let mut members = vec![member];
+        let mut bytes = members[0].weight();
+        let mut state = self.lock();
+        while let Some(next) = state.waiting.front() {
+            bytes += next.weight();
+            if members.len() >= GROUP_MEMBERS_MAX || bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            let Some(next) = state.take_first() else { break };
+            members.push(next);
+        }
+        drop(state);
+        self.room.notify_all();
+        let lead = Lead { queue: self, members: members[1..].to_vec() };
+        Turn::Lead(lead, members)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_first(&mut self) -> Option<Arc<Member>> {
+        let first = self.waiting.pop_front()?;
+        self.waiting_bytes -= first.weight();
+        Some(first)
+    }
+}
+
+impl Member {
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(super) fn finish(&self, result: Result<Committed>) {
+        self.set(Place::Done(result));
+    }
+
+    /// Its weight in the queue: at least one, so that empty requests are bounded too.
+    fn weight(&self) -> usize {
+        self.request.weight().max(1)
+    }
+
+    /// Waits for a result; none if it is to lead.
+    fn wait(&self) -> Option<Result<Committed>> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match std::mem::replace(&mut *place, Place::Waiting) {
+                Place::Waiting => place = self.changed.wait(place).unwrap_or_else(PoisonError::into_inner),
+                Place::Leads => return None,
+                Place::Done(result) => return Some(result),
+            }
+        }
+    }
+
+    fn set(&self, to: Place) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = to;
+        self.changed.notify_one();
+    }
+}
+
+impl Lead<'_> {
+    /// Every member has its result: the next group may go.
+    pub(super) fn hand_over(mut self) {
+        self.members.clear();
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        for member in self.members.drain(..) {
+            member.finish(Err(Error::new(
+                ErrorKind::CommitUnknown,
+                "the thread that committed the group panicked",
+            )));
+        }
+        let mut state = self.queue.lock();
+        let next = state.take_first();
+        state.led = next.is_some();
+        drop(state);
+        self.queue.room.notify_all();
+        if let Some(next) = next {
+            next.set(Place::Leads);
+        }
+    }
+}

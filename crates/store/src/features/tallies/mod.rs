@@ -1,0 +1,35 @@
+//! Tallies: a store that is created with [`Integrity::Full`](crate::Integrity::Full) keeps a row count and a multiset hash
+//! for each keyspace, in a [`ledger`] that each commit brings up to date.
+//!
+//! A checksum in a row shows that the row is what was written; nothing in a row shows that another is missing.
+
+pub(crate) mod ledger;
+mod root;
+
+use crate::stage::{Group, Stages};
+use ledger::Ledger;
+use std::sync::RwLock;
+use strongroom_core::Result;
+
+/// The feature: it counts what each group changes.
+pub(crate) struct Tallies {
+    /// None: the store has only its checksums.
+    pub(crate) ledger: Option<Ledger>,
+    /// Held shared by checkpoints: a keyspace that is dropped meanwhile would be in the copy's tallies and not in the
+    /// copy. Acquired before all other locks.
+    pub(crate) structure: RwLock<()>,
+}
+
+impl Tallies {
+    pub(crate) fn new(ledger: Option<Ledger>) -> Self {
+        Self { ledger, structure: RwLock::default() }
+    }
+}
+
+impl Stages for Tallies {
+    fn finish_draft(&self, group: &mut Group<'_>) -> Result<()> {
+        let Some(ledger) = self.ledger else { return Ok(()) };
+        let base = group.base;
+        base.count_damage(ledger.add_tallies(base, &mut group.batch))
+    }
+}

@@ -1,0 +1,289 @@
+//! The commit log: which keys log commits wrote, in memory.
+//!
+//! A transaction reads a snapshot and is committed later. It is serializable if nothing that it has read was written in
+//! between; so as long as transactions are open, every commit logs the keys that it wrote. While none is open, nothing is
+//! logged but the newest sequence number.
+//!
+//! Entries are in commit order, so that a check reads the entries after its transaction's start and no others. Most of
+//! them are read before the commit gets its turn ([`Start::check_ahead`]): only what came since is left for the leader.
+//!
+//! The log is bounded in bytes. A transaction that began before its oldest entry can no longer be checked and gets a
+//! conflict, as if something had been written.
+
+use crate::read_set::ReadSet;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strongroom_core::{Error, ErrorKind, KeyspaceId, Result};
+
+/// Memory for the entries, in bytes of keys with [`ENTRY_BYTES`] each.
+const LOG_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+
+/// Memory that an entry takes beside its key, roughly.
+const ENTRY_BYTES: usize = 64;
+
+/// Entries that a check reads at most before it releases the lock for others.
+const CHECKED_AT_ONCE: usize = 1_000;
+
+#[derive(Debug)]
+struct Entry {
+    sequence: u64,
+    keyspace: KeyspaceId,
+    key: Box<[u8]>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The newest commit.
+    last: u64,
+    /// Commits up to this one may be missing from the log.
+    forgotten: u64,
+    /// Where open transactions began, and how many did there.
+    open: BTreeMap<u64, usize>,
+    /// Oldest first, and so in the order of their sequence numbers.
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct CommitLog {
+    state: Mutex<State>,
+    bytes_max: usize,
+}
+
+/// Where a transaction began. While it is held, later commits are logged.
+#[derive(Debug)]
+pub(crate) struct Start {
+    log: Arc<CommitLog>,
+    sequence: u64,
+}
+
+impl CommitLog {
+    /// After the commit `last`.
+    pub(super) fn new(last: u64) -> Self {
+        let state = State { last, forgotten: last, ..State::default() };
+        Self { state: Mutex::new(state), bytes_max: LOG_BYTES_MAX }
+    }
+
+    /// A transaction begins. Its snapshot is taken afterwards and may show later commits too; those count as later all
+    /// the same, which may cost a conflict and never misses one.
+    pub(crate) fn begin(self: &Arc<Self>) -> Start {
+        let mut state = self.lock();
+        let sequence = state.last;
+        *state.open.entry(sequence).or_default() += 1;
+        Start { log: Arc::clone(self), sequence }
+    }
+
+    /// A commit was acknowledged by the engine. Called before the next group begins.
+    pub(super) fn note<'k>(&self, sequence: u64, keys: impl Iterator<Item = (KeyspaceId, &'k [u8])>) {
+        let mut state = self.lock();
+        state.last = state.last.max(sequence);
+        if state.open.is_empty() {
+            state.forgotten = state.last;
+            return;
+        }
+        for (keyspace, key) in keys {
+            state.bytes += key.len() + ENTRY_BYTES;
+            state.entries.push_back(Entry { sequence, keyspace, key: key.into() });
+        }
+        state.shrink(self.bytes_max);
+    }
+
+    /// Checks what was written since `start` while others go on, and answers up to which commit nothing of it was read.
+    pub(crate) fn check_ahead(&self, reads: &ReadSet, start: u64) -> Result<u64> {
+        let mut checked = start;
+        loop {
+            let state = self.lock();
+            let last = state.last;
+            let Some(next) = state.check(reads, checked, CHECKED_AT_ONCE)? else { return Ok(last) };
+            checked = next;
+        }
+    }
+
+    /// A conflict if anything that was read was written since `start`. Only the leader asks: between this check and its
+    /// commit nobody else commits (invariant 13).
+    pub(super) fn check(&self, reads: &ReadSet, start: u64) -> Result<()> {
+        self.lock().check(reads, start, usize::MAX).map(drop)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Checks up to `count` entries after `start`, and answers where to go on if those were not all.
+    fn check(&self, reads: &ReadSet, start: u64, count: usize) -> Result<Option<u64>> {
+        if start < self.forgotten {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "too much was written while the transaction was open for it to be checked",
+            )
+            .hint("run it again, and do less in it"));
+        }
+        let first = self.entries.partition_point(|entry| entry.sequence <= start);
+        let mut checked = start;
+        for (place, entry) in self.entries.range(first..).enumerate() {
+            // Only between two commits: where it goes on is a commit's number.
+            if place >= count && entry.sequence > checked {
+                return Ok(Some(checked));
+            }
+            if reads.contains(entry.keyspace, &entry.key) {
+                return Err(conflict());
+            }
+            checked = entry.sequence;
+        }
+        Ok(None)
+    }
+
+    /// Drops entries that no open transaction needs, then the oldest until it is within its bound.
+    fn shrink(&mut self, bytes_max: usize) {
+        let needed_after = self.open.keys().next().copied().unwrap_or(u64::MAX);
+        while let Some(oldest) = self.entries.front() {
+            let is_needed = oldest.sequence > needed_after;
+            if is_needed && self.bytes <= bytes_max {
+                break;
+            }
+            let Some(Entry { sequence, key, .. }) = self.entries.pop_front() else { break };
+            self.bytes -= key.len() + ENTRY_BYTES;
+            self.forgotten = self.forgotten.max(sequence);
+        }
+        if self.open.is_empty() {
+            self.forgotten = self.last;
+        }
+    }
+}
+
+impl Start {
+    #[cfg(test)]
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// See [`CommitLog::check_ahead`].
+    pub(crate) fn check_ahead(&self, reads: &ReadSet) -> Result<u64> {
+        self.log.check_ahead(reads, self.sequence)
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        let mut state = self.log.lock();
+        if let Some(count) = state.open.get_mut(&self.sequence) {
+            *count -= 1;
+            if *count == 0 {
+                state.open.remove(&self.sequence);
+            }
+        }
+        state.shrink(self.log.bytes_max);
+    }
+}
+
+/// Another commit has written what a transaction has read.
+pub(super) fn conflict() -> Error {
+    Error::new(ErrorKind::Conflict, "another commit changed what the transaction has read")
+        .hint("run it again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strongroom_core::KeyRange;
+
+    const A: KeyspaceId = KeyspaceId::from_index(1);
+    const B: KeyspaceId = KeyspaceId::from_index(2);
+
+    fn note(log: &CommitLog, sequence: u64, keys: &[(KeyspaceId, &str)]) {
+        log.note(sequence, keys.iter().map(|(keyspace, text)| (*keyspace, text.as_bytes())));
+    }
+
+    fn reads(key: &str) -> ReadSet {
+        let mut reads = ReadSet::default();
+        reads.key(A, key.as_bytes());
+        reads
+    }
+
+    fn range(range: KeyRange) -> ReadSet {
+        let mut reads = ReadSet::default();
+        reads.begin_scan(A, range);
+        reads.merge_ranges();
+        reads
+    }
+
+    #[test]
+    fn what_was_read_and_written_since_is_a_conflict() {
+        let log = Arc::new(CommitLog::new(7));
+        let start = log.begin();
+        note(&log, 8, &[(A, "b"), (B, "x")]);
+        let touched = |reads: &ReadSet| log.check(reads, start.sequence()).is_err();
+        assert!(touched(&reads("b")) && !touched(&reads("a")) && !touched(&reads("x")));
+        assert!(touched(&range(KeyRange::all())) && touched(&range(KeyRange::prefix(b"b"))));
+        assert!(
+            !touched(&range(KeyRange::between("c", "d"))) && !touched(&range(KeyRange::between("b", "b")))
+        );
+        assert!(!touched(&range(KeyRange::between("a", "b"))) && touched(&range(KeyRange::from("b"))));
+        // One that begins now does not mind.
+        assert!(log.check(&reads("b"), log.begin().sequence()).is_ok());
+    }
+
+    #[test]
+    fn what_was_checked_ahead_is_not_looked_at_again() {
+        let log = Arc::new(CommitLog::new(0));
+        let start = log.begin();
+        for sequence in 1..=CHECKED_AT_ONCE as u64 {
+            note(&log, sequence, &[(A, "x"), (B, "y"), (A, "z")]);
+        }
+        let checked = start.check_ahead(&reads("a")).unwrap();
+        assert_eq!(checked, CHECKED_AT_ONCE as u64);
+        assert!(start.check_ahead(&reads("z")).is_err());
+        note(&log, 5_000, &[(A, "a")]);
+        assert!(log.check(&reads("a"), checked).is_err() && log.check(&reads("z"), checked).is_ok());
+        assert_eq!(start.check_ahead(&reads("b")).unwrap(), 5_000);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_no_open_transaction_needs() {
+        let log = Arc::new(CommitLog::new(0));
+        note(&log, 1, &[(A, "a")]);
+        assert_eq!(log.len(), 0);
+        let first = log.begin();
+        note(&log, 2, &[(A, "a")]);
+        let second = log.begin();
+        note(&log, 3, &[(A, "a"), (A, "b")]);
+        assert_eq!(log.len(), 3);
+        drop(first);
+        assert_eq!(log.len(), 2);
+        assert!(log.check(&reads("a"), second.sequence()).is_err());
+        drop(second);
+        assert_eq!((log.len(), log.lock().bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_checked_any_more_is_a_conflict() {
+        let log = Arc::new(CommitLog { bytes_max: 3 * (ENTRY_BYTES + 1), ..CommitLog::new(0) });
+        let start = log.begin();
+        for sequence in 1..=3 {
+            note(&log, sequence, &[(A, "x")]);
+        }
+        assert!(log.check(&reads("a"), start.sequence()).is_ok());
+        note(&log, 4, &[(A, "x")]);
+        assert_eq!(log.len(), 3);
+        assert!(log.check(&reads("a"), start.sequence()).is_err());
+        assert!(start.check_ahead(&reads("a")).is_err());
+        assert!(log.check(&reads("x"), 3).is_err());
+    }
+
+    /// Else a commit that was under way when the transaction began would be missed.
+    #[test]
+    fn a_commit_that_is_noted_after_the_beginning_counts() {
+        let log = Arc::new(CommitLog::new(5));
+        let start = log.begin();
+        note(&log, 6, &[(A, "a")]);
+        assert_eq!(start.sequence(), 5);
+        assert!(log.check(&reads("a"), start.sequence()).is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! What is stored for a value: a small header, a checksum, and the value itself. Version 1.
+//!
+//! | Bytes | Field |
+//! |---|---|
+//! | 0 | format of the envelope: 1 |
+//! | 1 | flags: bit 0 says that an expiry follows; all others are 0 in version 1 |
+//! | 2–9 | version: sequence number of the commit, big-endian, never 0 |
+//! | 10–17 | checksum, big-endian |
+//! | 18–25 | expiry in milliseconds since 1970, big-endian, only if bit 0 is set |
+//! | rest | the value |
+//!
+//! The first ten bytes name the row's version, so that a condition "the value starts with" on a backend is
+//! a compare-and-swap by version. The checksum covers the keyspace's name, the key, the header and the
+//! value: a row that an engine serves under another key, or in another keyspace, fails like a flipped bit.
+//! It is made of XXH3 with 64 bits, a checksum against accidents and not against forgers:
+//!
+//! ```text
+//! keyspace = xxh3(name)
+//! seed     = (keyspace + version * 0x9E3779B97F4A7C15) xor (format << 8 | flags)
+//! checksum = rotate_left(xxh3(key, seed), 32) xor xxh3(bytes 18 to the end)
+//! ```
+
+use bytes::{Buf, Bytes};
+use strongroom_core::{Error, ErrorKind, Result};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+const FORMAT: u8 = 1;
+const FLAG_EXPIRES: u8 = 1;
+const CHECKSUM_START: usize = 10;
+const HEADER_BYTES: usize = 18;
+const EXPIRY_BYTES: usize = 8;
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What the envelope adds to a value at most, in bytes.
+pub(crate) const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + EXPIRY_BYTES;
+
+/// What of a keyspace goes into each checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyspaceSeed(u64);
+
+impl KeyspaceSeed {
+    pub(crate) fn of(name: &str) -> Self {
+        Self(xxh3_64(name.as_bytes()))
+    }
+}
+
+/// What the header says about a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) version: u64,
+    pub(crate) expires_at_ms: Option<u64>,
+}
+
+impl Meta {
+    /// Of a row whose value is not looked at.
+    pub(crate) const NONE: Self = Self { version: 0, expires_at_ms: None };
+
+    /// Whether the row is gone at that moment.
+    pub(crate) fn has_expired_by(self, now_ms: u64) -> bool {
+        self.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
+    }
+}
+
+/// The bytes before a value, made when its commit has a sequence number.
+#[derive(Debug)]
+pub(crate) struct Header {
+    bytes: [u8; ENVELOPE_BYTES_MAX],
+    len: usize,
+}
+
+impl Header {
+    pub(crate) fn seal(keyspace: KeyspaceSeed, key: &[u8], meta: Meta, value: &[u8]) -> Self {
+        let mut bytes = [0; ENVELOPE_BYTES_MAX];
+        let flags = if meta.expires_at_ms.is_some() { FLAG_EXPIRES } else { 0 };
+        bytes[0] = FORMAT;
+        bytes[1] = flags;
+        bytes[2..CHECKSUM_START].copy_from_slice(&meta.version.to_be_bytes());
+        let body = match meta.expires_at_ms {
+            None => xxh3_64(value),
+            Some(expires_at_ms) => {
+                bytes[HEADER_BYTES..].copy_from_slice(&expires_at_ms.to_be_bytes());
+                // Rows with an expiry are hashed in one piece: two hashes in a row would be another format.
+                xxh3_64(&[&bytes[HEADER_BYTES..], value].concat())
+            }
+        };
+        let checksum = combine(keyspace, key, flags, meta.version, body);
+        bytes[CHECKSUM_START..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
+        let len = HEADER_BYTES + if flags == 0 { 0 } else { EXPIRY_BYTES };
+        Self { bytes, len }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Opens what is stored for `key`, verifying the checksum. Gives the header's content and where the value
+/// begins.
+pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<(Meta, usize), Damage> {
+    let (header, body) = stored.split_at_checked(HEADER_BYTES).ok_or(Damage::Short)?;
+    let (format, flags) = (header[0], header[1]);
+    if format != FORMAT {
+        return Err(Damage::Format(format));
+    }
+    let version = be_u64(&header[2..CHECKSUM_START]);
+    let checksum = be_u64(&header[CHECKSUM_START..]);
+    if combine(keyspace, key, flags, version, xxh3_64(body)) != checksum {
+        return Err(Damage::Checksum);
+    }
+    // After the checksum: a flipped bit is damage, and no sign of a later version.
+    if flags & !FLAG_EXPIRES != 0 {
+        return Err(Damage::Flags(flags));
+    }
+    if flags & FLAG_EXPIRES == 0 {
+        return Ok((Meta { version, expires_at_ms: None }, HEADER_BYTES));
+    }
+    let (expiry, _) = body.split_at_checked(EXPIRY_BYTES).ok_or(Damage::Short)?;
+    Ok((Meta { version, expires_at_ms: Some(be_u64(expiry)) }, ENVELOPE_BYTES_MAX))
+}
+
+/// As [`open`], for shared bytes: the value is a slice of them, not a copy.
+pub(crate) fn open_shared(
+    keyspace: KeyspaceSeed,
+    key: &[u8],
+    mut stored: Bytes,
+) -> Result<(Meta, Bytes), Damage> {
+    let (meta, value_start) = open(keyspace, key, &stored)?;
+    stored.advance(value_start);
+    Ok((meta, stored))
+}
+
+/// Writes the checksum that fits into what is stored, whatever else is wrong with it; `false` where there is no
+/// place for one. Only the fuzzer forges rows.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn reseal(keyspace: KeyspaceSeed, key: &[u8], stored: &mut [u8]) -> bool {
+    let Some((header, body)) = stored.split_at_mut_checked(HEADER_BYTES) else { return false };
+    let checksum = combine(keyspace, key, header[1], be_u64(&header[2..CHECKSUM_START]), xxh3_64(body));
+    header[CHECKSUM_START..].copy_from_slice(&checksum.to_be_bytes());
+    true
+}
+
+fn combine(keyspace: KeyspaceSeed, key: &[u8], flags: u8, version: u64, body: u64) -> u64 {
+    let fixed = u64::from(FORMAT) << 8 | u64::from(flags);
+    let seed = keyspace.0.wrapping_add(version.wrapping_mul(GOLDEN)) ^ fixed;
+    xxh3_64_with_seed(key, seed).rotate_left(32) ^ body
+}
+
+fn be_u64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What is wrong with an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Shorter than a header.
+    Short,
+    /// A format that this version does not know.
+    Format(u8),
+    /// Flags that this version does not know.
+    Flags(u8),
+    /// The checksum does not fit.
+    Checksum,
+}
+
+/// What to do about a damaged row.
+pub(crate) const HINT: &str = "restore a backup; `strongroom verify` tells whether more is damaged";
+
+impl Damage {
+    /// The error for a row. The key is named, so that it can be looked at; the value never is.
+    #[cold]
+    pub(crate) fn into_error(self, keyspace: &str, key: &[u8]) -> Error {
+        let key = key.escape_ascii();
+        let error = |kind, what: String| {
+            Error::new(kind, format!("the row with key \"{key}\" in keyspace {keyspace:?} {what}"))
+        };
+        let damaged = |what| error(ErrorKind::Corruption, what).hint(HINT);
+        match self {
+            Self::Short => damaged("is too short to hold a value".into()),
+            Self::Checksum => damaged("fails its checksum".into()),
+            Self::Format(format) => damaged(format!("has the unknown envelope format {format}")),
+            Self::Flags(flags) => {
+                error(ErrorKind::Unsupported, format!("has the unknown envelope flags {flags:#04x}"))
+                    .hint("open the store with the version of Strongroom that wrote it")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(keyspace: &str, key: &[u8], meta: Meta, value: &[u8]) -> Vec<u8> {
+        let header = Header::seal(KeyspaceSeed::of(keyspace), key, meta, value);
+        [header.as_bytes(), value].concat()
+    }
+
+    #[test]
+    fn what_was_sealed_opens() {
+        for expires_at_ms in [None, Some(0), Some(u64::MAX)] {
+            for value in [&b""[..], b"v", &[7; 1_000]] {
+                let meta = Meta { version: 42, expires_at_ms };
+                let stored = sealed("default", b"key", meta, value);
+                let opened = open_shared(KeyspaceSeed::of("default"), b"key", stored.into());
+                assert_eq!(opened, Ok((meta, Bytes::copy_from_slice(value))));
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let meta = Meta { version: 7, expires_at_ms: Some(1_700_000_000_000) };
+        let stored = sealed("default", b"key", meta, b"value");
+        for bit in 0..stored.len() * 8 {
+            let mut damaged = stored.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let seen = open(KeyspaceSeed::of("default"), b"key", &damaged).unwrap_err();
+            assert!(matches!(seen, Damage::Checksum | Damage::Format(_)), "bit {bit}: {seen:?}");
+        }
+        for len in 0..stored.len() {
+            assert!(open(KeyspaceSeed::of("default"), b"key", &stored[..len]).is_err(), "length {len}");
+        }
+    }
+
+    #[test]
+    fn a_row_under_another_key_or_keyspace_is_seen() {
+        let stored = sealed("default", b"key", Meta { version: 7, expires_at_ms: None }, b"value");
+        assert!(open(KeyspaceSeed::of("default"), b"kez", &stored).is_err());
+        assert!(open(KeyspaceSeed::of("other"), b"key", &stored).is_err());
+    }
+
+    /// Frozen: stores that exist hold these bytes. A change here is a new format, not an edit.
+    #[test]
+    fn version_1_is_frozen() {
+        let hex = |bytes: Vec<u8>| {
+            Bytes::from(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+        };
+        let plain = sealed("default", b"key", Meta { version: 1, expires_at_ms: None }, b"value");
+        let expiring =
+            sealed("events", b"\xff\x00", Meta { version: 258, expires_at_ms: Some(1_700_000_000_000) }, b"");
+        assert_eq!(hex(plain), include_str!("../../fixtures/envelope-v1-plain.hex").trim());
+        assert_eq!(hex(expiring), include_str!("../../fixtures/envelope-v1-expiring.hex").trim());
+    }
+}

@@ -1,0 +1,10 @@
+//! The bytes that a store writes: each file describes one kind of row, and imports nothing of the store.
+
+pub(crate) mod counter;
+pub(crate) mod envelope;
+pub(crate) mod expiry_index;
+pub(crate) mod high_water_row;
+pub(crate) mod keyspace_row;
+pub(crate) mod own_rows;
+pub(crate) mod sequence_row;
+pub(crate) mod tally;

@@ -1,0 +1,70 @@
+//! A background thread of the store: asleep while there is nothing to do, and never more often awake than once in its
+//! interval.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Wakes a thread, or ends it.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    interval: Duration,
+    /// There is work. Read before the lock is taken, so that a commit that finds it set pays no more.
+    is_set: AtomicBool,
+    has_to_end: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Alarm {
+    pub(crate) fn new(interval: Duration) -> Self {
+        let (is_set, has_to_end, changed) = (AtomicBool::new(false), Mutex::default(), Condvar::new());
+        Self { interval, is_set, has_to_end, changed }
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// There is work from now on.
+    pub(crate) fn set(&self) {
+        if !self.is_set.swap(true, Ordering::AcqRel) {
+            // Under the lock: the thread has either seen it or waits already.
+            let _guard = self.lock();
+            self.changed.notify_all();
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn end(&self) {
+        *self.lock() = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn has_to_end(&self) -> bool {
+        *self.lock()
+    }
+
+    /// Sleeps until there is work and the interval is over, and clears the alarm; `false` when the thread has to end.
+    pub(crate) fn wait(&self) -> bool {
+        let mut ends = self.lock();
+        while !*ends && !self.is_set.load(Ordering::Acquire) {
+            ends = self.changed.wait(ends).unwrap_or_else(PoisonError::into_inner);
+        }
+        let until = Instant::now() + self.interval;
+        while !*ends {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // A swap, not a store: what was done by whoever found the alarm set has to be visible to the work that
+                // follows.
+                self.is_set.swap(false, Ordering::AcqRel);
+                return true;
+            }
+            ends = self.changed.wait_timeout(ends, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        false
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.has_to_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
