@@ -90,9 +90,10 @@ pub use strongroom_core::{
 pub use strongroom_store::AsyncStore;
 pub use strongroom_store::{
     ADMIN_SOCKET_FILE, Batch, Change, ChangeKind, Clock, Commit, DEFAULT_KEYSPACE, Digest, HIGH_WATER_LAG_MS,
-    IdGenerator, Integrity, Keyspace, Row, Rows, Snapshot, Store, StoreId, StoreOptions, StoreStats, Swap,
-    Swept, TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows, Verified,
-    VerifyProgress, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit, WeakStore,
+    IdGenerator, Integrity, Keyspace, KeyspaceChangeKind, Row, Rows, Snapshot, Store, StoreId, StoreOptions,
+    StoreStats, Swap, Swept, TRANSACTION_ATTEMPTS_MAX, Transaction, TransactionOptions, TransactionRows,
+    Verified, VerifyProgress, WATCH_BUFFER_BYTES_MAX, Watch, WatchEvent, WatchedCommit, WatchedKeyspace,
+    WeakStore,
 };
 
 /// The contract itself, for those who write a backend.
