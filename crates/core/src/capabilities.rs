@@ -43,7 +43,7 @@ impl Capabilities {
 pub struct EngineInfo {
     /// The engine's name, which is also the scheme of its URLs: `redb`.
     pub name: &'static str,
-    /// The engine's version: `4.5`.
+    /// The engine's version: `4.6`.
     pub version: &'static str,
     /// How snapshots come about: `engine` (MVCC of its own) or `undo overlay`.
     pub snapshots: &'static str,

@@ -11,4 +11,5 @@ pub mod imports;
 pub mod lints;
 pub mod native;
 pub mod source;
+pub mod versions;
 pub mod workspace;

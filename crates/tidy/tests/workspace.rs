@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use strongroom_tidy::{backends, imports, lints, native, source, workspace};
+use strongroom_tidy::{backends, imports, lints, native, source, versions, workspace};
 
 /// The platforms whose default build is looked at: each system, and both processors where they differ most.
 const PLATFORMS: &[&str] = &[
@@ -58,6 +58,20 @@ fn backends_have_the_same_files() {
         count += 1;
     }
     assert!(count > 0, "no backend found");
+    problems.sort();
+    none(&problems);
+}
+
+#[test]
+fn backends_say_the_version_of_their_engine() {
+    let (_, lock) = read(&workspace::root().join("Cargo.lock"));
+    let mut problems = Vec::new();
+    for entry in std::fs::read_dir(workspace::root().join("crates/backends")).unwrap() {
+        let backend = entry.unwrap().path();
+        let (_, source) = read(&backend.join("src/engine.rs"));
+        let name = backend.file_name().unwrap().to_string_lossy();
+        problems.extend(versions::check(&name, &source, &lock.replace("\r\n", "\n")));
+    }
     problems.sort();
     none(&problems);
 }

@@ -7,10 +7,10 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 use strongroom_core::{
-    Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan, StorageBackend,
-    TypedOptions, WriteBatch,
+    Create, Durability, Engine, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
+    StorageBackend, TypedOptions, WriteBatch,
 };
-use strongroom_lmdb::{LmdbBackend, LmdbOptions};
+use strongroom_lmdb::{LmdbBackend, LmdbEngine, LmdbOptions};
 use support::{by_name, figure, fill, keyspace, put};
 
 fn open_error(directory: &Path) -> ErrorKind {
@@ -18,6 +18,12 @@ fn open_error(directory: &Path) -> ErrorKind {
     println!("{}", error.one_line());
     assert!(!error.to_string().contains('\n'));
     error.kind()
+}
+
+#[test]
+fn the_version_that_is_compiled_in_is_the_one_that_is_said() {
+    let version = heed::lmdb_version();
+    assert_eq!(LmdbEngine::INFO.version, format!("{}.{}", version.major, version.minor));
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl RedbEngine {
 impl Engine for RedbEngine {
     const INFO: EngineInfo = EngineInfo {
         name: "redb",
-        version: "4.5",
+        version: "4.6",
         snapshots: "engine",
         capabilities: Capabilities {
             persistent: true,

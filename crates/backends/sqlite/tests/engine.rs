@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use strongroom_core::{
-    Create, Durability, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan, StorageBackend,
-    TypedOptions, WriteBatch,
+    Create, Durability, Engine, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
+    StorageBackend, TypedOptions, WriteBatch,
 };
-use strongroom_sqlite::{SqliteBackend, SqliteOptions};
+use strongroom_sqlite::{SqliteBackend, SqliteEngine, SqliteOptions};
 
 fn put(backend: &SqliteBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8], durability: Durability) {
     let mut batch = WriteBatch::new();
@@ -48,6 +48,12 @@ fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
         std::fs::copy(directory.join(name), copy.path().join(name)).unwrap();
     }
     copy
+}
+
+#[test]
+fn the_version_that_is_compiled_in_is_the_one_that_is_said() {
+    let (said, version) = (SqliteEngine::INFO.version, rusqlite::version());
+    assert!(version.starts_with(&format!("{said}.")), "SQLite {version}, and INFO says {said}");
 }
 
 #[test]

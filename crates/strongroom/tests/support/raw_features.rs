@@ -1,4 +1,4 @@
-//! What the engines have by themselves, in a word, as their documentation says: redb 4.5, sled 0.34, fjall 3.1, RocksDB
+//! What the engines have by themselves, in a word, as their documentation says: redb 4.6, sled 0.34, fjall 3.1, RocksDB
 //! 11.8 through its crate, SQLite 3.54, LMDB 0.9.
 
 use strongroom_testkit::Feature;

@@ -1,0 +1,68 @@
+//! The version that a backend says its engine has is the one that is compiled in.
+
+/// Backends whose engine's version stands in `Cargo.lock`, and the package it belongs to. The others ask their C code
+/// in a test of their own.
+const PACKAGES: &[(&str, &str)] =
+    &[("fjall", "fjall"), ("redb", "redb"), ("rocksdb", "librocksdb-sys"), ("sled", "sled")];
+
+/// The problems of a backend whose `engine.rs` is `source`, with this `Cargo.lock`.
+pub fn check(backend: &str, source: &str, lock: &str) -> Vec<String> {
+    let Some((_, package)) = PACKAGES.iter().find(|(name, _)| *name == backend) else { return Vec::new() };
+    let Some(locked) = after(lock, &format!("name = \"{package}\"\nversion = \"")) else {
+        return vec![format!("Cargo.lock has no {package}, the engine of backend {backend}")];
+    };
+    // A binding's version carries the engine's: 0.19.0+11.8.1.
+    let locked = locked.split_once('+').map_or(locked, |(_, engine)| engine);
+    let Some(said) = after(source, "version: \"") else {
+        return vec![format!("backend {backend} says no version in src/engine.rs")];
+    };
+    let is_it = locked.strip_prefix(said).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if is_it {
+        return Vec::new();
+    }
+    vec![format!(
+        "backend {backend} says version {said} in src/engine.rs, and {package} in Cargo.lock is {locked}: \
+         CONTRIBUTING.md says how an engine is updated"
+    )]
+}
+
+/// What follows `start`, up to the next quotation mark.
+fn after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(start)?;
+    rest.split_once('"').map(|(text, _)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    const LOCK: &str = "[[package]]\nname = \"redb\"\nversion = \"4.6.0\"\nsource = \"r\"\n\n\
+        [[package]]\nname = \"librocksdb-sys\"\nversion = \"0.19.0+11.8.1\"\n";
+
+    fn says(version: &str) -> String {
+        format!("const INFO: EngineInfo = EngineInfo {{\n    name: \"x\",\n    version: \"{version}\",\n}};")
+    }
+
+    #[test]
+    fn a_version_that_is_compiled_in_is_right() {
+        for version in ["4.6", "4.6.0", "4"] {
+            assert_eq!(check("redb", &says(version), LOCK), [""; 0]);
+        }
+        assert_eq!(check("rocksdb", &says("11.8"), LOCK), [""; 0]);
+        // Its own tests ask the C code.
+        assert_eq!(check("sqlite", &says("1"), LOCK), [""; 0]);
+    }
+
+    #[test]
+    fn a_version_that_was_left_behind_is_named() {
+        for (backend, version) in
+            [("redb", "4.5"), ("redb", "4.60"), ("redb", "4.6.0.1"), ("rocksdb", "0.19")]
+        {
+            let found = check(backend, &says(version), LOCK);
+            assert_eq!(found.len(), 1, "{backend} {version}: {found:?}");
+            assert!(found[0].contains(version), "{found:?}");
+        }
+        assert_eq!(check("sled", &says("0.34"), LOCK).len(), 1);
+        assert_eq!(check("redb", "", LOCK).len(), 1);
+    }
+}
