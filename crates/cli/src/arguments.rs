@@ -2,7 +2,7 @@
 
 use crate::duration;
 use crate::exit::STATUSES;
-use crate::verify::limits;
+use crate::memory::memory;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -443,7 +443,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) time_limit: Option<Duration>,
     /// Memory that the check may take, such as 4GiB (Linux)
-    #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) memory_limit: Option<ByteSize>,
     /// Print JSON
     #[arg(long)]
@@ -458,7 +458,7 @@ pub(crate) struct VerifyChild {
     pub(crate) store: Url,
     #[arg(long)]
     pub(crate) rows_only: bool,
-    #[arg(long, value_parser = limits::memory)]
+    #[arg(long, value_parser = memory)]
     pub(crate) memory_limit: Option<ByteSize>,
 }
 

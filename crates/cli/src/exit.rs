@@ -1,13 +1,11 @@
 //! How the command ends: a status for scripts, one line for people.
 
-use crate::{message, panics, text};
+use crate::message;
+use crate::{panics, text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use strongroom::{Error, ErrorKind};
-
-/// What every line on standard error begins with.
-pub(crate) const PROGRAM: &str = "strongroom";
 
 /// The exit statuses, as printed by `--help` and in the manual page.
 pub(crate) const STATUSES: &str = "\
@@ -151,6 +149,12 @@ impl Failure {
             message::say(&line);
         }
         self.status
+    }
+}
+
+impl From<text::Refused> for Failure {
+    fn from(refused: text::Refused) -> Self {
+        Self::bad_input(refused)
     }
 }
 

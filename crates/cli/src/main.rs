@@ -11,14 +11,18 @@ mod exit;
 mod fuzz;
 mod interrupt;
 mod load;
+mod memory;
 mod message;
+mod open;
+mod output;
 mod panics;
 mod text;
 mod verify;
 
 use arguments::{Arguments, VerifyChild};
 use clap::Parser as _;
-use exit::{Failure, PROGRAM, Status};
+use exit::{Failure, Status};
+use message::PROGRAM;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,7 +1,9 @@
 //! What is said to people, on standard error.
 
-use crate::exit::PROGRAM;
 use std::io::{IsTerminal as _, Write as _, stderr};
+
+/// What every line on standard error begins with.
+pub(crate) const PROGRAM: &str = "strongroom";
 
 /// Whether somebody watches. In a pipe or a log, what went well is not worth a line.
 pub(crate) fn is_watched() -> bool {

@@ -1,7 +1,7 @@
 //! Bytes as text that nobody can mistake: escapes in output, `hex:` in arguments.
 
-use crate::exit::{Failure, Outcome};
 use std::ffi::OsStr;
+use std::fmt;
 
 /// What introduces bytes in hexadecimal on the command line.
 const HEX_PREFIX: &str = "hex:";
@@ -128,13 +128,23 @@ fn in_quotes(escaped: &str) -> String {
     }
 }
 
+/// Why an argument is refused, for people.
+#[derive(Debug)]
+pub(crate) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The bytes that an argument stands for: those after `hex:`, or its own. `name` is the argument's name in
 /// the complaint about hexadecimal digits that are none.
-pub(crate) fn argument(name: &str, given: &OsStr) -> Outcome<Vec<u8>> {
+pub(crate) fn argument(name: &str, given: &OsStr) -> Result<Vec<u8>, Refused> {
     let bytes = given.as_encoded_bytes();
     let Some(digits) = bytes.strip_prefix(HEX_PREFIX.as_bytes()) else { return Ok(bytes.to_vec()) };
     parse_hex(digits).ok_or_else(|| {
-        Failure::bad_input(format_args!(
+        Refused(format!(
             "{name} {} is not hexadecimal; write two digits (0-9, a-f) for each byte after hex:",
             in_quotes(&escaped(bytes))
         ))

@@ -46,6 +46,7 @@ pub mod model;
 pub mod pretend;
 mod random;
 mod store_suite;
+mod support;
 
 pub use conformance::{CASES, Case, Need, Outcome, case, property_title, run_case};
 pub use fixture::{Factory, Fixture};

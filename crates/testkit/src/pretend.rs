@@ -6,9 +6,11 @@
 //! holds everything in memory.
 
 mod file;
+mod state;
 
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use state::State;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -30,16 +32,6 @@ use strongroom_core::{
 /// # Ok(()) }
 /// ```
 pub type PretendBackend = Backend<Undo<PretendEngine>>;
-
-type Rows = BTreeMap<Bytes, Bytes>;
-
-/// Everything there is: keyspaces by name, their rows by number.
-#[derive(Debug, Default)]
-struct State {
-    names: BTreeMap<String, u64>,
-    rows: BTreeMap<u64, Rows>,
-    next: u64,
-}
 
 /// The engine.
 #[derive(Debug)]
@@ -78,17 +70,6 @@ fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
 
 fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
     state.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl State {
-    fn create(&mut self, name: &str) -> u64 {
-        let number = *self.names.entry(name.to_owned()).or_insert_with(|| {
-            self.next += 1;
-            self.next
-        });
-        self.rows.entry(number).or_default();
-        number
-    }
 }
 
 impl PretendEngine {

@@ -125,7 +125,7 @@ const ROOMS: &[Room] = &[
         dir: "crates/tidy",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
-        outside: Outside::Only(&["cargo_metadata"]),
+        outside: Outside::Only(&["cargo_metadata", "proc-macro2", "syn"]),
     },
 ];
 

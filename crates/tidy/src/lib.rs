@@ -1,4 +1,4 @@
-//! Checks that hold the architecture: who imports whom, the shape of a backend, tidy sources, and a default
+//! Checks that hold the architecture: who imports whom, between crates and inside each, the shape of a backend, tidy sources, and a default
 //! build without C.
 //!
 //! Each check takes plain data and returns the problems it found, a line each, so that its own tests can
@@ -9,6 +9,7 @@
 pub mod backends;
 pub mod imports;
 pub mod lints;
+pub mod modules;
 pub mod native;
 pub mod source;
 pub mod versions;

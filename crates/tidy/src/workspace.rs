@@ -7,6 +7,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 use crate::imports::Package;
+use crate::modules::Sources;
 
 /// The root of this workspace.
 pub fn root() -> PathBuf {
@@ -65,6 +66,28 @@ pub fn crate_roots(metadata: &Metadata) -> Vec<PathBuf> {
     opening.map(|target| target.src_path.clone().into_std_path_buf()).collect()
 }
 
+/// The directory, the roots and the sources of every crate, as [`Crate::read`](crate::modules::Crate::read) takes
+/// them.
+///
+/// # Errors
+///
+/// If a file cannot be read.
+pub fn crates(metadata: &Metadata) -> io::Result<Vec<(String, Vec<String>, Sources)>> {
+    let mut crates = Vec::new();
+    for package in metadata.workspace_packages() {
+        let dir = package.manifest_path.as_std_path().parent().unwrap_or(Path::new(""));
+        let below = |path: &Path| path.strip_prefix(dir).unwrap_or(path).to_string_lossy().replace('\\', "/");
+        let targets = package.targets.iter().map(|target| below(target.src_path.as_std_path()));
+        let roots = targets.filter(|root| root.starts_with("src/")).collect();
+        let mut sources = Sources::new();
+        for path in files(&dir.join("src"), &|path| path.extension().is_some_and(|end| end == "rs"))? {
+            sources.insert(below(&path), std::fs::read_to_string(&path)?);
+        }
+        crates.push((relative(dir, metadata), roots, sources));
+    }
+    Ok(crates)
+}
+
 /// The packages without the fields that whoever wants to use them needs.
 pub fn check_fields(metadata: &Metadata) -> Vec<String> {
     let mut problems = Vec::new();
@@ -111,8 +134,12 @@ pub fn files(dir: &Path, wanted: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathB
             let entry = entry?;
             let name = entry.file_name();
             let path = entry.path();
+            // In a second work tree it is a file.
+            if name == ".git" {
+                continue;
+            }
             if entry.file_type()?.is_dir() {
-                if name != "target" && name != ".git" && name != "quickstart-data" {
+                if name != "target" && name != "quickstart-data" {
                     left.push(path);
                 }
             } else if wanted(&path) {
@@ -133,7 +160,7 @@ mod tests {
         let found = packages(&metadata(&root(), None).unwrap());
         let this = found.iter().find(|package| package.name == "strongroom-tidy").unwrap();
         assert_eq!(this.dir, "crates/tidy");
-        assert_eq!(this.normal, ["cargo_metadata"]);
+        assert_eq!(this.normal, ["cargo_metadata", "proc-macro2", "syn"]);
         assert_eq!(this.dev, ["tempfile"]);
     }
 
@@ -145,12 +172,12 @@ mod tests {
     #[test]
     fn files_are_found_below_and_builds_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["src/deep/a.rs", "target/b.rs", "src/c.txt"] {
+        for name in ["src/deep/a.rs", "target/b.rs", "src/c.txt", "work/.git"] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        let found = files(dir.path(), &|path| path.extension().is_some_and(|end| end == "rs")).unwrap();
+        let found = files(dir.path(), &|path| path.extension().is_none_or(|end| end == "rs")).unwrap();
         assert_eq!(found, [dir.path().join("src/deep/a.rs")]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{dropped, translate};
 use crate::keyspace::{LmdbKeyspace, Map};
-use crate::snapshot::Reading;
+use crate::view::Reading;
 use heed::types::Bytes;
 use heed::{MdbError, RoRange, RoRevRange, RoTxn};
 use self_cell::self_cell;

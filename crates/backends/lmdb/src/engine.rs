@@ -5,6 +5,7 @@ use crate::error::{translate, translate_io};
 use crate::keyspace::{self, LmdbKeyspace};
 use crate::options::LmdbOptions;
 use crate::snapshot::{LmdbSnapshot, get_newest};
+use crate::view::Reading;
 use crate::{commit, files};
 use heed::{CompactionOption, Env, MdbError, WithoutTls};
 use std::fs::File;
@@ -78,7 +79,7 @@ impl Engine for LmdbEngine {
     }
 
     fn snapshot(&self) -> Result<LmdbSnapshot> {
-        Ok(LmdbSnapshot::new(self.environment.hold()?, self.pins.clone()))
+        Ok(LmdbSnapshot::new(Reading::begin(&self.environment)?, self.pins.clone()))
     }
 
     fn apply(&self, batch: &EngineBatch<'_, LmdbKeyspace>, _: Durability) -> Result<()> {

@@ -15,7 +15,6 @@
 
 use crate::error::{held_up, map_lost, translate};
 use crate::files::{Opened, round_up};
-use crate::snapshot::Reading;
 use heed::{CommitOrAbort, DatabaseOpener, Env, EnvInfo, MdbError, OnCommit, RoTxn, RwTxn, WithoutTls};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,10 +86,10 @@ impl Environment {
         f(&transaction)
     }
 
-    /// Begins a transaction that stays open until it is dropped.
-    pub(crate) fn hold(self: &Arc<Self>) -> Result<Reading> {
+    /// Begins a transaction that stays open until it is dropped, which has to be before what counts it is.
+    pub(crate) fn hold(self: &Arc<Self>) -> Result<(RoTxn<'static, WithoutTls>, Hold)> {
         let (_gate, transaction) = self.begin(|env| env.clone().static_read_txn())?;
-        Ok(Reading::new(transaction, Hold::new(self)))
+        Ok((transaction, Hold::new(self)))
     }
 
     /// Keeps the map where it is for a call that begins transactions out of sight.

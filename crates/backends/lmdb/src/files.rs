@@ -9,7 +9,7 @@
 //! as a handle may write.
 
 use crate::error::{already_open, locked, translate, translate_io, written_beneath};
-use crate::lock_file;
+use crate::lock_file::{self, remove_if_there};
 use crate::meta;
 use crate::options::{KEYSPACES_MAX, LmdbOptions};
 use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
@@ -143,13 +143,6 @@ fn create(directory: &Path) -> Result<()> {
 /// does not help after a write that the disk refused: Linux takes such pages for written.
 fn settle(data: &Path) -> Result<()> {
     File::options().write(true).open(data).and_then(|file| file.sync_all()).map_err(translate_io)
-}
-
-pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(translate_io(error)),
-        _ => Ok(()),
-    }
 }
 
 /// Opens the environment, with as much address space as can be had.

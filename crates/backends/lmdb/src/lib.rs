@@ -89,6 +89,7 @@ mod lock_file;
 mod meta;
 mod options;
 mod snapshot;
+mod view;
 
 pub use cursor::LmdbCursor;
 pub use engine::LmdbEngine;

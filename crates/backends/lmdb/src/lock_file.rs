@@ -6,7 +6,6 @@
 //! zeros for a file that nobody uses, and fills it in.
 
 use crate::error::translate_io;
-use crate::files::remove_if_there;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -37,6 +36,13 @@ pub(crate) fn prepare(directory: &Path, name: &str, readers: u32) -> Result<()> 
         })
     };
     made.map_err(translate_io).and(remove_if_there(&unfinished))
+}
+
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(translate_io(error)),
+        _ => Ok(()),
+    }
 }
 
 fn write_whole(path: &Path, readers: u32) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! A batch is one write transaction.
 
-use crate::engine::{RedbKeyspace, definition};
 use crate::error::translate;
+use crate::keyspace::{RedbKeyspace, definition};
 use redb::{Database, WriteTransaction};
 use strongroom_core::{Durability, EngineBatch, Op, Result};
 

@@ -1,7 +1,7 @@
 //! Walks over a table, holding one row's guards at a time.
 
-use crate::engine::{Database, Row};
 use crate::error::translate;
+use crate::keyspace::{Database, Row};
 use redb::{AccessGuard, Range, StorageError};
 use std::ops::Bound;
 use std::sync::Arc;

@@ -3,21 +3,16 @@
 use crate::commit::{self, begin};
 use crate::error::translate;
 use crate::files;
+use crate::keyspace::{Database, RedbKeyspace, definition};
 use crate::options::RedbOptions;
 use crate::snapshot::{RedbSnapshot, get, open_table};
-use redb::{ReadableDatabase, TableDefinition, TableHandle};
+use redb::{ReadableDatabase, TableHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge, KeyspaceHints,
     OpenContext, Result, Stats, Tuning,
 };
-
-/// Keys and values are bytes.
-pub(crate) type Row = &'static [u8];
-
-/// Compaction and the integrity check need the database for themselves; everybody else shares it.
-pub(crate) type Database = RwLock<redb::Database>;
 
 /// redb, opened. Applications use it as [`RedbBackend`](crate::RedbBackend).
 pub struct RedbEngine {
@@ -26,27 +21,6 @@ pub struct RedbEngine {
     data_file: Option<PathBuf>,
     quick_repair: bool,
     pins: Gauge,
-}
-
-/// A keyspace of redb: the name of a table.
-#[derive(Debug, Clone)]
-pub struct RedbKeyspace {
-    name: Arc<str>,
-}
-
-impl RedbKeyspace {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether both are the same handle, which is quicker to see than the same name.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.name, &other.name)
-    }
-}
-
-pub(crate) fn definition(name: &str) -> TableDefinition<'_, Row, Row> {
-    TableDefinition::new(name)
 }
 
 impl RedbEngine {
@@ -102,7 +76,7 @@ impl Engine for RedbEngine {
     }
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<RedbKeyspace> {
-        let keyspace = RedbKeyspace { name: name.into() };
+        let keyspace = RedbKeyspace::new(name);
         if open_table(&self.begin_read()?, &keyspace)?.is_none() {
             let database = self.shared();
             let transaction = begin(&database, Durability::PowerSafe, self.quick_repair)?;

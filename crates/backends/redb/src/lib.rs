@@ -50,11 +50,13 @@ mod cursor;
 mod engine;
 mod error;
 mod files;
+mod keyspace;
 mod options;
 mod snapshot;
 
 pub use cursor::RedbCursor;
-pub use engine::{RedbEngine, RedbKeyspace};
+pub use engine::RedbEngine;
+pub use keyspace::RedbKeyspace;
 pub use options::RedbOptions;
 pub use snapshot::RedbSnapshot;
 

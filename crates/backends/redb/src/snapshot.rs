@@ -1,8 +1,8 @@
 //! A snapshot is a read transaction, and a get is a short one.
 
 use crate::cursor::RedbCursor;
-use crate::engine::{Database, RedbKeyspace, Row, definition};
 use crate::error::translate;
+use crate::keyspace::{Database, RedbKeyspace, Row, definition};
 use redb::{OwnedAccessGuard, ReadOnlyTable, ReadTransaction, TableError};
 use std::sync::{Arc, PoisonError, RwLock};
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};

@@ -2,7 +2,7 @@
 
 use crate::error::translate;
 use crate::keyspace::{Database, Held};
-use crate::snapshot::OwnedView;
+use crate::view::OwnedView;
 use rocksdb::{DBRawIteratorWithThreadMode, ReadOptions};
 use self_cell::self_cell;
 use std::sync::Arc;

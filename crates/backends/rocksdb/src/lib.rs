@@ -61,6 +61,7 @@ mod options;
 mod pass_through;
 mod snapshot;
 mod verify;
+mod view;
 
 pub use cursor::RocksDbCursor;
 pub use engine::RocksDbEngine;

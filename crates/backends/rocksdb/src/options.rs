@@ -21,7 +21,7 @@ const PREFIX_BYTES: &str = "prefix_bytes";
 const STATISTICS: &str = "statistics";
 
 /// The names that are read here; RocksDB reads all others.
-pub(crate) const NAMES: [&str; 7] = [
+const NAMES: [&str; 7] = [
     BLOOM_BITS,
     COMPACTION_STYLE,
     COMPRESSION_PER_LEVEL,
@@ -287,7 +287,7 @@ impl RocksDbOptions {
                 let message = format!("option {name} has a method of its own");
                 return Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("use {name}")));
             }
-            pass_through::check(name, value)?;
+            pass_through::check(name, value, &NAMES)?;
         }
         Ok(())
     }
@@ -314,7 +314,7 @@ impl RocksDbOptions {
             options.enable_statistics();
         }
         for (name, value) in &self.passed_through {
-            options = pass_through::add(&mut options, name, value)?;
+            options = pass_through::add(&mut options, name, value, &NAMES)?;
         }
         Ok(options)
     }

@@ -137,10 +137,10 @@ const BOUNDED: [(&str, i64, i64); 3] =
     [("max_file_opening_threads", 1, 256), ("num_levels", 1, 64), ("table_cache_numshardbits", 0, 19)];
 
 /// Refuses what would break a promise, and what RocksDB would read as more than one option.
-pub(crate) fn check(name: &str, value: &str) -> Result<()> {
+pub(crate) fn check(name: &str, value: &str, own: &[&str]) -> Result<()> {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_plain {
-        return Err(unknown(name));
+        return Err(unknown(name, own));
     }
     if !is_one_value(value) {
         return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} cannot be {value:?}"))
@@ -169,8 +169,8 @@ pub(crate) fn check(name: &str, value: &str) -> Result<()> {
 }
 
 /// `options` with one more, as RocksDB reads it.
-pub(crate) fn add(options: &mut Options, name: &str, value: &str) -> Result<Options> {
-    check(name, value)?;
+pub(crate) fn add(options: &mut Options, name: &str, value: &str, own: &[&str]) -> Result<Options> {
+    check(name, value, own)?;
     let mut read = |value: &str| options.get_options_from_string(format!("{name}={value}"));
     let error = match read(value) {
         Ok(options) => return Ok(options),
@@ -179,7 +179,7 @@ pub(crate) fn add(options: &mut Options, name: &str, value: &str) -> Result<Opti
     // RocksDB says the same of a name that it does not know and of a braced value with a wrong part.
     let is_strange = |error: &rocksdb::Error| error.as_ref().contains("not recognized");
     if is_strange(&error) && (!value.starts_with('{') || read("{}").is_err_and(|error| is_strange(&error))) {
-        return Err(unknown(name));
+        return Err(unknown(name, own));
     }
     let parts = value.trim_matches(['{', '}']).split(';');
     let wrong =
@@ -190,8 +190,8 @@ pub(crate) fn add(options: &mut Options, name: &str, value: &str) -> Result<Opti
         .caused_by(error))
 }
 
-fn unknown(name: &str) -> Error {
-    let known = crate::options::NAMES.join(", ");
+fn unknown(name: &str, own: &[&str]) -> Error {
+    let known = own.join(", ");
     Error::new(ErrorKind::InvalidInput, format!("there is no engine option {name:?}")).hint(format!(
         "known options: {known}; and those of RocksDB, which the file rocksdb/OPTIONS-* of any store lists"
     ))
@@ -221,6 +221,14 @@ fn names_inside(value: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(name: &str, value: &str) -> Result<()> {
+        super::check(name, value, &["write_buffer_size"])
+    }
+
+    fn add(options: &mut Options, name: &str, value: &str) -> Result<Options> {
+        super::add(options, name, value, &["write_buffer_size"])
+    }
 
     #[test]
     fn what_is_refused_is_refused_inside_of_braces_too() {

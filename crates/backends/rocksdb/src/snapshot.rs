@@ -3,25 +3,11 @@
 use crate::cursor::RocksDbCursor;
 use crate::error::translate;
 use crate::keyspace::{Database, Family, RocksDbKeyspace};
-use rocksdb::{DBPinnableSlice, ReadOptions, SnapshotWithThreadMode};
+use crate::view::{self, OwnedView};
+use rocksdb::{DBPinnableSlice, ReadOptions};
 use self_cell::self_cell;
 use std::sync::Arc;
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
-
-/// A snapshot and the options that make a read see it.
-pub(crate) struct View<'d> {
-    pub(crate) snapshot: SnapshotWithThreadMode<'d, Database>,
-    options: ReadOptions,
-}
-
-self_cell!(
-    /// A snapshot and the database it is of, which stays open as long.
-    pub(crate) struct OwnedView {
-        owner: Arc<Database>,
-        #[covariant]
-        dependent: View,
-    }
-);
 
 /// Snapshot of RocksDB.
 pub struct RocksDbSnapshot {
@@ -32,13 +18,7 @@ pub struct RocksDbSnapshot {
 
 impl RocksDbSnapshot {
     pub(crate) fn new(database: Arc<Database>, prefix_bytes: Option<usize>, pins: Gauge) -> Self {
-        let view = OwnedView::new(database, |database| {
-            let snapshot = database.snapshot();
-            let mut options = ReadOptions::default();
-            options.set_snapshot(&snapshot);
-            View { snapshot, options }
-        });
-        Self { view: Arc::new(view), prefix_bytes, pins }
+        Self { view: Arc::new(view::open(database)), prefix_bytes, pins }
     }
 }
 

@@ -4,8 +4,8 @@
 //! how far the batch reaches; recovery stops before a batch that is not there to its end. Trees of one store
 //! share the log, so this holds over several of them too. One operation alone is atomic without any of it.
 
-use crate::engine::SledKeyspace;
 use crate::error::from_sled;
+use crate::keyspace::SledKeyspace;
 use crate::reverse::leads_astray;
 use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
 use sled::{Batch, Tree};

@@ -1,7 +1,7 @@
 //! Cursors over the newest state: sled's own iterator, lending the row it gave last.
 
-use crate::engine::SledKeyspace;
 use crate::error::from_sled;
+use crate::keyspace::SledKeyspace;
 use crate::reverse::Careful;
 use sled::{IVec, Iter};
 use std::ops::Bound;

@@ -5,12 +5,11 @@ use crate::cursor::SledCursor;
 use crate::error::from_sled;
 use crate::files;
 use crate::home::{Home, REGISTER_TREE};
+use crate::keyspace::SledKeyspace;
 use crate::options::SledOptions;
 use crate::sync::Files;
-use sled::Tree;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::{
     Bytes, Capabilities, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
     OpenContext, Result, Scan, Stats, Tuning,
@@ -23,40 +22,6 @@ const DEFAULT_TREE: &str = "__sled__default";
 pub struct SledEngine {
     home: Arc<Home>,
     power_safe: bool,
-}
-
-/// A keyspace of sled: a tree.
-#[derive(Clone)]
-pub struct SledKeyspace(Arc<Opened>);
-
-struct Opened {
-    name: String,
-    tree: Tree,
-    /// See [`reverse`](crate::reverse). Once set it stays.
-    careful: AtomicBool,
-    // Declared last: it closes the store when it is the last one to go.
-    home: Arc<Home>,
-}
-
-impl SledKeyspace {
-    pub(crate) fn tree(&self) -> &Tree {
-        &self.0.tree
-    }
-
-    pub(crate) fn is_walked_carefully(&self) -> bool {
-        self.0.careful.load(Ordering::Acquire)
-    }
-
-    /// To be called before the first key is written that sled cannot walk back over.
-    pub(crate) fn walk_carefully(&self) -> Result<()> {
-        if self.is_walked_carefully() {
-            return Ok(());
-        }
-        // An earlier place in the log than the key's: no crash can keep the key and lose the note.
-        self.0.home.note(&self.0.name, true)?;
-        self.0.careful.store(true, Ordering::Release);
-        Ok(())
-    }
 }
 
 impl SledEngine {
@@ -133,13 +98,12 @@ impl LiveEngine for SledEngine {
         if is_new {
             self.home.note(name, false)?;
         }
-        let careful = AtomicBool::new(self.home.is_careful(name)?);
+        let careful = self.home.is_careful(name)?;
         let tree = self.home.db()?.open_tree(name).map_err(from_sled)?;
         if is_new {
             self.home.flush()?;
         }
-        let home = Arc::clone(&self.home);
-        Ok(SledKeyspace(Arc::new(Opened { name: name.to_owned(), tree, careful, home })))
+        Ok(SledKeyspace::new(name, tree, careful, Arc::clone(&self.home)))
     }
 
     fn drop_keyspace(&self, name: &str, keyspace: &SledKeyspace) -> Result<()> {

@@ -77,12 +77,14 @@ mod engine;
 mod error;
 mod files;
 mod home;
+mod keyspace;
 mod options;
 mod reverse;
 mod sync;
 
 pub use cursor::SledCursor;
-pub use engine::{SledEngine, SledKeyspace};
+pub use engine::SledEngine;
+pub use keyspace::SledKeyspace;
 pub use options::{CACHE_BYTES_DEFAULT, FLUSH_EVERY_MS_DEFAULT, SledMode, SledOptions};
 
 use strongroom_core::{Backend, Undo};

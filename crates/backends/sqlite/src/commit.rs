@@ -3,9 +3,8 @@
 use crate::error::{is_busy, translate};
 use crate::files::use_log;
 use crate::options::SqliteOptions;
-use crate::pool::Place;
+use crate::pool::{Place, execute};
 use crate::schema::SqliteKeyspace;
-use crate::snapshot::execute;
 use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{CachedStatement, Connection, MAIN_DB};

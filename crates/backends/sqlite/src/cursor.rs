@@ -7,7 +7,7 @@
 
 use crate::error::translate;
 use crate::schema::SqliteKeyspace;
-use crate::snapshot::{View, bytes};
+use crate::view::{View, bytes};
 use rusqlite::Connection;
 use std::sync::Arc;
 use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};

@@ -1,82 +1,23 @@
 //! SQLite as an [`Engine`].
 
-use crate::commit::Writer;
+use crate::database::Database;
 use crate::error::{translate, translate_io};
-use crate::files::{self, Files};
+use crate::files;
 use crate::housekeep;
 use crate::options::SqliteOptions;
-use crate::pool::{Place, Pool};
 use crate::schema::{self, SqliteKeyspace};
 use crate::snapshot::{self, SqliteSnapshot};
 use rusqlite::Connection;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, TypedOptions,
+    OpenContext, Result, Stats, Tuning,
 };
 
 /// SQLite, opened. Applications use it as [`SqliteBackend`](crate::SqliteBackend).
 pub struct SqliteEngine {
     database: Arc<Database>,
-}
-
-/// What the engine and its snapshots share.
-pub(crate) struct Database {
-    // In the order in which they are closed: readers, the writer, the lock that keeps other writers out.
-    pub(crate) pool: Pool,
-    /// None: the handle only reads.
-    writer: Option<Mutex<Writer>>,
-    pub(crate) snapshots: AtomicU64,
-    files: Files,
-}
-
-impl Database {
-    fn open(directory: &Path, options: &SqliteOptions) -> Result<Self> {
-        options.check()?;
-        let (mut files, place) = Files::open(directory, options)?;
-        let (writer, pool) = if options.common().read_only {
-            (None, Pool::new(readable(&mut files, place)?, options))
-        } else {
-            let writer = Writer::open(&place, options)?;
-            files::check_header(writer.connection())?;
-            schema::check(writer.connection())?;
-            (Some(Mutex::new(writer)), Pool::new(place, options))
-        };
-        Ok(Self { pool, writer, snapshots: AtomicU64::new(0), files })
-    }
-
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
-        match &self.writer {
-            // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
-            Some(writer) => Ok(writer.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => Err(Error::new(ErrorKind::Unsupported, "the handle only reads")),
-        }
-    }
-}
-
-/// The place as it can be read: as it is, or as one that does not change.
-fn readable(files: &mut Files, place: Place) -> Result<Place> {
-    let look = |place: &Place| {
-        let connection = place.reader(SqliteOptions::least_cache_kib())?;
-        files::check_header(&connection)?;
-        schema::check(&connection)
-    };
-    match look(&place) {
-        Ok(()) => Ok(place),
-        Err(error) if error.kind() == ErrorKind::Io => {
-            let unchanging = place.immutable();
-            if !files.keep_unchanging()? {
-                return Err(error.hint(
-                    "let SQLite make its -wal and -shm files here: open it where the directory can be written, \
-                     or close the writer and read it from a read-only file system",
-                ));
-            }
-            look(&unchanging).map(|()| unchanging)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 impl Engine for SqliteEngine {
@@ -113,7 +54,7 @@ impl Engine for SqliteEngine {
     }
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<SqliteKeyspace> {
-        if self.database.writer.is_none() {
+        if self.database.is_read_only() {
             return match self.database.pool.with(|connection| schema::find(connection, name))? {
                 Some(keyspace) => Ok(keyspace),
                 None => Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))),

@@ -1,11 +1,11 @@
 //! Copies, compaction and the integrity check: what reads or writes the whole file.
 
 use crate::commit::Writer;
-use crate::engine::Database;
+use crate::database::Database;
 use crate::error::{is_busy, translate};
 use crate::files::{copy_target, finish, sync_directory};
 use crate::options::SqliteOptions;
-use crate::snapshot::{begin, end};
+use crate::view::{begin, end};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode};
 use std::path::Path;

@@ -105,6 +105,7 @@
 
 mod commit;
 mod cursor;
+mod database;
 mod engine;
 mod error;
 mod files;
@@ -114,6 +115,7 @@ mod pool;
 mod schema;
 mod shared_memory;
 mod snapshot;
+mod view;
 
 pub use cursor::SqliteCursor;
 pub use engine::SqliteEngine;

@@ -125,6 +125,11 @@ fn harden(connection: &Connection) -> Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0).map(drop).map_err(translate)
 }
 
+/// Runs a statement that answers nothing.
+pub(crate) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(drop)
+}
+
 /// A reader's connection.
 #[derive(Debug)]
 pub(crate) struct Reader {

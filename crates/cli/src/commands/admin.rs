@@ -1,7 +1,7 @@
 //! The way to a process that has a store open: its admin socket.
 
-use super::open::Target;
 use crate::exit::{Failure, Outcome};
+use crate::open::Target;
 use std::path::Path;
 use strongroom::admin::AdminClient;
 

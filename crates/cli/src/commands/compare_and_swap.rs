@@ -1,9 +1,8 @@
 //! `cas`: a key is changed if it is as expected.
 
-use super::Target;
-use super::open::{self, Access};
 use crate::arguments::Cas;
 use crate::exit::{Failure, Outcome};
+use crate::open::{self, Access, Target};
 use crate::text;
 use strongroom::{Row, Swap};
 

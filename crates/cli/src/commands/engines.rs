@@ -2,6 +2,7 @@
 
 use crate::arguments::Engines;
 use crate::exit::Outcome;
+use crate::output::{print, print_json};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use strongroom::{Driver, Durability, Registry};
@@ -9,9 +10,9 @@ use strongroom::{Driver, Durability, Registry};
 pub(super) fn run(arguments: &Engines) -> Outcome {
     let registry = Registry::builtin();
     if arguments.json {
-        return super::print_json(&registry.drivers().map(as_json).collect());
+        return print_json(&registry.drivers().map(as_json).collect());
     }
-    super::print(table(&registry.drivers().map(cells).collect::<Vec<_>>()))
+    print(table(&registry.drivers().map(cells).collect::<Vec<_>>()))
 }
 
 /// The durabilities that may be asked of an engine, the default first.

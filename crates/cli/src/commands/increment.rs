@@ -1,9 +1,9 @@
 //! `incr`: a number is added to.
 
-use super::Target;
-use super::open::{self, Access};
 use crate::arguments::Incr;
 use crate::exit::Outcome;
+use crate::open::{self, Access, Target};
+use crate::output::print;
 use crate::text;
 
 pub(super) fn run(arguments: &Incr) -> Outcome {
@@ -16,5 +16,5 @@ pub(super) fn run(arguments: &Incr) -> Outcome {
     let number = store.create_keyspace(&arguments.keyspace.name)?.increment(key, arguments.by)?;
     // What is printed has happened for good.
     open::settle(&store)?;
-    super::print(format!("{number}\n"))
+    print(format!("{number}\n"))
 }

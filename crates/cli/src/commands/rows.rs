@@ -1,9 +1,9 @@
 //! `scan` and `count`: many rows.
 
-use super::Output;
-use super::open::{self, Access};
 use crate::arguments::{Count, Scan, ScanFormat};
 use crate::exit::Outcome;
+use crate::open::{self, Access};
+use crate::output::{Output, print};
 use crate::text;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -81,7 +81,7 @@ pub(super) fn count(arguments: &Count) -> Outcome {
     let prefix = optional("--prefix", arguments.prefix.as_ref())?.unwrap_or_default();
     let store = open::open(&arguments.store.url, Access::Read)?;
     let count = open::keyspace(&store, &arguments.keyspace.name)?.count(prefix)?;
-    super::print(format!("{count}\n"))
+    print(format!("{count}\n"))
 }
 
 /// The keys that all of `--prefix`, `--start` and `--end` let through.
@@ -96,5 +96,5 @@ fn range(arguments: &Scan) -> Outcome<KeyRange> {
 }
 
 fn optional(name: &str, given: Option<&OsString>) -> Outcome<Option<Vec<u8>>> {
-    given.map(|given| text::argument(name, given)).transpose()
+    Ok(given.map(|given| text::argument(name, given)).transpose()?)
 }

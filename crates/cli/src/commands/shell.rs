@@ -1,7 +1,9 @@
 //! `completions` and `man`, both made from the definitions of the commands.
 
 use crate::arguments::{Arguments, Completions, Man};
-use crate::exit::{Failure, Outcome, PROGRAM, STATUSES};
+use crate::exit::{Failure, Outcome, STATUSES};
+use crate::message::PROGRAM;
+use crate::output::print;
 use clap::{Command, CommandFactory as _};
 use std::fmt::Write as _;
 use std::io;
@@ -14,7 +16,7 @@ pub(super) fn completions(arguments: &Completions) -> Outcome {
     let mut script = Vec::new();
     // Through memory: the generator panics when a pipe is closed.
     clap_complete::generate(arguments.shell, &mut Arguments::command(), PROGRAM, &mut script);
-    super::print(script)
+    print(script)
 }
 
 pub(super) fn man(arguments: &Man) -> Outcome {
@@ -22,7 +24,7 @@ pub(super) fn man(arguments: &Man) -> Outcome {
     // Makes the names of subcommands complete, as in "strongroom put".
     command.build();
     match &arguments.directory {
-        None => super::print(page(&command, PROGRAM).map_err(|error| Failure::output(&error))?),
+        None => print(page(&command, PROGRAM).map_err(|error| Failure::output(&error))?),
         Some(directory) => write_pages(&command, directory),
     }
 }

@@ -1,9 +1,10 @@
 //! `digest`, `keyspaces`, `stats` and `compact`: a store as a whole.
 
 use super::admin;
-use super::open::{self, Access, Target};
 use crate::arguments::{Compact, Digest, Keyspaces, Stats};
 use crate::exit::Outcome;
+use crate::open::{self, Access, Target};
+use crate::output::{print, print_json};
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -12,22 +13,22 @@ use strongroom::admin::AdminStats;
 
 pub(super) fn digest(arguments: &Digest) -> Outcome {
     let store = open::open(&arguments.store.url, Access::Read)?;
-    super::print(format!("{}\n", store.digest()?))
+    print(format!("{}\n", store.digest()?))
 }
 
 pub(super) fn keyspaces(arguments: &Keyspaces) -> Outcome {
     let store = open::open(&arguments.store.url, Access::Read)?;
     let names = store.keyspaces();
     if arguments.json {
-        return super::print_json(&json!(names));
+        return print_json(&json!(names));
     }
-    super::print(names.into_iter().map(|name| name + "\n").collect::<String>())
+    print(names.into_iter().map(|name| name + "\n").collect::<String>())
 }
 
 pub(super) fn stats(arguments: &Stats) -> Outcome {
     let stats = figures(arguments)?;
     let text = if arguments.json { format!("{:#}\n", as_json(stats)) } else { as_text(stats) };
-    super::print(text)
+    print(text)
 }
 
 /// Those of the process that has the store open, if it lets itself be asked: also where the engine would let this one
@@ -108,7 +109,7 @@ pub(super) fn compact(arguments: &Compact) -> Outcome {
     let after = store.stats()?.backend.disk_bytes;
     match before.zip(after) {
         Some((before, after)) => {
-            super::print(format!("{} before, {} after\n", HumanBytes(before), HumanBytes(after)))
+            print(format!("{} before, {} after\n", HumanBytes(before), HumanBytes(after)))
         }
         None => Ok(()),
     }

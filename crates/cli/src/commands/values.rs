@@ -1,9 +1,9 @@
 //! `put`, `get` and `delete`: one key.
 
-use super::open::{self, Access};
-use super::{Output, Target};
 use crate::arguments::{Delete, Get, Put};
 use crate::exit::{Failure, Outcome};
+use crate::open::{self, Access, Target};
+use crate::output::Output;
 use crate::text;
 use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;

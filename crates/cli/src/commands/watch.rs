@@ -1,11 +1,12 @@
 //! `watch`: what an application commits, as it happens.
 
-use super::open::{Access, Target};
+use super::admin;
 use super::rows::json_bytes;
-use super::{Output, admin};
 use crate::arguments::{Watch, WatchFormat};
 use crate::exit::{Failure, Outcome};
 use crate::interrupt::Interrupt;
+use crate::open::{Access, Target};
+use crate::output::Output;
 use crate::{message, text};
 use std::io::Write as _;
 use std::time::Duration;

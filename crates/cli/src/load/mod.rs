@@ -16,10 +16,10 @@ mod source;
 mod tables;
 
 use crate::arguments::{Load, LoadFormat};
-use crate::commands::{Access, Limits, Target, check_name, settle};
 use crate::exit::{Failure, Outcome, Status};
 use crate::interrupt::Interrupt;
 use crate::message;
+use crate::open::{Access, Limits, Target, check_name, settle};
 use input::Input;
 use json_lines::JsonLines;
 use loader::Loader;

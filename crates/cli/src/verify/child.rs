@@ -1,10 +1,10 @@
 //! The process in which the store is opened. It may crash or hang, and leaves a judgement of that to the other.
 
-use super::limits::limit_memory;
 use super::protocol::{EngineCheck, Failed, Found, Line, RowsRead};
 use crate::arguments::VerifyChild;
-use crate::commands::{Access, Target, keyspace};
 use crate::exit::{Failure, Outcome, Status};
+use crate::memory::limit_memory;
+use crate::open::{Access, Target, keyspace};
 use std::io::{self, Read as _, Stdout, Write as _};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

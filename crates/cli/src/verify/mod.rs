@@ -5,16 +5,16 @@
 //! whatever it was.
 
 mod child;
-pub(crate) mod limits;
 mod progress;
 mod protocol;
 mod verdict;
 mod watch;
 
 use crate::arguments::Verify;
-use crate::commands::{Access, Target, print, print_json};
 use crate::exit::{Failure, Outcome, Status};
 use crate::interrupt::Interrupt;
+use crate::open::{Access, Target};
+use crate::output::{print, print_json};
 pub(crate) use child::run as run_child;
 use progress::Progress;
 use std::process::Command;

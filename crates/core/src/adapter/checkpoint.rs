@@ -9,8 +9,10 @@
 //! engine's first file until the copy is durable, and a directory with the mark is not opened. So a crash
 //! leaves something that is refused; an error leaves nothing.
 
-use super::open::{self, INCOMPLETE_FILE};
-use super::{Backend, Shared, adjusted};
+use super::backend::Backend;
+use super::open::{self, INCOMPLETE_FILE, adjusted};
+use super::shared::Shared;
+use super::snapshot::GuardedSnapshot;
 use crate::backend::{Snapshot, StorageBackend};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
@@ -44,8 +46,8 @@ fn copy<E: Engine>(shared: &Arc<Shared<E>>, options: &E::Options, directory: &Pa
     if shared.health.call("checkpoint", || shared.engine.checkpoint(directory))? {
         return Ok(());
     }
-    let snapshot = shared.open_snapshot()?;
-    fill(shared, &*snapshot, for_copy(options), directory)
+    let snapshot = GuardedSnapshot::open(shared)?;
+    fill(shared, &snapshot, for_copy(options), directory)
 }
 
 /// The options of the original, but for what is true of its directory only.

@@ -1,6 +1,8 @@
 //! What happens around an engine's `apply`: limits, conditions, tokens, the verdict on errors.
 
-use super::Shared;
+use super::shared::Shared;
+use super::snapshot::GuardedSnapshot;
+use crate::backend::Snapshot;
 use crate::batch::{CommitToken, Condition, WriteBatch};
 use crate::durability::Durability;
 use crate::engine::{Engine, EngineBatch};
@@ -139,7 +141,7 @@ impl<E: Engine> Shared<E> {
         loop {
             batch.clear();
             // A snapshot for each step: one over the whole range would make an engine keep all of it.
-            let snapshot = self.open_snapshot()?;
+            let snapshot = GuardedSnapshot::open(self)?;
             let mut cursor = snapshot.cursor(keyspace, Scan::new(left.clone()).keys_only())?;
             while batch.len() < DELETE_STEP_KEYS && batch.bytes() < DELETE_STEP_BYTES && cursor.advance()? {
                 batch.delete(keyspace, cursor.key());

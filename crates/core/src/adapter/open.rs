@@ -147,3 +147,10 @@ pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
     // Directories cannot be synced here; the file system's journal has to do.
     Ok(())
 }
+
+/// The options with their common part changed.
+pub(super) fn adjusted<O: TypedOptions>(options: O, change: impl FnOnce(&mut Options)) -> O {
+    let mut common = options.common().clone();
+    change(&mut common);
+    options.with_common(common)
+}

@@ -1,7 +1,7 @@
 //! Snapshots and cursors as callers see them: with every check around the engine's own.
 
-use super::Shared;
 use super::keyspaces::Slot;
+use super::shared::Shared;
 use crate::backend::{Cursor, Snapshot, Visitor};
 use crate::engine::{Engine, EngineCursor, EngineSnapshot};
 use crate::keyspace::KeyspaceId;

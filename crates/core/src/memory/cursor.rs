@@ -1,13 +1,15 @@
 //! Walks a map in blocks, so that the lock is held for a moment at a time.
 
-use super::Rows;
 use crate::Result;
 use crate::engine::EngineCursor;
 use crate::range::{Direction, Scan};
 use crate::sync::read;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, RwLock};
+
+/// A keyspace's rows.
+pub(super) type Rows = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
 /// Rows fetched under one lock. Fewer at first: most scans in tests are short.
 const BLOCK_ROWS_MAX: usize = 256;

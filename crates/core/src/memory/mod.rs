@@ -26,7 +26,7 @@ use crate::stats::Stats;
 use crate::sync::{lock, read, write};
 use crate::undo::Undo;
 use bytes::Bytes;
-use cursor::MemoryCursor;
+use cursor::{MemoryCursor, Rows};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,8 +48,6 @@ impl MemoryBackend {
         Self::over_new_engine(engine, options.read_only)
     }
 }
-
-pub(crate) type Rows = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
 /// A keyspace in memory.
 #[derive(Debug, Clone)]

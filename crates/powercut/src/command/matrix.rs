@@ -1,7 +1,7 @@
 //! `matrix`: every subject in every section.
 
 use super::arguments::Matrix;
-use super::{Status, is_stopped};
+use super::status::{Status, is_stopped};
 use crate::disk::{self, FileSystem};
 use crate::name::{Name, Section};
 use crate::plan::{self, Size};

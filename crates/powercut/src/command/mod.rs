@@ -3,6 +3,7 @@
 mod arguments;
 mod matrix;
 mod replay;
+mod status;
 
 use crate::child::{self, CHILD, GAVE_UP};
 use crate::disk;
@@ -10,40 +11,10 @@ use crate::report;
 use crate::subject::Subject;
 use arguments::{Arguments, Command};
 use clap::Parser as _;
+use status::{Status, stop};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Set when somebody wants it to stop.
-static STOPPED: AtomicBool = AtomicBool::new(false);
-
-/// How the command ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    /// All is as it has to be.
-    Sound,
-    /// Something was lost, or a control lost nothing.
-    Unsound,
-    /// Wrong usage.
-    Usage,
-    /// The harness itself failed.
-    Broken,
-    /// Stopped by a signal.
-    Stopped,
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(match status {
-            Status::Sound => 0,
-            Status::Unsound => 1,
-            Status::Usage => 2,
-            Status::Broken => 3,
-            Status::Stopped => 130,
-        })
-    }
-}
 
 /// The entry of a program that tries `subjects`: its children are the same program.
 ///
@@ -69,7 +40,7 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
     {
         return failed(&format!("no mounts of its own: {error}"));
     }
-    if let Err(error) = ctrlc::set_handler(|| STOPPED.store(true, Ordering::SeqCst)) {
+    if let Err(error) = ctrlc::set_handler(stop) {
         return failed(&format!("signals cannot be handled: {error}"));
     }
     let done = match &arguments.command {
@@ -87,10 +58,6 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
 fn failed(message: &str) -> ExitCode {
     eprintln!("strongroom-powercut: {message}");
     Status::Broken.into()
-}
-
-fn is_stopped() -> bool {
-    STOPPED.load(Ordering::SeqCst)
 }
 
 fn print_report(results: &Path) -> io::Result<Status> {

@@ -1,7 +1,7 @@
 //! `replay`: one trial again.
 
 use super::arguments::Replay;
-use super::{Status, is_stopped};
+use super::status::{Status, is_stopped};
 use crate::disk;
 use crate::judge::Finding;
 use crate::name::{Name, Section};

@@ -4,7 +4,7 @@
 //! whose process died may lack what was committed within the lag of its high-water mark, and nothing else.
 
 use super::files::{copy_tree, damage};
-use super::{COMMITS, STORE, WRITE_LIMIT, broken, cut_short, seed_of};
+use super::look::{COMMITS, STORE, WRITE_LIMIT, broken, cut_short, seed_of};
 use crate::child::{self, End, Filling, Look, Outcome, Writing};
 use crate::judge::{Finding, Found, History};
 use crate::look::Depth;

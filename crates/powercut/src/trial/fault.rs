@@ -4,8 +4,8 @@
 //! the disk holds at the end is looked at without the fault, and so is what it holds if the power goes at that moment:
 //! nothing acknowledged may be missing, before the failure and behind it.
 
+use super::look::{COMMITS, broken, judge_look, seed_of};
 use super::power::{alone, begin, look_on, void, write_on};
-use super::{COMMITS, broken, judge_look, seed_of};
 use crate::child::Outcome;
 use crate::disk::{Crash, Disk, DiskOptions, Fault, FileSystem};
 use crate::judge::{Finding, Found, History};

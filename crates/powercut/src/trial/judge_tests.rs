@@ -2,11 +2,14 @@
 
 use super::damage::judge as judge_damage;
 use super::fault::judge_end;
-use super::*;
+use super::look::{cut_short, judge_look};
+use crate::child::{Look, Outcome};
+use crate::judge::{Finding, Found, History};
 use crate::look::{Checkpoint, Row, Seen, State};
+use crate::marks::Mark;
 use crate::marks::What;
 use crate::script::{Batch, KEYSPACES, Op, Script, Step, Value};
-use crate::subject::Failure;
+use crate::subject::{Failure, Role};
 
 const VALUE: Value = Value { seed: 1, len: 20 };
 

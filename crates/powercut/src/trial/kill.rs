@@ -1,6 +1,6 @@
 //! A process that is killed in the middle. The operating system lives on, and with it what it was handed.
 
-use super::{STORE, WRITE_LIMIT, broken, judge_look, seed_of};
+use super::look::{STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Outcome, Writing};
 use crate::judge::{Finding, History};
 use crate::look::Depth;

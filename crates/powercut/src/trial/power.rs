@@ -1,6 +1,6 @@
 //! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
 
-use super::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
+use super::look::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Filling, Look, Outcome, Writing};
 use crate::disk::{Crash, Disk, DiskOptions, Entry, FileSystem, Image, Recording};
 use crate::judge::History;

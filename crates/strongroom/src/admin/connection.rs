@@ -1,7 +1,7 @@
 //! One connection: a request, and its answer.
 
 use super::protocol::{AdminEnd, Answer, CommitLine, OtherLine, Request};
-use super::server::Shared;
+use super::shared::Shared;
 use super::stats::AdminStats;
 use super::stream::{Patience, PatientWriter, TICK, read_line, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

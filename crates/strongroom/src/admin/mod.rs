@@ -75,6 +75,8 @@ mod protocol;
 #[cfg(unix)]
 mod server;
 #[cfg(unix)]
+mod shared;
+#[cfg(unix)]
 mod socket_file;
 mod stats;
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use super::connection;
 use super::protocol::Answer;
+use super::shared::{Shared, full};
 use super::socket_file::{SocketFile, bind_at};
 use super::stream::{PatientWriter, TICK, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -9,57 +10,16 @@ use std::io::{self, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
-use strongroom_core::{Error, ErrorKind, Result};
-use strongroom_store::{Store, WeakStore};
+use strongroom_core::{Error, Result};
+use strongroom_store::Store;
 
 const CONNECTIONS_MAX: usize = 16;
-/// Fewer, so that whoever asks for figures finds a place: unlike a watch, that does not last.
-const WATCHES_MAX: usize = 12;
 /// How often it is looked whether the store is closed, while nobody comes.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// How long watchers may read what is left when the store is closed.
 const PARTING: Duration = Duration::from_secs(1);
-
-/// What all threads look at.
-#[derive(Debug)]
-pub(super) struct Shared {
-    /// Weak: the socket must not be what keeps a store open.
-    pub(super) store: WeakStore,
-    has_to_end: AtomicBool,
-    watches: AtomicUsize,
-}
-
-impl Shared {
-    pub(super) fn has_to_end(&self) -> bool {
-        self.has_to_end.load(Ordering::Acquire)
-    }
-
-    /// A place among those who watch, held until it is dropped.
-    pub(super) fn watch_place(&self) -> Result<WatchPlace<'_>> {
-        let place = WatchPlace { watches: &self.watches };
-        if self.watches.fetch_add(1, Ordering::AcqRel) < WATCHES_MAX {
-            return Ok(place);
-        }
-        Err(full(&format!("{WATCHES_MAX} clients watch this store already")))
-    }
-}
-
-pub(super) struct WatchPlace<'s> {
-    watches: &'s AtomicUsize,
-}
-
-impl Drop for WatchPlace<'_> {
-    fn drop(&mut self) {
-        self.watches.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-fn full(message: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, message).hint("try again when one of them is done")
-}
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -75,11 +35,7 @@ impl Server {
         let failed = |error| Error::from_io("cannot start the admin socket", error);
         let (listener, file) = bind_at(path)?;
         let (wake, woken) = UnixStream::pair().map_err(failed)?;
-        let shared = Arc::new(Shared {
-            store: store.downgrade(),
-            has_to_end: AtomicBool::new(false),
-            watches: AtomicUsize::new(0),
-        });
+        let shared = Arc::new(Shared::of(store));
         let path = file.path().to_owned();
         let acceptor = Acceptor { listener, woken, shared: Arc::clone(&shared), connections: Vec::new() };
         let thread = Builder::new().name("strongroom admin".into()).spawn(move || acceptor.run(file));
@@ -93,7 +49,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.has_to_end.store(true, Ordering::Release);
+        self.shared.end();
         self.wake = None;
         if let Some(thread) = self.thread.take() {
             // It does not panic, and if it did, it has ended.
@@ -125,7 +81,7 @@ impl Acceptor {
         while !self.shared.has_to_end() && Instant::now() < parting && !all_are_done(&self.connections) {
             std::thread::sleep(TICK / 4);
         }
-        self.shared.has_to_end.store(true, Ordering::Release);
+        self.shared.end();
         for connection in self.connections {
             // One that panicked has ended too.
             let _ = connection.join();

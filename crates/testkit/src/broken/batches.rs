@@ -1,6 +1,7 @@
 //! Wrong commits.
 
-use super::{Broken, Twist, on_memory};
+use super::backend::{Broken, on_memory};
+use super::twist::Twist;
 use crate::batches::{copy_conditions, ops, push};
 use std::time::Duration;
 use strongroom_core::{

@@ -1,8 +1,9 @@
 //! Keyspaces that are lost, mixed up or never go.
 
-use super::{Broken, Twist, on_memory};
+use super::backend::{Broken, on_memory};
+use super::twist::Twist;
 use crate::batches::{ops, push};
-use crate::conformance::support::Row;
+use crate::support::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_core::{

@@ -1,6 +1,7 @@
 //! Figures, checkpoints and errors that mislead.
 
-use super::{Broken, Twist, Twisted, on_disk, on_memory};
+use super::backend::{Broken, on_disk, on_memory};
+use super::twist::{Twist, Twisted};
 use crate::fault::Faults;
 use crate::{Fixture, PretendBackend};
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! Wrong keys and values.
 
-use super::{Broken, Twist, on_memory};
+use super::backend::{Broken, on_memory};
+use super::twist::Twist;
 use crate::batches::{ops, push};
 use bytes::Bytes;
 use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};

@@ -1,6 +1,7 @@
 //! Snapshots that are none.
 
-use super::{Broken, CursorTwist, Twist, TwistedCursor, View, on_memory};
+use super::backend::{Broken, on_memory};
+use super::twist::{CursorTwist, Twist, TwistedCursor, View};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

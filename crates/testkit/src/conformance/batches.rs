@@ -1,9 +1,9 @@
 //! Atomic batches and their conditions.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, commit, get, keyspace, load, numbered_rows, ok, put, refused, row,
 };
-use crate::Fixture;
 use strongroom_core::{Durability, ErrorKind, Expect, KeyspaceId, StorageBackend, WriteBatch};
 
 /// Commits what has to end in a conflict.

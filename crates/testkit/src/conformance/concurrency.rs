@@ -1,9 +1,9 @@
 //! Many threads on one handle.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, commit, get, keyspace, numbered_rows, ok, put, row, rows_in, snapshot,
 };
-use crate::Fixture;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{CommitToken, Durability, ErrorKind, Expect, Scan, StorageBackend, WriteBatch};
 
@@ -76,7 +76,7 @@ pub(super) fn concurrent_batches_are_seen_whole(fixture: &Fixture) {
                 while rounds < 20 || (writing.load(Ordering::SeqCst) > 0 && rounds < 2_000) {
                     let view = snapshot(&**backend);
                     let (lefts, rights) = (rows_in(&*view, left, &scan), rows_in(&*view, right, &scan));
-                    let plain = |rows: &[super::support::Row]| -> Vec<_> {
+                    let plain = |rows: &[crate::support::Row]| -> Vec<_> {
                         rows.iter().filter(|(key, _)| key.len() == 1).cloned().collect()
                     };
                     let demand = "property 6: a batch is seen whole or not at all, in all keyspaces";
@@ -112,7 +112,7 @@ pub(super) fn concurrent_commits_with_one_token_happen_once(fixture: &Fixture) {
         });
         let demand = "property 6: of several commits with one token just one happens";
         assert_eq!(committed.load(Ordering::SeqCst), 1, "{demand}");
-        let stored = super::support::rows(&*backend, letters, &Scan::prefix(&[round]));
+        let stored = crate::support::rows(&*backend, letters, &Scan::prefix(&[round]));
         assert_eq!(stored.len(), 1, "{demand}");
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn many_threads_write_and_read(fixture: &Fixture) {
                     let demand = "property 2: a thread reads what it wrote";
                     assert_eq!(get(&**backend, numbers, &key), Some(value), "{demand}");
                 }
-                let own = super::support::rows(&**backend, numbers, &Scan::prefix(&[worker]));
+                let own = crate::support::rows(&**backend, numbers, &Scan::prefix(&[worker]));
                 assert_eq!(own.len(), ROWS as usize, "property 2: a thread scans what it wrote");
             });
         }

@@ -1,9 +1,9 @@
 //! `delete_range`: everything in the range, nothing beside it, in bounded steps.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, awkward_keys, awkward_rows, keyspace, load, numbered_rows, ok, refused, row, rows,
 };
-use crate::Fixture;
 use strongroom_core::{Durability, ErrorKind, KeyRange, KeyspaceId, Scan, StorageBackend};
 
 #[track_caller]

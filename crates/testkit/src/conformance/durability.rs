@@ -1,10 +1,10 @@
 //! What is there after closing and opening. (What is there after a power cut takes a disk that loses writes.)
 
 use super::keyspaces::names;
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, awkward_rows, commit, get, keyspace, load, numbered_rows, ok, put, refused, row,
 };
-use crate::Fixture;
 use strongroom_core::{Durability, ErrorKind, KeyRange, WriteBatch};
 
 pub(super) fn power_safe_is_claimed_or_refused(fixture: &Fixture) {

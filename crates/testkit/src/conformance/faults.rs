@@ -1,11 +1,11 @@
 //! Failing engines. Run where the fixture can make calls fail beneath the backend.
 
-use super::support::{
-    all_rows, assert_same, keyspace, load, numbered_rows, ok, put, refused, rest_of, row, snapshot,
-};
 use crate::Fixture;
 use crate::fault::{Faults, How};
 use crate::history::run_history;
+use crate::support::{
+    all_rows, assert_same, keyspace, load, numbered_rows, ok, put, refused, rest_of, row, snapshot,
+};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{

@@ -1,7 +1,7 @@
 //! Long histories: against the model, and with a known end.
 
-use super::support::ok;
 use crate::history::{HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, digest_of, run_history};
+use crate::support::ok;
 use crate::{Fixture, model};
 
 pub(super) fn random_histories_agree_with_a_model(fixture: &Fixture) {

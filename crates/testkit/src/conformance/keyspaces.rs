@@ -1,9 +1,9 @@
 //! Keyspaces: names, ids, coming and going.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     Row, all_rows, assert_same, awkward_rows, get, keyspace, load, ok, put, refused, row, rows, snapshot,
 };
-use crate::Fixture;
 use std::sync::Arc;
 use strongroom_core::{
     Durability, ErrorKind, Expect, KEYSPACE_NAME_BYTES_MAX, KeyRange, KeyspaceHints, KeyspaceId, Scan,
@@ -114,12 +114,12 @@ pub(super) fn a_hundred_keyspaces_are_kept_apart(fixture: &Fixture) {
     for (number, id) in (0_u8..).zip(&ids) {
         batch.put(*id, b"number", &[number]).put(*id, &[number], b"");
     }
-    super::support::commit(&*backend, &batch);
+    crate::support::commit(&*backend, &batch);
     let view = snapshot(&*backend);
     for (number, id) in (0_u8..).zip(&ids) {
         let mut wanted = vec![row(&[number], b""), row(b"number", &[number])];
         wanted.sort();
-        let found = super::support::rows_in(&*view, *id, &Scan::all());
+        let found = crate::support::rows_in(&*view, *id, &Scan::all());
         assert_same(&found, &wanted, "property 4: a hundred keyspaces are kept apart");
     }
     assert_eq!(names(&*backend).len(), 100, "property 4: a hundred keyspaces are listed");
@@ -204,7 +204,7 @@ pub(super) fn hints_change_no_result(fixture: &Fixture) {
         // Against the hint: neither appended nor large.
         put(&*backend, id, b"l\x03", b"small");
         put(&*backend, id, b"a", b"overwritten");
-        super::support::delete(&*backend, id, b"l\x05");
+        crate::support::delete(&*backend, id, b"l\x05");
         found.push((all_rows(&*backend, id), rows(&*backend, id, &Scan::prefix(b"l").reverse())));
         let other = ok(backend.create_keyspace(&format!("ks{number}"), both), "opening with other hints");
         assert_eq!(other, id, "property 9: hints count at creation only");

@@ -1,7 +1,7 @@
 //! The one portable limit: what is beyond it is refused before any engine is called.
 
-use super::support::{all_rows, assert_same, commit, get, keyspace, ok, put, refused, row, rows, snapshot};
 use crate::Fixture;
+use crate::support::{all_rows, assert_same, commit, get, keyspace, ok, put, refused, row, rows, snapshot};
 use strongroom_core::limits::{
     KEY_BYTES_MAX, KEY_OVERHEAD_BYTES_MAX, VALUE_BYTES_MAX, VALUE_OVERHEAD_BYTES_MAX,
 };

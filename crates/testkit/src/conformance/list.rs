@@ -1,6 +1,6 @@
 //! The one list of cases: group, name, property, and what the case needs.
 
-use super::{Case, Need};
+use super::case::{Case, Need};
 
 /// Calls a macro with the list of cases. Not for use by itself.
 #[doc(hidden)]

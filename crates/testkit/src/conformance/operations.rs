@@ -1,10 +1,10 @@
 //! What an operator needs: figures, checkpoints, compaction, errors that can be read and logged.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, awkward_rows, commit, keyspace, load, numbered_rows, ok, put, refused, row,
     snapshot,
 };
-use crate::Fixture;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::{
     CommitToken, Durability, Error, ErrorKind, Expect, KeyRange, KeyspaceHints, KeyspaceId, Result, Scan,
@@ -169,10 +169,10 @@ pub(super) fn a_checkpoint_is_taken_while_writers_go_on(fixture: &Fixture) {
     let copied = ok(fixture.try_open_at(&copy), "opening a checkpoint");
     let (left, right) = (keyspace(&*copied, "left"), keyspace(&*copied, "right"));
     let demand = "property 9: a checkpoint holds no half of a batch";
-    let get = |id| super::support::get(&*copied, id, b"round");
+    let get = |id| crate::support::get(&*copied, id, b"round");
     assert_eq!(get(left), get(right), "{demand}");
     let numbers =
-        super::support::rows(&*copied, left, &Scan::new(KeyRange::between(Vec::new(), b"r".to_vec())));
+        crate::support::rows(&*copied, left, &Scan::new(KeyRange::between(Vec::new(), b"r".to_vec())));
     assert_same(&numbers, &numbered_rows(3_000), demand);
 }
 

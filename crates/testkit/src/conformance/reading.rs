@@ -1,10 +1,10 @@
 //! Single rows: what was written comes back, and nothing else.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, awkward_rows, delete, get, keyspace, load, ok, put, row, snapshot,
 };
-use super::support::{numbered_rows, rows_in};
-use crate::Fixture;
+use crate::support::{numbered_rows, rows_in};
 use strongroom_core::Scan;
 use strongroom_core::limits::VALUE_BYTES_MAX;
 
@@ -49,7 +49,7 @@ pub(super) fn a_delete_leaves_nothing_behind(fixture: &Fixture) {
     assert_eq!(get(&*backend, letters, b"a"), None, "{demand}");
     assert_eq!(get(&*backend, letters, b"b"), None, "{demand}");
     assert_eq!(all_rows(&*backend, letters), [row(b"c", b"3")], "{demand}");
-    let keys = super::support::rows(&*backend, letters, &Scan::all().keys_only().reverse());
+    let keys = crate::support::rows(&*backend, letters, &Scan::all().keys_only().reverse());
     assert_eq!(keys, [row(b"c", b"")], "{demand} (keys only)");
     put(&*backend, letters, b"a", b"back");
     assert_eq!(

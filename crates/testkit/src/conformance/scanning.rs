@@ -1,10 +1,10 @@
 //! Scans: order, bounds, both directions.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     all_rows, assert_same, awkward_keys, awkward_rows, commit, expected, keyspace, load, numbered_rows, ok,
     put, rest_of, row, rows, rows_in, snapshot,
 };
-use crate::Fixture;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{Cursor, Direction, KeyRange, Scan, WriteBatch, just_after};
 
@@ -161,7 +161,7 @@ pub(super) fn a_paged_scan_skips_nothing(fixture: &Fixture) {
     }
 }
 
-fn take(cursor: &mut dyn Cursor, count: usize) -> Vec<super::support::Row> {
+fn take(cursor: &mut dyn Cursor, count: usize) -> Vec<crate::support::Row> {
     let mut found = Vec::new();
     while found.len() < count && ok(cursor.advance(), "advancing a cursor") {
         found.push((cursor.key().to_vec(), cursor.value().to_vec()));

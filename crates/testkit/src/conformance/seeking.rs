@@ -1,10 +1,10 @@
 //! Seeks: in both directions, to anywhere, at any time.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     Row, assert_same, awkward_keys, awkward_rows, expected, keyspace, load, numbered_rows, ok, refused,
     rest_of, row, snapshot,
 };
-use crate::Fixture;
 use strongroom_core::{Cursor, Direction, ErrorKind, KeyRange, Scan};
 
 /// What a cursor over `scan` should give after a seek to `key`.

@@ -1,10 +1,10 @@
 //! Snapshots: one state of all keyspaces, whatever happens after.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     Row, all_rows, assert_same, awkward_rows, commit, delete, get, keyspace, load, numbered_rows, ok, put,
     refused, rest_of, row, rows_in, snapshot,
 };
-use crate::Fixture;
 use std::sync::mpsc;
 use std::time::Duration;
 use strongroom_core::{
@@ -168,7 +168,7 @@ pub(super) fn a_cursor_sees_no_write_that_happens_while_it_walks(fixture: &Fixtu
         }
         let demand =
             format!("property 7: a cursor sees one state, whatever is written ({:?})", scan.direction);
-        assert_same(&seen, &super::support::expected(&stored, &scan), &demand);
+        assert_same(&seen, &crate::support::expected(&stored, &scan), &demand);
     }
 }
 

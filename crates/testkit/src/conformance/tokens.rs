@@ -1,7 +1,7 @@
 //! Tokens: a lost reply can be resolved, and nothing is committed twice.
 
-use super::support::{all_rows, commit, keyspace, ok, put, refused, row};
 use crate::Fixture;
+use crate::support::{all_rows, commit, keyspace, ok, put, refused, row};
 use strongroom_core::{
     CommitToken, Durability, ErrorKind, Expect, KeyspaceId, StorageBackend, WriteBatch, is_reserved_keyspace,
 };

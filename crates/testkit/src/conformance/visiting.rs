@@ -1,9 +1,9 @@
 //! Visits: the rows that `advance` lends, handed to a closure.
 
-use super::support::{
+use crate::Fixture;
+use crate::support::{
     assert_same, awkward_rows, expected, keyspace, load, numbered_rows, ok, refused, rest_of, snapshot,
 };
-use crate::Fixture;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{Cursor, ErrorKind, KeyRange, Scan};

@@ -30,7 +30,6 @@ pub mod bank;
 pub mod checker;
 pub mod hermitage;
 pub mod history;
-mod recorder;
 mod sessions;
 
 pub use sessions::{Isolation, Session, Sessions, Weakened};

@@ -1,7 +1,7 @@
 //! Snapshots and cursors of a mirror.
 
-use super::Ids;
 use super::compare::{same, same_unit};
+use super::ids::Ids;
 use bytes::Bytes;
 use std::sync::Arc;
 use strongroom_core::{Cursor, KeyspaceId, Result, Scan, Snapshot};

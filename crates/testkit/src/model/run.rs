@@ -2,7 +2,7 @@
 
 use super::steps::{Change, Step};
 use crate::Fixture;
-use crate::conformance::support::{Row, assert_same, expected, keyspace, ok, refused, rest_of};
+use crate::support::{Row, assert_same, expected, keyspace, ok, refused, rest_of};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -233,7 +233,7 @@ impl Run<'_> {
             self.scan(usize::MAX, name, &Scan::all(), &[]);
             let newest = ok(self.backend().snapshot(), "a snapshot");
             let (id, rows) = &self.state[name];
-            let found = crate::conformance::support::rows_in(&*newest, *id, &Scan::all());
+            let found = crate::support::rows_in(&*newest, *id, &Scan::all());
             assert_same(&found, &pairs(rows), &format!("property 4: the rows of {name} in the end"));
         }
     }

@@ -1,7 +1,7 @@
 //! The file: for each keyspace its name, the number of its rows, and each row's key and value, every piece
 //! with its length before it.
 
-use super::State;
+use super::state::State;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, set, value};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::thread;

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, set};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::ops::ControlFlow;
 use strongroom_core::{Durability, ErrorKind, Scan, WriteBatch};
 use strongroom_store::{Integrity, Store};

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, ms, refused, rows, set, value};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;

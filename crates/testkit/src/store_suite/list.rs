@@ -1,6 +1,6 @@
 //! The one list of cases: group, name, feature, and what the case needs.
 
-use super::{Feature, StoreCase};
+use super::case::{Feature, StoreCase};
 use crate::conformance::Need;
 
 /// Calls a macro with the list of cases. Not for use by itself.

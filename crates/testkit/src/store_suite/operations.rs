@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, ms, refused, rows, set};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use strongroom_core::{ErrorKind, Scan};
 use strongroom_store::Store;
 

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, rows, set, text};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::thread;
 use strongroom_core::{KeyRange, Scan};
 

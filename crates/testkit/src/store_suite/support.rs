@@ -1,6 +1,6 @@
 //! What most cases need.
 
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::time::Duration;
 use strongroom_core::{Error, ErrorKind, Scan};
 use strongroom_store::{Keyspace, Store, Transaction};

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keys_in, keyspace, refused, rows, set, value};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::sync::Barrier;
 use std::thread;
 use strongroom_core::{Error, ErrorKind, Scan};

@@ -2,7 +2,7 @@
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, set};
-use crate::conformance::support::ok;
+use crate::support::ok;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! and Linear Graph Algorithms", 1972). It is looked for first among few kinds of dependencies and then among more, so
 //! that each is told as the simplest anomaly that it is.
 
-use super::{CycleKind, Dependency, Edge};
+use super::anomaly::{CycleKind, Dependency, Edge};
 use crate::isolation::history::{History, Outcome};
 use std::collections::{HashSet, VecDeque};
 

@@ -1,7 +1,7 @@
 //! What the reads say by themselves: the order of each list, and reads that fit no order.
 
+use super::anomaly::{Anomaly, Dependency, Seen};
 use super::graph::Graph;
-use super::{Anomaly, Dependency, Seen};
 use crate::isolation::history::{Element, History, Key, Operation, Outcome, Recorded};
 use std::collections::{BTreeMap, HashMap, HashSet};
 

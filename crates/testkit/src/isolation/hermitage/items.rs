@@ -1,6 +1,6 @@
 //! Anomalies that need no more than single keys.
 
-use super::{Actor, actor, commits, is_refused, state, table};
+use super::actor::{Actor, actor, commits, is_refused, state, table};
 use crate::isolation::Sessions;
 use strongroom_core::ErrorKind;
 

@@ -1,6 +1,6 @@
 //! Anomalies of predicates: what a scan finds, and what it does not find.
 
-use super::{actor, commits, is_refused, state, table};
+use super::actor::{actor, commits, is_refused, state, table};
 use crate::isolation::Sessions;
 use strongroom_core::KeyRange;
 

@@ -1,4 +1,4 @@
-//! What a check may take.
+//! The memory that a check may take.
 
 use crate::exit::{Failure, Outcome};
 use strongroom::{ByteSize, parse_bytes};
@@ -11,13 +11,13 @@ pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
 /// Limits what this process may take from now on to write to: its heap and its stacks, not the files that it maps.
 /// An engine's map may be far larger than what it reads.
 #[cfg(target_os = "linux")]
-pub(super) fn limit_memory(most: ByteSize) -> Outcome {
+pub(crate) fn limit_memory(most: ByteSize) -> Outcome {
     use nix::sys::resource::{Resource, setrlimit};
     setrlimit(Resource::RLIMIT_DATA, most.0, most.0)
         .map_err(|error| Failure::bad_input(format_args!("cannot limit the memory to {most}: {error}")))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn limit_memory(_most: ByteSize) -> Outcome {
+pub(crate) fn limit_memory(_most: ByteSize) -> Outcome {
     Err(Failure::bad_input("memory can be limited on Linux only; leave --memory-limit out"))
 }

@@ -5,8 +5,8 @@
 //! lists that only they write, which transactions only read. They are in the history as what they are: transactions of
 //! one append.
 
-use super::history::{Element, History, HistoryOptions, Key, Operation, Outcome, Recorded};
-use super::{Session, Sessions, sure};
+use super::recorded::{Element, History, HistoryOptions, Key, Operation, Outcome, Recorded};
+use crate::isolation::{Session, Sessions, sure};
 use crate::random::Random;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

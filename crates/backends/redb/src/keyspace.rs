@@ -1,0 +1,35 @@
+//! A keyspace: the name of a table, and the types of what is in it.
+
+use redb::TableDefinition;
+use std::sync::{Arc, RwLock};
+
+/// Keys and values are bytes.
+pub(crate) type Row = &'static [u8];
+
+/// Compaction and the integrity check need the database for themselves; everybody else shares it.
+pub(crate) type Database = RwLock<redb::Database>;
+
+/// A keyspace of redb: the name of a table.
+#[derive(Debug, Clone)]
+pub struct RedbKeyspace {
+    name: Arc<str>,
+}
+
+impl RedbKeyspace {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.into() }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether both are the same handle, which is quicker to see than the same name.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.name, &other.name)
+    }
+}
+
+pub(crate) fn definition(name: &str) -> TableDefinition<'_, Row, Row> {
+    TableDefinition::new(name)
+}

@@ -1,0 +1,31 @@
+//! The state that a snapshot and its cursors read.
+
+use crate::keyspace::Database;
+use rocksdb::{ReadOptions, SnapshotWithThreadMode};
+use self_cell::self_cell;
+use std::sync::Arc;
+
+/// A snapshot and the options that make a read see it.
+pub(crate) struct View<'d> {
+    pub(crate) snapshot: SnapshotWithThreadMode<'d, Database>,
+    pub(crate) options: ReadOptions,
+}
+
+self_cell!(
+    /// A snapshot and the database it is of, which stays open as long.
+    pub(crate) struct OwnedView {
+        owner: Arc<Database>,
+        #[covariant]
+        dependent: View,
+    }
+);
+
+/// The state of now.
+pub(crate) fn open(database: Arc<Database>) -> OwnedView {
+    OwnedView::new(database, |database| {
+        let snapshot = database.snapshot();
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&snapshot);
+        View { snapshot, options }
+    })
+}

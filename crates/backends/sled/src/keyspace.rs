@@ -1,0 +1,46 @@
+//! A keyspace: a tree, which keeps the store open that it is in.
+
+use crate::home::Home;
+use sled::Tree;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strongroom_core::Result;
+
+/// A keyspace of sled: a tree.
+#[derive(Clone)]
+pub struct SledKeyspace(Arc<Opened>);
+
+struct Opened {
+    name: String,
+    tree: Tree,
+    /// See [`reverse`](crate::reverse). Once set it stays.
+    careful: AtomicBool,
+    // Declared last: it closes the store when it is the last one to go.
+    home: Arc<Home>,
+}
+
+impl SledKeyspace {
+    /// `careful`: a key was written that sled cannot walk back over.
+    pub(crate) fn new(name: &str, tree: Tree, careful: bool, home: Arc<Home>) -> Self {
+        Self(Arc::new(Opened { name: name.to_owned(), tree, careful: AtomicBool::new(careful), home }))
+    }
+
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.0.tree
+    }
+
+    pub(crate) fn is_walked_carefully(&self) -> bool {
+        self.0.careful.load(Ordering::Acquire)
+    }
+
+    /// To be called before the first key is written that sled cannot walk back over.
+    pub(crate) fn walk_carefully(&self) -> Result<()> {
+        if self.is_walked_carefully() {
+            return Ok(());
+        }
+        // An earlier place in the log than the key's: no crash can keep the key and lose the note.
+        self.0.home.note(&self.0.name, true)?;
+        self.0.careful.store(true, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! The handle, and how it is opened.
+
+use super::health::Health;
+use super::open::{self, adjusted};
+use super::shared::Shared;
+use crate::engine::{Engine, OpenContext};
+use crate::options::{Create, Options};
+use crate::stats::Gauge;
+use crate::{ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An engine as a [`StorageBackend`](crate::StorageBackend). `RedbBackend`, `SledBackend` and the others are names for it.
+///
+/// The engine is closed when the backend and all its snapshots, cursors and shared values are dropped.
+pub struct Backend<E: Engine> {
+    pub(super) shared: Arc<Shared<E>>,
+    pub(super) options: Option<E::Options>,
+    pub(super) directory: Option<PathBuf>,
+}
+
+impl<E: Engine> Backend<E> {
+    /// Opens the engine in `directory` with its default options, creating what is not there.
+    ///
+    /// A directory that is marked as a store opens read-only; see [`Marked`](crate::options::Marked).
+    pub fn new(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open(directory, E::Options::default())
+    }
+
+    /// Opens the engine in `directory`.
+    ///
+    /// [`NotFound`](ErrorKind::NotFound): it is not there and may not be created.
+    /// [`InvalidInput`](ErrorKind::InvalidInput): the path is a file or holds something else.
+    /// [`Locked`](ErrorKind::Locked): another handle has it. [`Corruption`](ErrorKind::Corruption): its
+    /// files are not as they were written, or a checkpoint into it was not finished.
+    pub fn open(directory: impl AsRef<Path>, options: E::Options) -> Result<Self> {
+        let directory = directory.as_ref();
+        let read_only =
+            open::prepare::<E>(directory, &options).map_err(|error| error.at(E::INFO.name, "open"))?;
+        Self::start(directory, options, read_only)
+    }
+
+    /// Opens the engine in a directory that is known to be its own.
+    pub(super) fn start(directory: &Path, options: E::Options, read_only: bool) -> Result<Self> {
+        let name = E::INFO.name;
+        // The engine too has to know: it may find files that it would take for a reason to create others.
+        let options = if read_only { adjusted(options, only_read) } else { options };
+        let pins = Gauge::default();
+        let health = Health::new(name);
+        let context = OpenContext { directory, options: &options, pins: pins.clone() };
+        let engine = health.call("open", || E::open(context)).map_err(|error| match error.kind() {
+            // An engine that panics while it opens its files does not like what is in them.
+            ErrorKind::Closed => {
+                error.into_kind(ErrorKind::Corruption, "the engine cannot read its files").at(name, "open")
+            }
+            _ => error,
+        })?;
+        let shared = Shared::over(engine, health, pins, read_only);
+        shared.open_keyspaces()?;
+        Ok(Self { shared: Arc::new(shared), options: Some(options), directory: Some(directory.to_owned()) })
+    }
+
+    /// Over an engine that has no files and no keyspaces yet.
+    pub(crate) fn over_new_engine(engine: E, read_only: bool) -> Self {
+        let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), read_only);
+        Self { shared: Arc::new(shared), options: None, directory: None }
+    }
+}
+
+fn only_read(common: &mut Options) {
+    common.create = Create::Never;
+    common.read_only = true;
+}

@@ -1,0 +1,42 @@
+//! A broken backend, and the healthy ones that a twist is put over.
+
+use super::twist::{Twist, Twisted};
+use crate::fault::{Faults, FaultyEngine, FaultyOptions};
+use crate::{Fixture, PretendBackend, PretendEngine};
+use strongroom_core::{Backend, MemoryBackend, Undo};
+
+/// A broken backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Broken {
+    /// What is wrong with it.
+    pub name: &'static str,
+    /// The case that must fail.
+    pub caught_by: &'static str,
+    /// Makes a fixture for it.
+    pub fixture: fn() -> Fixture,
+}
+
+/// The memory backend with a twist.
+pub(super) fn on_memory<T: Twist + Default>() -> Fixture {
+    Fixture::new(|_| Ok(Box::new(Twisted::new(Box::new(MemoryBackend::in_memory()), T::default()))))
+}
+
+/// A persistent backend with a twist.
+pub(super) fn on_disk<T: Twist + Default>() -> Fixture {
+    Fixture::new(|directory| {
+        let inner = PretendBackend::new(directory)?;
+        Ok(Box::new(Twisted::new(Box::new(inner), T::default())))
+    })
+}
+
+/// A backend over an engine that fails on demand, with a twist.
+pub(super) fn on_faults<T: Twist + Default>() -> Fixture {
+    let faults = Faults::new();
+    let switch = faults.clone();
+    Fixture::new(move |directory| {
+        let options = FaultyOptions::new(switch.clone());
+        let inner = Backend::<Undo<FaultyEngine<PretendEngine>>>::open(directory, options)?;
+        Ok(Box::new(Twisted::new(Box::new(inner), T::default())))
+    })
+    .with_faults(faults)
+}
