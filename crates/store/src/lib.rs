@@ -49,11 +49,11 @@ pub use api::weak::WeakStore;
 pub use clock::Clock;
 pub use directory::{ADMIN_SOCKET_FILE, StoreId};
 pub use features::expiry::sweep::Swept;
-pub use features::high_water::HIGH_WATER_LAG_MS;
+pub use features::high_water::mark::HIGH_WATER_LAG_MS;
 pub use features::watch::event::{
     Change, ChangeKind, KeyspaceChangeKind, WatchEvent, WatchedCommit, WatchedKeyspace,
 };
-pub use format::own_rows::DEFAULT_KEYSPACE;
+pub use format::own_keyspaces::DEFAULT_KEYSPACE;
 pub use integrity::Integrity;
 pub use options::StoreOptions;
 pub use row::{Commit, Row};

@@ -6,7 +6,7 @@
 //! store is closed gives back the rest of its block: so a reservation above the high-water mark shows that the session
 //! before may have left commits without a mark.
 
-use crate::format::own_rows::{OWN_KEYSPACE, own_keyspace};
+use crate::format::own_keyspaces::{OWN_KEYSPACE, own_keyspace};
 use crate::format::sequence_row;
 use std::sync::{Mutex, MutexGuard};
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};

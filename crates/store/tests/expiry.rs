@@ -474,7 +474,7 @@ fn a_row_that_is_renewed_again_and_again_keeps_few_entries_in_the_index() {
             assert!(entries <= 2 * 18, "{entries} entries for two rows in round {round}");
         }
     }
-    clock.advance(day - ms(10_001));
+    clock.advance(ms(86_400_000 - 10_001));
     store.sweep().unwrap();
     assert_eq!(keys(&rows, Scan::all()), ["a", "b"], "an entry that is due early removes nothing");
     store.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();

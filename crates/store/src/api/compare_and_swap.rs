@@ -1,7 +1,7 @@
 //! Compare-and-swap on single keys, by value and by version.
 
 use super::keyspace::Keyspace;
-use super::transaction::pause;
+use super::retry::pause;
 use crate::request::{Expect, Expiry};
 use crate::row::{Commit, Row};
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use super::keyspace::Keyspace;
 use super::store::Store;
-use crate::format::own_rows::DEFAULT_KEYSPACE;
+use crate::format::own_keyspaces::DEFAULT_KEYSPACE;
 use crate::request::Expiry;
 use std::sync::Arc;
 use std::time::Duration;

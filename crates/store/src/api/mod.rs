@@ -10,6 +10,7 @@ pub(crate) mod id_generator;
 pub(crate) mod keyspace;
 mod keyspaces;
 mod opening;
+mod retry;
 pub(crate) mod rows;
 pub(crate) mod snapshot;
 pub(crate) mod stats;

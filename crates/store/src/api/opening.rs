@@ -15,7 +15,7 @@ use crate::features::tallies::Tallies;
 use crate::features::tallies::ledger::Ledger;
 use crate::features::transactions::Transactions;
 use crate::features::watch::Watchers;
-use crate::format::own_rows::DEFAULT_KEYSPACE;
+use crate::format::own_keyspaces::DEFAULT_KEYSPACE;
 use crate::handle::Handle;
 use crate::options::StoreOptions;
 use crate::sequence::Sequences;

@@ -4,13 +4,13 @@ use super::batch::Batch;
 use super::digest::{self, Digest};
 use super::snapshot::Snapshot;
 use super::stats::StoreStats;
-use super::verify::{self, Verified, VerifyProgress};
 use crate::catalog::Keyspaces;
 #[cfg(test)]
 use crate::commit::Pipeline;
 use crate::directory::{StoreDirectory, StoreId};
 use crate::features::expiry::sweep::{self, Swept};
-use crate::features::high_water::{Mark, recovery};
+use crate::features::high_water::mark::Mark;
+use crate::features::high_water::recovery;
 use crate::format::envelope::ENVELOPE_BYTES_MAX;
 use crate::format::high_water_row;
 use crate::handle::Handle;
@@ -19,7 +19,6 @@ use crate::options::StoreOptions;
 use crate::request::Commit as _;
 use crate::row::Commit;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
@@ -125,21 +124,6 @@ impl Store {
                 outcome => return outcome,
             }
         }
-    }
-
-    /// Reads everything, in one snapshot, and finds what is not as it was written: rows that fail their
-    /// checksum, keys out of order, rows that a scan meets and a read by key does not (or the other way
-    /// round, or in reverse). With [`Integrity::Full`](crate::Integrity::Full) it finds rows and keyspaces
-    /// that are gone too.
-    ///
-    /// `watch` is called at each keyspace and at least every 1,000 rows; if it breaks, the check stops and
-    /// says so. Readers and writers go on meanwhile. A keyspace that is dropped meanwhile is left out.
-    ///
-    /// The first thing found is the answer: [`Corruption`](ErrorKind::Corruption), with keyspace and key.
-    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): too much was overwritten meanwhile on an engine
-    /// without snapshots of its own; run it again when less is written.
-    pub fn verify(&self, watch: &mut dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()>) -> Result<Verified> {
-        self.base().located("verify", || verify::store(self, watch))
     }
 
     /// Has the engine check its own files. It may take long, and the engine may repair what it finds: run

@@ -56,7 +56,24 @@ pub struct Verified {
 
 type Watch<'w> = dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()> + 'w;
 
-pub(crate) fn store(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
+impl Store {
+    /// Reads everything, in one snapshot, and finds what is not as it was written: rows that fail their
+    /// checksum, keys out of order, rows that a scan meets and a read by key does not (or the other way
+    /// round, or in reverse). With [`Integrity::Full`](crate::Integrity::Full) it finds rows and keyspaces
+    /// that are gone too.
+    ///
+    /// `watch` is called at each keyspace and at least every 1,000 rows; if it breaks, the check stops and
+    /// says so. Readers and writers go on meanwhile. A keyspace that is dropped meanwhile is left out.
+    ///
+    /// The first thing found is the answer: [`Corruption`](ErrorKind::Corruption), with keyspace and key.
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): too much was overwritten meanwhile on an engine
+    /// without snapshots of its own; run it again when less is written.
+    pub fn verify(&self, watch: &mut dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()>) -> Result<Verified> {
+        self.base().located("verify", || check(self, watch))
+    }
+}
+
+fn check(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
     // Before the snapshot: the mark only moves on.
     let mark = recovery::read(store.base())?;
     let (snapshot, known, tallies) = consistent_state(store)?;

@@ -1,7 +1,7 @@
 //! The engine's half of the high-water mark: a row that holds the sequence number of the commit that wrote it (8 bytes,
 //! big-endian). A store that was never marked has none, which counts as zero.
 
-use super::own_rows::{OWN_ROW_HINT, own_keyspace};
+use super::own_keyspaces::{OWN_ROW_HINT, own_keyspace};
 use bytes::Bytes;
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Snapshot, StorageBackend, WriteBatch};
 

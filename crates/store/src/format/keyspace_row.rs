@@ -5,7 +5,7 @@
 //! | key | `keyspace `, the name |
 //! | value | format: 1 (1); flags: bit 0 says that rows may expire (1); the default TTL in milliseconds, 0 for none (8, big-endian); XXH3 of the name and the bytes before (8, big-endian) |
 
-use super::own_rows::{commit_durably, own_keyspace};
+use super::own_keyspaces::{commit_durably, own_keyspace};
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Snapshot, StorageBackend, WriteBatch};
 use xxhash_rust::xxh3::xxh3_64;
 

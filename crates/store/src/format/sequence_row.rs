@@ -1,6 +1,6 @@
 //! The row that reserves sequence numbers: no commit has a number above the one that it holds (8 bytes, big-endian).
 
-use super::own_rows::{OWN_ROW_HINT, own_keyspace};
+use super::own_keyspaces::{OWN_ROW_HINT, own_keyspace};
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch};
 
 pub(crate) const KEY: &[u8] = b"sequences reserved until";

@@ -1,22 +1,15 @@
 //! Transactions as closures, which are run again when others came first.
 
-use super::{Transaction, TransactionOptions};
+use super::handle::Transaction;
+use super::nesting::Inside;
+use super::options::TransactionOptions;
+use crate::api::retry::pause;
 use crate::api::store::Store;
-use std::cell::RefCell;
-use std::time::Duration;
 use strongroom_core::{Error, ErrorKind, Result};
-
-/// The longest pause between two attempts.
-const PAUSE_MAX: Duration = Duration::from_millis(50);
-
-thread_local! {
-    /// The stores in whose closures this thread is.
-    static INSIDE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
 
 impl Store {
     /// Runs `work` in a transaction and commits what it wrote; if another commit has changed what it read, it is run
-    /// again, after a pause that grows, at most [`TRANSACTION_ATTEMPTS_MAX`](super::TRANSACTION_ATTEMPTS_MAX) times. An
+    /// again, after a pause that grows, at most [`TRANSACTION_ATTEMPTS_MAX`](crate::TRANSACTION_ATTEMPTS_MAX) times. An
     /// error that it returns ends the transaction, and nothing is written.
     ///
     /// ```
@@ -90,50 +83,4 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-}
-
-/// In a closure that is inside another one, the inner would not see what the outer has written, and the outer would
-/// conflict with the inner, each time.
-pub(super) fn refuse_nested(store: u64) -> Result<()> {
-    if INSIDE.with_borrow(|inside| inside.contains(&store)) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "a transaction inside another one of the same store",
-        )
-        .hint("hand the outer transaction on, and use it"));
-    }
-    Ok(())
-}
-
-/// This thread is in a closure as long as this is held, whatever ends it.
-struct Inside;
-
-impl Inside {
-    fn enter(store: u64) -> Self {
-        INSIDE.with_borrow_mut(|inside| inside.push(store));
-        Self
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.with_borrow_mut(Vec::pop);
-    }
-}
-
-/// Nothing at first: who came first is through by then. Then twice as long each time, and by chance shorter, so that
-/// two that met do not meet again.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    if attempt == 1 {
-        return Duration::ZERO;
-    }
-    let longest = Duration::from_micros(50).saturating_mul(1 << attempt.min(12)).min(PAUSE_MAX);
-    longest.mul_f64(fraction())
-}
-
-/// From 0 to 1, by chance. That it is no secret does not matter.
-fn fraction() -> f64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    let random = RandomState::new().hash_one(0);
-    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -1,10 +1,10 @@
 //! The rows of a scan in a transaction: those of its snapshot, with its own writes over them.
 
-use super::{Transaction, Writes, Written};
-use crate::api::keyspace::Keyspace;
+use super::writes::{Writes, Written};
 use crate::api::rows::Rows;
-use crate::read_set::ScanPlace;
+use crate::read_set::{ReadSet, ScanPlace};
 use bytes::Bytes;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::btree_map;
 use std::fmt;
@@ -17,7 +17,8 @@ const PARTS_MAX: usize = 1_000;
 /// Walks over the rows of a scan in a transaction, as [`Rows`] does in a store. While it is there, the transaction
 /// cannot write.
 pub struct TransactionRows<'t> {
-    transaction: &'t Transaction,
+    /// The transaction's read set. None: it only reads, and is never validated.
+    reads: Option<&'t RefCell<ReadSet>>,
     keyspace: KeyspaceId,
     scan: Scan,
     stored: Stored,
@@ -62,19 +63,21 @@ struct Visited {
 }
 
 impl<'t> TransactionRows<'t> {
-    pub(super) fn new(transaction: &'t Transaction, keyspace: &Keyspace, scan: Scan) -> Result<Self> {
-        let id = keyspace.id();
-        let rows = transaction.snapshot.scan(keyspace, scan.clone())?;
-        let place = transaction
-            .start
-            .is_some()
-            .then(|| transaction.reads.borrow_mut().begin_scan(id, scan.range.clone()));
-        let mut own = Own { writes: transaction.writes.get(&id), left: None, next: None };
+    /// `rows` are those of the transaction's snapshot, `writes` its own.
+    pub(super) fn new(
+        keyspace: KeyspaceId,
+        scan: Scan,
+        rows: Rows,
+        reads: Option<&'t RefCell<ReadSet>>,
+        writes: Option<&'t Writes>,
+    ) -> Self {
+        let place = reads.map(|reads| reads.borrow_mut().begin_scan(keyspace, scan.range.clone()));
+        let mut own = Own { writes, left: None, next: None };
         own.begin(&scan.range, scan.direction);
         let visited = Visited { closed: Vec::new(), open: scan.range.clone(), last: None, is_whole: false };
-        Ok(Self {
-            transaction,
-            keyspace: id,
+        Self {
+            reads,
+            keyspace,
             scan,
             stored: Stored { rows, is_ahead: false, has_ended: false },
             own,
@@ -82,7 +85,7 @@ impl<'t> TransactionRows<'t> {
             visited,
             place,
             has_ended: false,
-        })
+        }
     }
 
     /// Moves to the next row; `false` at the end.
@@ -108,9 +111,9 @@ impl<'t> TransactionRows<'t> {
             if order == Ordering::Less {
                 self.current = Current::Stored;
                 if let Some(at_ms) = self.stored.rows.expires_at_ms()
-                    && self.place.is_some()
+                    && let Some(reads) = self.reads
                 {
-                    self.transaction.reads.borrow_mut().note_expiry(at_ms);
+                    reads.borrow_mut().note_expiry(at_ms);
                 }
             } else if let Some((key, Some(value))) = self.own.take(self.scan.direction) {
                 self.current = Current::Own(key, if self.scan.keys_only { &[] } else { value });
@@ -235,10 +238,10 @@ impl Visited {
 
 impl Drop for TransactionRows<'_> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
+        let (Some(place), Some(reads)) = (self.place, self.reads) else { return };
         self.visited.close(self.scan.direction);
         let visited = std::mem::take(&mut self.visited.closed);
-        self.transaction.reads.borrow_mut().end_scan(self.keyspace, place, visited);
+        reads.borrow_mut().end_scan(self.keyspace, place, visited);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state of the high-water mark when a store is opened, and what follows from it.
 
-use super::{Mark, commit_row};
+use super::mark::{Mark, commit_row};
 use crate::base::Base;
 use crate::directory::StoreDirectory;
 use crate::directory::mark_file::{self, MarkFile, Reading};

@@ -17,7 +17,7 @@ use super::root::Root;
 use crate::base::Base;
 use crate::catalog::KeyspaceInfo;
 use crate::directory::StoreDirectory;
-use crate::format::own_rows::{DEFAULT_KEYSPACE, TALLIES_KEYSPACE as KEYSPACE, commit_durably};
+use crate::format::own_keyspaces::{DEFAULT_KEYSPACE, TALLIES_KEYSPACE as KEYSPACE, commit_durably};
 use crate::format::tally::{HINT, RowHasher, State, Tally};
 use crate::integrity::Integrity;
 use bytes::Bytes;

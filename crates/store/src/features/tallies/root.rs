@@ -7,7 +7,7 @@
 //!
 //! One that is damaged or gone stays as it is: commits go on, and `verify` reports it.
 
-use crate::format::own_rows::TALLIES_KEYSPACE as KEYSPACE;
+use crate::format::own_keyspaces::TALLIES_KEYSPACE as KEYSPACE;
 use crate::format::tally::{HINT, RowHasher, State, Tally};
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Scan, Snapshot, StorageBackend, WriteBatch};
 
