@@ -7,9 +7,11 @@ use crate::clock::Time;
 use crate::directory::StoreDirectory;
 use crate::integrity::Integrity;
 use crate::options::StoreOptions;
+use crate::readers::Readers;
 use crate::row::Row;
 use crate::sequence::{CommitLock, Sequences};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
 
@@ -22,6 +24,7 @@ pub(crate) struct Base {
     backend: Box<dyn StorageBackend>,
     pub(crate) catalog: Catalog,
     pub(crate) time: Time,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) commit_lock: CommitLock,
     /// The store's own keyspace; none for a read-only backend without one.
     own_keyspace: Option<KeyspaceId>,
@@ -46,6 +49,7 @@ impl Base {
     pub(crate) fn new(parts: BaseParts) -> Self {
         let BaseParts { instance, options, integrity, backend, catalog, sequences } = parts;
         let time = Time::new(options.clock.clone());
+        let readers = Arc::new(Readers::new(options.snapshot_age_max));
         // Beside a writer, the first row that expires may come at any time.
         let may_expire = catalog.read().by_name.values().any(|info| info.settings.may_expire());
         if backend.is_read_only() || may_expire {
@@ -58,6 +62,7 @@ impl Base {
             backend,
             catalog,
             time,
+            readers,
             own_keyspace: sequences.own_keyspace(),
             newest: AtomicU64::new(sequences.last()),
             commit_lock: CommitLock::new(sequences),

@@ -13,6 +13,7 @@ pub(crate) struct Handle {
     pipeline: Arc<Pipeline>,
     marking: Option<JoinHandle<()>>,
     sweeping: Option<JoinHandle<()>>,
+    expiring: Option<JoinHandle<()>>,
 }
 
 impl Handle {
@@ -40,7 +41,12 @@ impl Handle {
             spawned.inspect_err(|_| expiry.count_failure()).ok()
         });
         let sweeping = sweeping.flatten();
-        Self { pipeline, marking, sweeping }
+        let readers = &pipeline.base.readers;
+        let expiring = readers.has_limit().then(|| {
+            let readers = Arc::clone(readers);
+            Builder::new().name("strongroom readers".into()).spawn(move || readers.run()).ok()
+        });
+        Self { pipeline, marking, sweeping, expiring: expiring.flatten() }
     }
 
     pub(crate) fn base(&self) -> &Base {
@@ -59,6 +65,10 @@ impl Deref for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let features = &self.pipeline.features;
+        self.pipeline.base.readers.alarm.end();
+        if let Some(expiring) = self.expiring.take() {
+            let _ = join(expiring);
+        }
         // Before the last mark, which has to be the last commit.
         features.expiry.alarm.end();
         if let Some(sweeping) = self.sweeping.take() {

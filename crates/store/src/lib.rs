@@ -24,6 +24,7 @@ mod integrity;
 mod keyspace_changes;
 mod options;
 mod read_set;
+mod readers;
 mod request;
 mod row;
 mod sequence;
@@ -56,4 +57,5 @@ pub use features::watch::event::{
 pub use format::own_keyspaces::DEFAULT_KEYSPACE;
 pub use integrity::Integrity;
 pub use options::StoreOptions;
+pub use readers::{OldestReader, ReaderKind};
 pub use row::{Commit, Row};

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::integrity::Integrity;
+use std::time::Duration;
 use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom_core::{Durability, Error, ErrorKind, Result};
 
@@ -25,9 +26,14 @@ pub struct StoreOptions {
     /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
     /// It gets a new mark, unless it is only read. Look at what is missing first: afterwards nothing tells.
     pub accept_lost_tail: bool,
-    /// How often what has expired is removed from the disk, in milliseconds; 0: only by
+    /// How often expired rows are removed from the disk, in milliseconds; 0: only by
     /// [`Store::sweep`](crate::Store::sweep). Reads do not depend on it.
     pub sweep_interval_ms: u64,
+    /// How long a snapshot, a scan or a transaction may be open. Beyond it, it answers
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired) and pins nothing any more, on every engine; a check runs every
+    /// quarter of it. None: as long as it likes, while the engine keeps all that it may still see. With a limit, such
+    /// readers copy the rows that they read.
+    pub snapshot_age_max: Option<Duration>,
     /// The clock by which rows expire.
     pub clock: Clock,
 }
@@ -42,6 +48,7 @@ impl Default for StoreOptions {
             integrity: None,
             accept_lost_tail: false,
             sweep_interval_ms: 1_000,
+            snapshot_age_max: None,
             clock: Clock::system(),
         }
     }
@@ -99,6 +106,13 @@ impl StoreOptions {
     #[must_use]
     pub fn sweep_interval_ms(mut self, interval_ms: u64) -> Self {
         self.sweep_interval_ms = interval_ms;
+        self
+    }
+
+    /// Sets how long a reader may be open; none: as long as it likes.
+    #[must_use]
+    pub fn snapshot_age_max(mut self, age_max: Option<Duration>) -> Self {
+        self.snapshot_age_max = age_max;
         self
     }
 

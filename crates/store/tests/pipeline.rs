@@ -53,9 +53,10 @@ impl Bench {
     /// Queues `batches` one after another, so that their order is known.
     fn queue(&self, batches: Vec<Batch>) -> Vec<JoinHandle<Result<Commit>>> {
         let in_order = |batch| {
+            let queued_bytes = || self.store.stats().unwrap().queued_bytes;
+            let before = queued_bytes();
             let thread = self.commit_in_thread(batch);
-            // There is no event for "is waiting now"; a thread that does nothing else gets there at once.
-            thread::sleep(std::time::Duration::from_millis(20));
+            wait_until("the commit in the queue", || queued_bytes() > before);
             thread
         };
         batches.into_iter().map(in_order).collect()
@@ -163,8 +164,9 @@ fn the_queue_pushes_back_when_it_is_full() {
     let bench = bench(StoreOptions::new().queue_bytes_max(10));
     let leader = bench.leader_at_the_gate();
     let first = bench.queue(vec![bench.set("a", "123456789")]);
-    // This one does not fit behind the first and has to wait outside.
-    let second = bench.queue(vec![bench.set("b", "123456789")]);
+    // This one does not fit after the first and has to wait outside. It is given time to get in, if it could.
+    let second = vec![bench.commit_in_thread(bench.set("b", "123456789"))];
+    thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(bench.store.stats().unwrap().queued_bytes, 10);
     bench.gate.open();
     leader.join().unwrap().unwrap();

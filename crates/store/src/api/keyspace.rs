@@ -4,8 +4,10 @@ use super::rows::Rows;
 use crate::base::Base;
 use crate::catalog::KeyspaceInfo;
 use crate::handle::Handle;
+use crate::readers::ReaderKind;
 use crate::request::{Commit as _, Expiry, Request};
 use crate::row::{Commit, Row};
+use crate::view::ReadBy;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -157,22 +159,27 @@ impl Keyspace {
     }
 
     /// The rows whose keys begin with `prefix`, in order; all rows if it is empty.
+    #[track_caller]
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Rows> {
         self.scan(Scan::prefix(prefix.as_ref()))
     }
 
     /// The rows in `range`, in order.
+    #[track_caller]
     pub fn range(&self, range: KeyRange) -> Result<Rows> {
         self.scan(Scan::new(range))
     }
 
     /// The rows of `scan`, seen in one snapshot that is taken now.
+    #[track_caller]
     pub fn scan(&self, scan: Scan) -> Result<Rows> {
-        self.located("scan", || Rows::new(&self.base().read_view()?, &self.handle, &self.info, scan))
+        let by = ReadBy::caller(ReaderKind::Scan);
+        self.located("scan", || Rows::new(&self.base().read_view(by)?, &self.handle, &self.info, scan))
     }
 
     /// The number of rows whose keys begin with `prefix`. It reads every key: its cost grows with the
     /// number.
+    #[track_caller]
     pub fn count(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
         let mut rows = self.scan(Scan::prefix(prefix.as_ref()).keys_only())?;
         let mut count = 0;

@@ -3,6 +3,7 @@
 use crate::catalog::KeyspaceInfo;
 use crate::format::envelope::{self, Meta};
 use crate::handle::Handle;
+use crate::readers::ReaderGuard;
 use crate::view::ReadView;
 use bytes::Bytes;
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct Rows {
     damaged: Option<String>,
     /// The iterator has given an error and has ended.
     has_ended: bool,
+    // Counts the scan as open. Last: it is open until the cursor is dropped.
+    _reader: Arc<ReaderGuard>,
 }
 
 impl Rows {
@@ -67,6 +70,7 @@ impl Rows {
             value_start: 0,
             damaged: None,
             has_ended: false,
+            _reader: Arc::clone(&view.reader),
         })
     }
 

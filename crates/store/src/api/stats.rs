@@ -1,5 +1,6 @@
 //! Figures about a store.
 
+use crate::readers::OldestReader;
 use strongroom_core::Stats;
 
 /// Figures about a store.
@@ -21,6 +22,12 @@ pub struct StoreStats {
     /// Sweeps in the background that failed. Alert on a number that grows: what has expired stays on the disk, though
     /// nobody reads it.
     pub sweep_failures: u64,
+    /// Snapshots, scans and transactions that are open now.
+    pub readers_open: u64,
+    /// The one that has been open longest. The engine keeps all that it may still see: alert on an age that grows.
+    pub oldest_reader: Option<OldestReader>,
+    /// Readers that were older than [`snapshot_age_max`](crate::StoreOptions::snapshot_age_max).
+    pub readers_expired: u64,
     /// Rows read that were not what was written. Alert on anything above zero.
     pub damaged_rows: u64,
     /// Sequence number of the commit up to which the high-water mark stands; none for a store that keeps no

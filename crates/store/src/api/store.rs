@@ -16,8 +16,10 @@ use crate::format::high_water_row;
 use crate::handle::Handle;
 use crate::integrity::Integrity;
 use crate::options::StoreOptions;
+use crate::readers::ReaderKind;
 use crate::request::Commit as _;
 use crate::row::Commit;
+use crate::view::ReadBy;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -98,8 +100,13 @@ impl Store {
 
     /// One consistent state of all keyspaces. Opens in well under a millisecond whatever the store's size
     /// and blocks no writer.
+    #[track_caller]
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot::new(self.base().read_view()?, Arc::clone(&self.handle)))
+        self.snapshot_by(ReadBy::caller(ReaderKind::Snapshot))
+    }
+
+    pub(crate) fn snapshot_by(&self, by: ReadBy) -> Result<Snapshot> {
+        Ok(Snapshot::new(self.base().read_view(by)?, Arc::clone(&self.handle)))
     }
 
     /// Makes all that was committed so far as durable as the engine can.
@@ -136,8 +143,10 @@ impl Store {
     }
 
     /// A snapshot, and the keyspaces of the same state.
+    #[track_caller]
     pub(crate) fn snapshot_with_keyspaces(&self) -> Result<(Snapshot, Keyspaces)> {
-        let (view, keyspaces) = self.base().read_view_with_keyspaces()?;
+        let by = ReadBy::caller(ReaderKind::Snapshot);
+        let (view, keyspaces) = self.base().read_view_with_keyspaces(by)?;
         Ok((Snapshot::new(view, Arc::clone(&self.handle)), keyspaces))
     }
 
@@ -182,6 +191,9 @@ impl Store {
             queued_bytes: pipeline.queued_bytes() as u64,
             expired_rows: features.expiry.rows(),
             sweep_failures: features.expiry.failures(),
+            readers_open: self.base().readers.len(),
+            oldest_reader: self.base().readers.oldest(),
+            readers_expired: self.base().readers.expired(),
             damaged_rows: self.base().damaged_rows(),
             high_water: mark.map(Mark::marked),
             high_water_failures: mark.map_or(0, Mark::failures),

@@ -35,11 +35,13 @@ impl Store {
     /// [`Conflict`](ErrorKind::Conflict): others came first each time.
     /// [`InvalidInput`](ErrorKind::InvalidInput): inside another transaction of this store; use that one.
     /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): it took longer than old values are kept on this engine.
+    #[track_caller]
     pub fn transaction<T>(&self, work: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         self.transaction_with(&TransactionOptions::default(), work)
     }
 
     /// As [`transaction`](Self::transaction), with options.
+    #[track_caller]
     pub fn transaction_with<T>(
         &self,
         options: &TransactionOptions,
@@ -67,6 +69,7 @@ impl Store {
     }
 
     /// The inner error is a conflict of the commit, after which it may be run again. One that the closure returns ends it.
+    #[track_caller]
     fn attempt<T>(
         &self,
         options: &TransactionOptions,

@@ -10,8 +10,10 @@ use crate::api::store::Store;
 use crate::features::transactions::commit_log::Start;
 use crate::features::transactions::validate_ahead;
 use crate::read_set::ReadSet;
+use crate::readers::ReaderKind;
 use crate::request::{Commit as _, Expiry, Request};
 use crate::row::Commit;
+use crate::view::ReadBy;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -60,28 +62,31 @@ impl Store {
     /// Begins a transaction. Takes well under a millisecond and blocks nobody.
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput): inside the closure of another transaction of this store.
+    #[track_caller]
     pub fn begin(&self) -> Result<Transaction> {
         self.begin_with(&TransactionOptions::default())
     }
 
     /// As [`begin`](Self::begin), with options.
+    #[track_caller]
     pub fn begin_with(&self, options: &TransactionOptions) -> Result<Transaction> {
+        let by = ReadBy::caller(ReaderKind::Transaction);
         self.base().located("begin transaction", || {
             refuse_nested(self.base().instance)?;
-            Transaction::new(self, options)
+            Transaction::new(self, options, by)
         })
     }
 }
 
 impl Transaction {
-    fn new(store: &Store, options: &TransactionOptions) -> Result<Self> {
+    fn new(store: &Store, options: &TransactionOptions, by: ReadBy) -> Result<Self> {
         let durability = options.durability.unwrap_or(store.options().durability);
         store.base().check_claim(durability)?;
         // Before the snapshot: a commit in between is seen and counts as later, which is safe.
         let start = (!options.read_only).then(|| store.handle.features.transactions.begin());
         Ok(Self {
             store: store.clone(),
-            snapshot: store.snapshot()?,
+            snapshot: store.snapshot_by(by)?,
             start,
             reads: RefCell::default(),
             writes: BTreeMap::new(),

@@ -1,0 +1,277 @@
+//! The open readers of a store: snapshots, scans and transactions, with their ages.
+//!
+//! An engine keeps every old page or value that an open reader may still see. So a reader that is forgotten makes the
+//! files grow without a word. Readers are counted and aged here, and the oldest is named by the line of code that opened
+//! it. With a limit ([`StoreOptions::snapshot_age_max`](crate::StoreOptions)), a reader that is older
+//! lets go of what it pins and answers `SnapshotExpired`, on every engine.
+
+use crate::worker::Alarm;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use strongroom_core::{Cursor, Error, ErrorKind, KeyspaceId, Result, Scan, Snapshot};
+
+/// What kind of reader it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReaderKind {
+    /// A [`Snapshot`](crate::Snapshot).
+    Snapshot,
+    /// [`Rows`](crate::Rows) of a scan.
+    Scan,
+    /// A [`Transaction`](crate::Transaction).
+    Transaction,
+}
+
+impl ReaderKind {
+    /// `snapshot`, `scan` or `transaction`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Scan => "scan",
+            Self::Transaction => "transaction",
+        }
+    }
+}
+
+/// The oldest open reader of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OldestReader {
+    /// What kind of reader it is.
+    pub kind: ReaderKind,
+    /// How long it has been open.
+    pub age: Duration,
+    /// The line of code that opened it.
+    pub opened_at: &'static Location<'static>,
+}
+
+/// All open readers, oldest first.
+pub(crate) struct Readers {
+    open: Mutex<BTreeMap<u64, Reader>>,
+    next: AtomicU64,
+    expired: AtomicU64,
+    /// None: readers may get as old as they like.
+    age_max: Option<Duration>,
+    /// Wakes the thread that expires readers.
+    pub(crate) alarm: Alarm,
+}
+
+struct Reader {
+    kind: ReaderKind,
+    since: Instant,
+    opened_at: &'static Location<'static>,
+    /// What it holds, if it can be made to let go.
+    lease: Weak<LeasedSnapshot>,
+}
+
+/// Counts a reader as open.
+pub(crate) struct ReaderGuard {
+    readers: Arc<Readers>,
+    id: u64,
+    /// A scan holds its cursor alone: this keeps the way to it.
+    _lease: Option<Arc<LeasedSnapshot>>,
+}
+
+impl Readers {
+    pub(crate) fn new(age_max: Option<Duration>) -> Self {
+        let age_max = age_max.filter(|age_max| !age_max.is_zero());
+        let interval = age_max.map_or(Duration::from_secs(1), |age_max| age_max / 4);
+        let alarm = Alarm::new(interval.clamp(Duration::from_millis(1), Duration::from_secs(1)));
+        let (open, next, expired) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
+        Self { open, next, expired, age_max, alarm }
+    }
+
+    /// Whether the store has a thread that expires readers.
+    pub(crate) fn has_limit(&self) -> bool {
+        self.age_max.is_some()
+    }
+
+    /// A reader of `snapshot` is open from now on: the snapshot that it has to read through, and its guard.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        kind: ReaderKind,
+        opened_at: &'static Location<'static>,
+        snapshot: Arc<dyn Snapshot>,
+    ) -> (Arc<dyn Snapshot>, Arc<ReaderGuard>) {
+        let (snapshot, lease): (Arc<dyn Snapshot>, _) = if self.has_limit() {
+            let leased = Arc::new(LeasedSnapshot::new(snapshot));
+            (Arc::clone(&leased) as Arc<_>, Some(leased))
+        } else {
+            (snapshot, None)
+        };
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let weak = lease.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        self.lock().insert(id, Reader { kind, since: Instant::now(), opened_at, lease: weak });
+        if self.has_limit() {
+            self.alarm.set();
+        }
+        (snapshot, Arc::new(ReaderGuard { readers: Arc::clone(self), id, _lease: lease }))
+    }
+
+    /// How many are open.
+    pub(crate) fn len(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
+    /// Readers that were made to let go.
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
+    /// The oldest that is open.
+    pub(crate) fn oldest(&self) -> Option<OldestReader> {
+        let open = self.lock();
+        // Two that were opened at once may stand in the other order, which nobody minds.
+        let (_, reader) = open.first_key_value()?;
+        Some(OldestReader { kind: reader.kind, age: reader.since.elapsed(), opened_at: reader.opened_at })
+    }
+
+    /// The thread that expires readers, until the store is closed.
+    pub(crate) fn run(&self) {
+        while self.alarm.wait() {
+            if self.expire_old() > 0 {
+                self.alarm.set();
+            }
+        }
+    }
+
+    /// Makes readers beyond the limit let go. Answers how many may still get there.
+    fn expire_old(&self) -> usize {
+        let Some(age_max) = self.age_max else { return 0 };
+        let mut old = Vec::new();
+        let mut young = 0;
+        for reader in self.lock().values() {
+            let Some(lease) = reader.lease.upgrade() else { continue };
+            if reader.since.elapsed() >= age_max { old.push(lease) } else { young += 1 }
+        }
+        // Without the lock: to let go waits for a read that is under way, and may be work for the engine.
+        for lease in old {
+            if lease.expire() {
+                self.expired.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        young
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Reader>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ReaderGuard {
+    fn drop(&mut self) {
+        self.readers.lock().remove(&self.id);
+    }
+}
+
+/// Something that can be taken away from whoever holds it.
+struct Slot<T>(Mutex<Option<T>>);
+
+impl<T> Slot<T> {
+    fn new(held: T) -> Self {
+        Self(Mutex::new(Some(held)))
+    }
+
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): it was taken away.
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f(held.as_mut().ok_or_else(too_old)?)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn too_old() -> Error {
+    Error::new(ErrorKind::SnapshotExpired, "the reader was open for longer than snapshot_age_max")
+        .hint("take a new snapshot, or raise the limit")
+}
+
+/// A snapshot that can be made to let go, with all of its cursors.
+struct LeasedSnapshot {
+    snapshot: Slot<Arc<dyn Snapshot>>,
+    cursors: Mutex<Vec<Weak<Slot<Box<dyn Cursor>>>>>,
+}
+
+impl LeasedSnapshot {
+    fn new(snapshot: Arc<dyn Snapshot>) -> Self {
+        Self { snapshot: Slot::new(snapshot), cursors: Mutex::default() }
+    }
+
+    /// Whether there was anything to let go of.
+    fn expire(&self) -> bool {
+        // The snapshot first: after it is gone, no cursor is made.
+        let snapshot = self.snapshot.take();
+        let cursors = std::mem::take(&mut *self.lock_cursors());
+        let taken = cursors.iter().filter_map(|cursor| cursor.upgrade()?.take()).count();
+        snapshot.is_some() || taken > 0
+    }
+
+    fn lock_cursors(&self) -> MutexGuard<'_, Vec<Weak<Slot<Box<dyn Cursor>>>>> {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot for LeasedSnapshot {
+    fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+        // Copied: a value that is held would pin what the limit is there to free.
+        self.snapshot
+            .with(|snapshot| Ok(snapshot.get(keyspace, key)?.map(|value| Bytes::copy_from_slice(&value))))
+    }
+
+    fn cursor(&self, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>> {
+        self.snapshot.with(|snapshot| {
+            let slot = Arc::new(Slot::new(snapshot.cursor(keyspace, scan)?));
+            // Under the lock of the snapshot: an expiry that comes now finds it in the list.
+            let mut cursors = self.lock_cursors();
+            cursors.retain(|cursor| cursor.strong_count() > 0);
+            cursors.push(Arc::downgrade(&slot));
+            Ok(Box::new(LeasedCursor { slot, key: Vec::new(), value: Vec::new(), on_row: false }) as Box<_>)
+        })
+    }
+}
+
+/// A cursor that can be made to let go. It lends copies.
+struct LeasedCursor {
+    slot: Arc<Slot<Box<dyn Cursor>>>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    on_row: bool,
+}
+
+impl Cursor for LeasedCursor {
+    fn advance(&mut self) -> Result<bool> {
+        let Self { slot, key, value, on_row } = self;
+        *on_row = false;
+        *on_row = slot.with(|cursor| {
+            if !cursor.advance()? {
+                return Ok(false);
+            }
+            let row = cursor.row();
+            row.0.clone_into(key);
+            row.1.clone_into(value);
+            Ok(true)
+        })?;
+        Ok(*on_row)
+    }
+
+    fn key(&self) -> &[u8] {
+        assert!(self.on_row, "invariant 3: the cursor stands on no row");
+        &self.key
+    }
+
+    fn value(&self) -> &[u8] {
+        assert!(self.on_row, "invariant 3: the cursor stands on no row");
+        &self.value
+    }
+
+    fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.on_row = false;
+        self.slot.with(|cursor| cursor.seek(key))
+    }
+}
