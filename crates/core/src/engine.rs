@@ -15,10 +15,12 @@ use crate::durability::Durability;
 use crate::keyspace::KeyspaceHints;
 use crate::options::Options;
 use crate::range::Scan;
+use crate::read_view::{ViewRelease, ViewSharing};
 use crate::stats::{Gauge, Stats};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::path::Path;
+use std::task::Poll;
 
 /// Options of one engine, with types.
 pub trait TypedOptions: Clone + Default + Send + Sync + 'static {
@@ -50,6 +52,8 @@ pub struct OpenContext<'c, O> {
     pub options: &'c O,
     /// Counts values that pin something of the engine.
     pub pins: Gauge,
+    /// Has the shared read view released when it is in the engine's way. See [`Engine::VIEW`].
+    pub view: ViewRelease,
 }
 
 /// Cursor of an engine: like [`Cursor`](crate::Cursor) without `seek`. It is never called again after it
@@ -85,6 +89,14 @@ pub trait EngineSnapshot: Send + Sync + 'static {
 
     /// The value of `key`.
     fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// As [`get`](Self::get), but `Pending` if it would have to wait for another thread that uses the snapshot. To be
+    /// overridden where threads take turns ([`ViewSharing::InTurns`]).
+    #[inline]
+    fn try_get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Poll<Option<Bytes>>> {
+        self.get(keyspace, key).map(Poll::Ready)
+    }
+
     /// A cursor before the first row of `scan`, whose range is not empty.
     fn cursor(&self, keyspace: &Self::Keyspace, scan: &Scan) -> Result<Self::Cursor>;
 }
@@ -143,6 +155,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Whether threads may be in [`apply`](Self::apply) side by side, for batches without conditions. For
     /// engines that gain by it: those that let concurrent commits share a sync.
     const CONCURRENT_COMMITS: bool = false;
+
+    /// Whether gets share a snapshot. For engines that open a read transaction for each. A snapshot is then held
+    /// between commits and while the next one is applied, for up to some seconds after its last use. An engine that
+    /// has it in its way asks for its release ([`OpenContext::view`]); a compaction and an integrity check find none.
+    const VIEW: ViewSharing = ViewSharing::Never;
 
     /// Opens the engine, creating its files unless the options forbid it.
     fn open(context: OpenContext<'_, Self::Options>) -> Result<Self>;

@@ -40,6 +40,7 @@ pub mod limits;
 mod memory;
 mod options;
 mod range;
+mod read_view;
 mod stats;
 mod sync;
 mod undo;
@@ -60,5 +61,6 @@ pub use options::{
     Compression, Create, EngineOptions, MARKER_FILE, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes,
 };
 pub use range::{Direction, KeyRange, Scan, after_prefix, just_after};
+pub use read_view::{ViewRelease, ViewSharing};
 pub use stats::{Gauge, GaugeGuard, Pinned, Stats};
 pub use undo::{Undo, UndoKeyspace, UndoSnapshot};

@@ -16,6 +16,10 @@ pub struct Stats {
     pub power_safe_commits: u64,
     /// Snapshots now open.
     pub snapshots_open: u64,
+    /// Read views opened so far: engine snapshots that gets share between two commits.
+    pub read_views_opened: u64,
+    /// Whether one is held now. It is no snapshot of the caller's, and is released when nobody uses it.
+    pub read_view_held: bool,
     /// Values now held that pin engine pages or blocks. One that stays high is a leak of space.
     pub values_pinned: u64,
     /// Memory now kept for open snapshots by the undo overlay, in bytes.

@@ -1,6 +1,10 @@
 //! Locks that do not care whether another thread panicked while holding them: a panic poisons the whole
 //! backend handle (invariant 4), so no state behind such a lock is used again.
 
+mod modelled;
+
+pub(crate) use modelled::{Locked, Shared, Slot, Word, fence};
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

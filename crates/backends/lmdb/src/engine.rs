@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, ErrorKind, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, TypedOptions,
+    OpenContext, Result, Stats, Tuning, TypedOptions, ViewSharing,
 };
 
 /// LMDB, opened. Applications use it as [`LmdbBackend`](crate::LmdbBackend).
@@ -44,11 +44,13 @@ impl Engine for LmdbEngine {
     type Keyspace = LmdbKeyspace;
     type Snapshot = LmdbSnapshot;
 
+    const VIEW: ViewSharing = ViewSharing::InTurns;
+
     fn open(context: OpenContext<'_, LmdbOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins } = context;
+        let OpenContext { directory, options, pins, view } = context;
         options.check()?;
         let opened = files::open(directory, options)?;
-        let environment = Environment::new(opened, options.common().read_only, options.grow_timeout)?;
+        let environment = Environment::new(opened, options.common().read_only, options.grow_timeout, view)?;
         Ok(Self { environment: Arc::new(environment), directory: directory.to_owned(), pins })
     }
 

@@ -20,7 +20,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
-use strongroom_core::Result;
+use strongroom_core::{Result, ViewRelease};
 
 /// How long the gate is shut at first, and how often somebody before it looks whether it is open.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -49,6 +49,8 @@ pub(crate) struct Environment {
     env: Env<WithoutTls>,
     read_only: bool,
     grow_timeout: Duration,
+    /// What gets share between two commits is released when the map has to change.
+    view: ViewRelease,
     growths: AtomicU64,
     stale_readers: AtomicU64,
     /// How many pages the file had when stale readers were looked for.
@@ -58,7 +60,12 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    pub(crate) fn new(opened: Opened, read_only: bool, grow_timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(
+        opened: Opened,
+        read_only: bool,
+        grow_timeout: Duration,
+        view: ViewRelease,
+    ) -> Result<Self> {
         let environment = Self {
             gate: RwLock::new(Gate { growing: false, lost: false }),
             held: Mutex::default(),
@@ -67,6 +74,7 @@ impl Environment {
             env: opened.env,
             read_only,
             grow_timeout,
+            view,
             growths: AtomicU64::new(0),
             stale_readers: AtomicU64::new(0),
             pages_looked_at: AtomicU64::new(0),
@@ -259,6 +267,8 @@ impl Environment {
         let gate = Shut::begin(self);
         let mut pause = FIRST_PAUSE;
         loop {
+            // Each time: while the gate was open, another may have begun.
+            self.view.release();
             {
                 let mut alone = self.alone()?;
                 if *lock(&self.held) == 0 {

@@ -28,7 +28,7 @@
 //! |---|---|
 //! | files | `data.mdb` (made as `data.mdb.new` and renamed when it is whole), `lock.mdb`, and `data.mdb.writer`, which the one writer locks |
 //! | keyspace | named database; hints are of no use to it |
-//! | get | a read transaction each; a value of more than 4 KiB shares the map and keeps the transaction open |
+//! | get | in a read transaction that gets share between two commits, in turns; a value of more than 4 KiB shares the map and keeps the transaction open |
 //! | batch | one write transaction |
 //! | snapshot | one read transaction, used by threads in turns |
 //! | cursor | LMDB's cursor; the places of up to 64 rows are fetched in one turn and lent from the map |

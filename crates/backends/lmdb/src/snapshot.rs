@@ -1,4 +1,4 @@
-//! A snapshot is a read transaction, and a get is a short one.
+//! A snapshot is a read transaction, and a get is one in a snapshot that gets share, or a short one.
 
 use crate::cursor::LmdbCursor;
 use crate::environment::Environment;
@@ -6,6 +6,7 @@ use crate::keyspace::LmdbKeyspace;
 use crate::view::{Reading, find};
 use self_cell::self_cell;
 use std::sync::Arc;
+use std::task::Poll;
 use strongroom_core::{Bytes, EngineSnapshot, Error, Gauge, Pinned, Result, Scan};
 
 /// Values up to this length are copied: one that is shared keeps a transaction open, and with it every page that
@@ -35,6 +36,20 @@ pub(crate) fn get_newest(
 }
 
 fn get(reading: &Arc<Reading>, keyspace: &LmdbKeyspace, key: &[u8], pins: &Gauge) -> Result<Option<Bytes>> {
+    match reading.find(keyspace, key)? {
+        Some(large) if large.len() > COPIED_BYTES_MAX => get_large(reading, keyspace, key, pins),
+        small => Ok(small.map(Bytes::copy_from_slice)),
+    }
+}
+
+/// To be looked up again, into something that can be kept.
+#[cold]
+fn get_large(
+    reading: &Arc<Reading>,
+    keyspace: &LmdbKeyspace,
+    key: &[u8],
+    pins: &Gauge,
+) -> Result<Option<Bytes>> {
     // Looked up once: the keyspace may be dropped between two looks.
     let shared = SharedValue::try_new(Arc::clone(reading), |reading| match reading.find(keyspace, key) {
         Ok(Some(large)) if large.len() > COPIED_BYTES_MAX => Ok(large),
@@ -90,6 +105,17 @@ impl EngineSnapshot for LmdbSnapshot {
 
     fn get(&self, keyspace: &LmdbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
         get(&self.reading, keyspace, key, &self.pins)
+    }
+
+    #[inline]
+    fn try_get(&self, keyspace: &LmdbKeyspace, key: &[u8]) -> Result<Poll<Option<Bytes>>> {
+        Ok(match self.reading.try_find(keyspace, key)? {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(large)) if large.len() > COPIED_BYTES_MAX => {
+                Poll::Ready(get_large(&self.reading, keyspace, key, &self.pins)?)
+            }
+            Poll::Ready(small) => Poll::Ready(small.map(Bytes::copy_from_slice)),
+        })
     }
 
     fn cursor(&self, keyspace: &LmdbKeyspace, scan: &Scan) -> Result<LmdbCursor> {

@@ -9,7 +9,8 @@ use crate::environment::{Environment, Hold, lock};
 use crate::error::{dropped, translate};
 use crate::keyspace::{LmdbKeyspace, Map};
 use heed::{MdbError, RoTxn, WithoutTls};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::Poll;
 use strongroom_core::Result;
 
 /// A read transaction that threads use in turns.
@@ -21,7 +22,7 @@ pub(crate) struct Reading {
 }
 
 // SAFETY: what keeps a `RoTxn` from being shared is that two threads might call LMDB with it at once. The field is
-// private to this module, and reached through `in_turn` only, which hands it out together with the turn.
+// private to this module, and reached through `in_turn`, which hands it out together with the turn, and by `try_find`, which has the turn.
 #[allow(unsafe_code)]
 unsafe impl Sync for Reading {}
 
@@ -46,6 +47,18 @@ impl Reading {
         let Some(map) = keyspace.map() else { return Ok(None) };
         let (_turn, transaction) = self.in_turn();
         find(map, transaction, key)
+    }
+
+    /// As [`find`](Self::find), unless another thread has the turn.
+    pub(crate) fn try_find(&self, keyspace: &LmdbKeyspace, key: &[u8]) -> Result<Poll<Option<&[u8]>>> {
+        let _names = self.environment().steady_names();
+        let Some(map) = keyspace.map() else { return Ok(Poll::Ready(None)) };
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => PoisonError::into_inner(turn),
+            Err(TryLockError::WouldBlock) => return Ok(Poll::Pending),
+        };
+        find(map, &self.transaction, key).map(Poll::Ready)
     }
 }
 

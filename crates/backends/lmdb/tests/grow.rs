@@ -337,3 +337,36 @@ fn child_loads_a_million_rows() {
     assert!(peak <= 256 * MIB);
     println!("at most 256 MiB");
 }
+
+#[test]
+fn the_map_grows_without_waiting_for_the_view_that_gets_share() {
+    let home = tempfile::tempdir().unwrap();
+    // No time to wait: whoever has a transaction open turns the commit down.
+    let options = by_name(&[("map_bytes", "1MiB"), ("grow_timeout_ms", "0")]);
+    let backend = LmdbBackend::open(home.path(), options).unwrap();
+    let rows = keyspace(&backend);
+    backend.create_keyspace("count", KeyspaceHints::default()).unwrap();
+    put(&backend, rows, b"a", b"1");
+    for round in 0..4 {
+        for _ in 0..3 {
+            assert_eq!(backend.get(rows, b"a").unwrap().unwrap(), b"1"[..]);
+        }
+        assert!(backend.stats().unwrap().read_view_held);
+        assert_eq!(figure(&backend, "transactions_held"), 1);
+        let before = figure(&backend, "map_growths");
+        for step in 0..4 {
+            load_batch(&backend, (round * 4 + step) * BATCH);
+            backend.get(rows, b"a").unwrap();
+            backend.get(rows, b"a").unwrap();
+        }
+        assert!(round > 1 || figure(&backend, "map_growths") > before);
+    }
+    // A snapshot is the caller's, and is waited for.
+    let _snapshot = backend.snapshot().unwrap();
+    let error = (100..200).find_map(|step| {
+        let mut batch = WriteBatch::new();
+        batch.put(rows, &u64::to_be_bytes(step), &vec![7; MIB as usize]);
+        backend.commit(&batch, Durability::Buffered).err()
+    });
+    assert_eq!(error.unwrap().kind(), ErrorKind::Unavailable);
+}

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning,
+    OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
 /// redb, opened. Applications use it as [`RedbBackend`](crate::RedbBackend).
@@ -57,8 +57,10 @@ impl Engine for RedbEngine {
     type Keyspace = RedbKeyspace;
     type Snapshot = RedbSnapshot;
 
+    const VIEW: ViewSharing = ViewSharing::AtOnce;
+
     fn open(context: OpenContext<'_, RedbOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins } = context;
+        let OpenContext { directory, options, pins, .. } = context;
         let database = files::open(directory, options)?;
         let data_file = options.storage().is_none().then(|| files::data_file(directory));
         let quick_repair = options.repairs_quickly();
@@ -94,7 +96,10 @@ impl Engine for RedbEngine {
     }
 
     fn get(&self, keyspace: &RedbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
-        match open_table(&self.begin_read()?, keyspace)? {
+        // Until the end: a compaction then waits for the get, and does not find its transaction in the way.
+        let database = self.shared();
+        let transaction = database.begin_read().map_err(translate)?;
+        match open_table(&transaction, keyspace)? {
             Some(table) => get(&table, key, &self.pins),
             None => Ok(None),
         }

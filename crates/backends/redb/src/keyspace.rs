@@ -28,6 +28,11 @@ impl RedbKeyspace {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
     }
+
+    /// Where the handle is: no other that is in use is there.
+    pub(crate) fn address(&self) -> usize {
+        self.name.as_ptr().addr()
+    }
 }
 
 pub(crate) fn definition(name: &str) -> TableDefinition<'_, Row, Row> {

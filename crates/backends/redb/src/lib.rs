@@ -26,7 +26,7 @@
 //! |---|---|
 //! | files | `data.redb`, made as `data.redb.new` and renamed when it is whole |
 //! | keyspace | table of `&[u8]` by `&[u8]`; hints are of no use to it |
-//! | get | a read transaction each; the value shares redb's page and keeps the transaction open |
+//! | get | in a read transaction that gets share between two commits; the value shares redb's page and keeps the transaction open |
 //! | batch | one write transaction, each table opened once |
 //! | snapshot | one read transaction; a table is opened at its first use and kept |
 //! | cursor | redb's range, holding one row's guards |

@@ -1,16 +1,20 @@
-//! A snapshot is a read transaction, and a get is a short one.
+//! A snapshot is a read transaction, and a get is one in a snapshot that gets share, or a short one.
 
 use crate::cursor::RedbCursor;
 use crate::error::translate;
 use crate::keyspace::{Database, RedbKeyspace, Row, definition};
 use redb::{OwnedAccessGuard, ReadOnlyTable, ReadTransaction, TableError};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
 
 /// Snapshot of redb. It keeps the pages it can see from being used again.
 pub struct RedbSnapshot {
-    /// Opened once each: opening one costs a search of its own. None: it is not in this snapshot.
-    tables: RwLock<Vec<(RedbKeyspace, Option<Table>)>>,
+    // Opened once each: opening a table costs a search of its own.
+    /// The first few, which are found without a lock.
+    first_tables: [OnceLock<Opened>; FIRST_TABLES],
+    /// The others, by the address of their handle, which stays in use as long as it is here.
+    other_tables: RwLock<HashMap<usize, Opened>>,
     transaction: ReadTransaction,
     pins: Gauge,
     // Declared last: redb closes its file with the database, and the transaction still needs it.
@@ -19,27 +23,66 @@ pub struct RedbSnapshot {
 
 type Table = ReadOnlyTable<Row, Row>;
 
+/// A keyspace with its table. None: it is not in this snapshot.
+type Opened = (RedbKeyspace, Option<Table>);
+
+/// Tables of a snapshot that are found without a lock. Most applications have fewer; to walk over more costs as much as
+/// the lock.
+const FIRST_TABLES: usize = 8;
+
 impl RedbSnapshot {
     pub(crate) fn new(transaction: ReadTransaction, pins: Gauge, database: Arc<Database>) -> Self {
-        Self { tables: RwLock::default(), transaction, pins, database }
+        Self {
+            first_tables: Default::default(),
+            other_tables: RwLock::default(),
+            transaction,
+            pins,
+            database,
+        }
     }
 
-    /// Calls `f` with the keyspace's table, under the lock: that is cheaper than to share the table.
+    /// Calls `f` with the keyspace's table.
+    #[inline]
     fn with_table<T>(
         &self,
         keyspace: &RedbKeyspace,
         f: impl FnOnce(Option<&Table>) -> Result<T>,
     ) -> Result<T> {
-        let opened = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, table)) = opened.iter().find(|(opened, _)| opened.is(keyspace)) {
+        for place in &self.first_tables {
+            if place.get().is_none() {
+                // Another thread may be first, with this keyspace or with another.
+                let _ = place.set(self.open(keyspace)?);
+            }
+            if let Some((opened, table)) = place.get()
+                && opened.is(keyspace)
+            {
+                return f(table.as_ref());
+            }
+        }
+        self.with_other_table(keyspace, f)
+    }
+
+    fn with_other_table<T>(
+        &self,
+        keyspace: &RedbKeyspace,
+        f: impl FnOnce(Option<&Table>) -> Result<T>,
+    ) -> Result<T> {
+        // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+        let opened = self.other_tables.read().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: that is cheaper than to share the table.
+        if let Some((_, table)) = opened.get(&keyspace.address()) {
             return f(table.as_ref());
         }
         drop(opened);
-        // Two threads may both get here, and the table is then listed twice, which does no harm.
-        let table = open_table(&self.transaction, keyspace)?;
+        let (keyspace, table) = self.open(keyspace)?;
         let outcome = f(table.as_ref());
-        self.tables.write().unwrap_or_else(PoisonError::into_inner).push((keyspace.clone(), table));
+        let mut opened = self.other_tables.write().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(keyspace.address(), (keyspace, table));
         outcome
+    }
+
+    fn open(&self, keyspace: &RedbKeyspace) -> Result<Opened> {
+        Ok((keyspace.clone(), open_table(&self.transaction, keyspace)?))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use strongroom_core::{
     Create, Durability, ErrorKind, KeyspaceHints, KeyspaceId, Options, Scan, StorageBackend, TypedOptions,
     WriteBatch,
@@ -378,4 +379,124 @@ fn scan_all(directory: &Path) -> strongroom_core::Result<()> {
         assert!(cursor.key().len() + cursor.value().len() < usize::MAX);
     }
     Ok(())
+}
+
+/// Ends the readers, also when a test fails.
+struct Stop<'s>(&'s AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn gets_share_a_view_and_a_commit_replaces_it() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    for round in 1..=3_u64 {
+        put(&backend, rows, b"n", &round.to_be_bytes(), Durability::Buffered);
+        assert!(!backend.stats().unwrap().read_view_held, "the commit has released it");
+        for _ in 0..10 {
+            assert_eq!(backend.get(rows, b"n").unwrap().unwrap(), round.to_be_bytes()[..]);
+        }
+        let stats = backend.stats().unwrap();
+        assert_eq!((stats.read_views_opened, stats.read_view_held, stats.snapshots_open), (round, true, 0));
+        // A snapshot between two commits is the same view, and counts.
+        let snapshot = backend.snapshot().unwrap();
+        let stats = backend.stats().unwrap();
+        assert_eq!((stats.read_views_opened, stats.snapshots_open), (round, 1));
+        put(&backend, rows, b"n", b"newer", Durability::Buffered);
+        assert_eq!(snapshot.get(rows, b"n").unwrap().unwrap(), round.to_be_bytes()[..]);
+        assert_eq!(backend.get(rows, b"n").unwrap().unwrap(), b"newer"[..]);
+    }
+}
+
+#[test]
+fn a_view_that_nobody_uses_is_released() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", b"1", Durability::Buffered);
+    for _ in 0..2 {
+        backend.get(rows, b"a").unwrap();
+        backend.get(rows, b"a").unwrap();
+        assert!(backend.stats().unwrap().read_view_held);
+        let waiting_since = std::time::Instant::now();
+        while backend.stats().unwrap().read_view_held {
+            assert!(waiting_since.elapsed().as_secs() < 60, "the view is still held");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_view_has_tables_of_many_keyspaces() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let name = |number: u32| format!("rows{number}");
+    let keyspaces: Vec<_> = (0..30)
+        .map(|number| backend.create_keyspace(&name(number), KeyspaceHints::default()).unwrap())
+        .collect();
+    let mut batch = WriteBatch::new();
+    for (number, keyspace) in (0_u32..).zip(&keyspaces) {
+        batch.put(*keyspace, b"n", &number.to_be_bytes());
+    }
+    backend.commit(&batch, Durability::Buffered).unwrap();
+    for _ in 0..3 {
+        for (number, keyspace) in (0_u32..).zip(&keyspaces) {
+            assert_eq!(backend.get(*keyspace, b"n").unwrap().unwrap(), number.to_be_bytes()[..]);
+        }
+    }
+    assert_eq!(backend.stats().unwrap().read_views_opened, 1);
+    // One that was dropped and made again is another.
+    backend.drop_keyspace(keyspaces[20]).unwrap();
+    let again = backend.create_keyspace(&name(20), KeyspaceHints::default()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(backend.get(again, b"n").unwrap(), None);
+        assert_eq!(backend.get(keyspaces[20], b"n").unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[test]
+fn compaction_and_verify_go_on_beside_gets() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = RedbBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    put(&backend, rows, b"a", b"1", Durability::Buffered);
+    let (stop, gets) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(backend.get(rows, b"a").unwrap().unwrap(), b"1"[..]);
+                    gets.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for round in 0..15_u32 {
+            let before = gets.load(Ordering::Relaxed);
+            while gets.load(Ordering::Relaxed) < before + 100 {
+                std::thread::yield_now();
+            }
+            put(&backend, rows, &round.to_be_bytes(), &[7; 10_000], Durability::Buffered);
+            backend.compact().unwrap();
+            backend.verify().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_handle_is_closed_when_it_is_dropped_with_its_view() {
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let backend = RedbBackend::new(home.path()).unwrap();
+        let rows = keyspace(&backend);
+        put(&backend, rows, b"a", b"1", Durability::Buffered);
+        backend.get(rows, b"a").unwrap();
+        backend.get(rows, b"a").unwrap();
+        assert!(backend.stats().unwrap().read_view_held);
+    }
 }

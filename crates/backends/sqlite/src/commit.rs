@@ -8,7 +8,7 @@ use crate::schema::SqliteKeyspace;
 use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{CachedStatement, Connection, MAIN_DB};
-use strongroom_core::{Durability, EngineBatch, ErrorKind, Op, Result};
+use strongroom_core::{Durability, EngineBatch, ErrorKind, Op, Result, ViewRelease};
 
 /// What a log that was longer is cut to when it begins anew, in bytes.
 const LOG_BYTES_KEPT: u32 = 16 * 1_024 * 1_024;
@@ -23,16 +23,18 @@ pub(crate) struct Writer {
     /// not get to closing.
     is_unsynced: bool,
     checkpoint_pages: u32,
+    /// What gets share between two commits is released when the log is moved into the file.
+    view: ViewRelease,
 }
 
 impl Writer {
-    pub(crate) fn open(place: &Place, options: &SqliteOptions) -> Result<Self> {
+    pub(crate) fn open(place: &Place, options: &SqliteOptions, view: ViewRelease) -> Result<Self> {
         let connection = place.writer(options.writer_cache_kib())?;
         use_log(&connection)?;
         let limit = format!("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = {LOG_BYTES_KEPT}");
         connection.execute_batch(&limit).map_err(translate)?;
         let checkpoint_pages = options.checkpoint_pages();
-        Ok(Self { connection, synchronous: Durability::PowerSafe, is_unsynced: true, checkpoint_pages })
+        Ok(Self { connection, synchronous: Durability::PowerSafe, is_unsynced: true, checkpoint_pages, view })
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -114,7 +116,12 @@ impl Writer {
     fn move_log(&self) -> Result<()> {
         let (pages, moved) = self.checkpoint(CheckpointMode::NOOP)?;
         if pages > moved && pages.unsigned_abs() >= self.checkpoint_pages {
+            // A read transaction that is older than the commit keeps the newest pages in the log.
+            self.view.release();
             self.checkpoint(CheckpointMode::PASSIVE)?;
+            // One that began before all was moved keeps the log from beginning anew with the next commit, and one that
+            // begins now does not: it reads the file alone.
+            self.view.release();
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::schema;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use strongroom_core::{Error, ErrorKind, Result, TypedOptions};
+use strongroom_core::{Error, ErrorKind, Result, TypedOptions, ViewRelease};
 
 /// What the engine and its snapshots share.
 pub(crate) struct Database {
@@ -21,13 +21,13 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) fn open(directory: &Path, options: &SqliteOptions) -> Result<Self> {
+    pub(crate) fn open(directory: &Path, options: &SqliteOptions, view: ViewRelease) -> Result<Self> {
         options.check()?;
         let (mut files, place) = Files::open(directory, options)?;
         let (writer, pool) = if options.common().read_only {
             (None, Pool::new(readable(&mut files, place)?, options))
         } else {
-            let writer = Writer::open(&place, options)?;
+            let writer = Writer::open(&place, options, view)?;
             files::check_header(writer.connection())?;
             schema::check(writer.connection())?;
             (Some(Mutex::new(writer)), Pool::new(place, options))

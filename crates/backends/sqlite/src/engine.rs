@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use strongroom_core::{
     Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning,
+    OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
 /// SQLite, opened. Applications use it as [`SqliteBackend`](crate::SqliteBackend).
@@ -39,8 +39,10 @@ impl Engine for SqliteEngine {
     type Keyspace = SqliteKeyspace;
     type Snapshot = SqliteSnapshot;
 
+    const VIEW: ViewSharing = ViewSharing::InTurns;
+
     fn open(context: OpenContext<'_, SqliteOptions>) -> Result<Self> {
-        let database = Database::open(context.directory, context.options)?;
+        let database = Database::open(context.directory, context.options, context.view)?;
         Ok(Self { database: Arc::new(database) })
     }
 

@@ -29,7 +29,7 @@
 //! |---|---|
 //! | files | `data.sqlite` with SQLite's `-wal` and `-shm`, made as `data.sqlite.new` and renamed when it is whole; `data.sqlite.writer` is locked by whoever writes |
 //! | keyspace | `WITHOUT ROWID` table of blob by blob; hints are of no use to it |
-//! | get | a statement on a reader's connection; the value is copied once, because SQLite takes its own back |
+//! | get | a statement in a read transaction that gets share between two commits, in turns, or on a connection of its own; the value is copied once, because SQLite takes its own back |
 //! | batch | `BEGIN IMMEDIATE` … `COMMIT` on the writer's connection |
 //! | snapshot | a reader's connection in a read transaction |
 //! | cursor | blocks of up to 256 KiB or 4,096 rows, read under the snapshot's lock and lent from there |
@@ -53,7 +53,7 @@
 //! next open to check.
 //!
 //! A snapshot that is held long lets nothing be moved that is newer than it, and the log grows with all
-//! that is written meanwhile. So does one large batch. The log's file is cut back to 16 MiB when it begins
+//! that is written meanwhile. What gets share is released before the log is moved, and is not in its way. So does one large batch. The log's file is cut back to 16 MiB when it begins
 //! anew.
 //!
 //! # Memory and large values

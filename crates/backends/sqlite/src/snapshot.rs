@@ -1,4 +1,4 @@
-//! A snapshot is a connection with a read transaction, and a get is a statement of its own.
+//! A snapshot is a connection with a read transaction, and a get is a statement in one that gets share, or of its own.
 
 use crate::cursor::SqliteCursor;
 use crate::database::Database;
@@ -7,6 +7,7 @@ use crate::schema::SqliteKeyspace;
 use crate::view::{View, bytes};
 use rusqlite::Connection;
 use std::sync::Arc;
+use std::task::Poll;
 use strongroom_core::{Bytes, EngineSnapshot, Result, Scan};
 
 /// Snapshot of SQLite. It keeps the write-ahead log from beginning anew.
@@ -24,6 +25,11 @@ impl EngineSnapshot for SqliteSnapshot {
 
     fn get(&self, keyspace: &SqliteKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
         self.0.with(|connection| get(connection, keyspace, key))
+    }
+
+    #[inline]
+    fn try_get(&self, keyspace: &SqliteKeyspace, key: &[u8]) -> Result<Poll<Option<Bytes>>> {
+        self.0.try_with(|connection| get(connection, keyspace, key))
     }
 
     fn cursor(&self, keyspace: &SqliteKeyspace, scan: &Scan) -> Result<SqliteCursor> {

@@ -6,7 +6,8 @@ use crate::pool::{Reader, execute};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::task::Poll;
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// What a snapshot and its cursors share.
@@ -33,11 +34,27 @@ impl View {
     pub(crate) fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*reader {
-            // Some errors end the transaction: what comes after would be read from a newer state.
-            Some(reader) if !reader.connection.is_autocommit() => f(&reader.connection),
-            _ => Err(Error::new(ErrorKind::SnapshotExpired, "an earlier error has ended the snapshot")),
-        }
+        call(reader.as_ref(), f)
+    }
+
+    /// As [`with`](Self::with), unless another thread uses the connection.
+    #[inline]
+    pub(crate) fn try_with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<Poll<T>> {
+        let reader = match self.reader.try_lock() {
+            Ok(reader) => reader,
+            Err(TryLockError::Poisoned(reader)) => PoisonError::into_inner(reader),
+            Err(TryLockError::WouldBlock) => return Ok(Poll::Pending),
+        };
+        call(reader.as_ref(), f).map(Poll::Ready)
+    }
+}
+
+#[inline]
+fn call<T>(reader: Option<&Reader>, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    match reader {
+        // Some errors end the transaction: what comes after would be read from a newer state.
+        Some(reader) if !reader.connection.is_autocommit() => f(&reader.connection),
+        _ => Err(Error::new(ErrorKind::SnapshotExpired, "an earlier error has ended the snapshot")),
     }
 }
 

@@ -111,6 +111,9 @@ fn options_reach_the_engine() {
     let snapshots: Vec<_> = (0..20).map(|_| backend.snapshot().unwrap()).collect();
     assert_eq!(engine_figure(&backend, "reader_connections"), 20);
     drop(snapshots);
+    // Beside those that are kept, one is in the view that gets share until the next commit.
+    assert_eq!(engine_figure(&backend, "reader_connections"), 3);
+    put(&backend, rows, b"a", b"1", Durability::Buffered);
     assert_eq!(engine_figure(&backend, "reader_connections"), 2);
     drop(backend);
     // A file keeps its page size.
@@ -457,4 +460,86 @@ fn a_directory_may_look_like_a_uri() {
         assert!(backend.get(backend.keyspace("rows").unwrap(), b"a").unwrap().is_some());
     }
     std::env::set_current_dir("/").unwrap();
+}
+
+/// Ends the readers, also when a test fails.
+struct Stop<'s>(&'s AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_log_stays_short_while_gets_share_a_view() {
+    const COMMITS: u32 = 6_000;
+    // Each commit writes a page at least: without a new beginning the log would have 24 MiB or more.
+    const LOG_BYTES_MAX: u64 = 8 << 20;
+    let home = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new().wal_autocheckpoint_pages(100);
+    let backend = SqliteBackend::open(home.path(), options).unwrap();
+    let rows = keyspace(&backend);
+    fill(&backend, rows, 1_000, &[7; 100]);
+    let (stop, mut longest) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut number = 0_u32;
+                while !stop.load(Ordering::Relaxed) {
+                    assert!(backend.get(rows, &(number % 1_000).to_be_bytes()).unwrap().is_some());
+                    number += 1;
+                }
+            });
+        }
+        for round in 0..COMMITS {
+            put(&backend, rows, &(round % 1_000).to_be_bytes(), &[8; 100], Durability::Buffered);
+            if round % 50 == 0 {
+                longest = longest.max(engine_figure(&backend, "wal_bytes"));
+            }
+        }
+    });
+    assert!(longest < LOG_BYTES_MAX, "the log had {longest} bytes");
+    assert!(backend.stats().unwrap().read_views_opened > 100, "gets have shared views meanwhile");
+}
+
+#[test]
+fn a_view_that_is_held_lets_the_log_begin_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new().wal_autocheckpoint_pages(20);
+    let backend = SqliteBackend::open(home.path(), options).unwrap();
+    let rows = keyspace(&backend);
+    for round in 0..500_u32 {
+        put(&backend, rows, &(round % 10).to_be_bytes(), &[8; 100], Durability::Buffered);
+        // Held until the next commit, each time.
+        for _ in 0..2 {
+            assert!(backend.get(rows, &(round % 10).to_be_bytes()).unwrap().is_some());
+        }
+        assert!(backend.stats().unwrap().read_view_held);
+    }
+    let bytes = engine_figure(&backend, "wal_bytes");
+    assert!(bytes < 40 * 4_200, "the log had {bytes} bytes");
+    // A compaction wants it empty, and finds no view in its way.
+    backend.compact().unwrap();
+}
+
+#[test]
+fn scans_do_not_wait_for_each_other() {
+    let home = tempfile::tempdir().unwrap();
+    let backend = SqliteBackend::new(home.path()).unwrap();
+    let rows = keyspace(&backend);
+    fill(&backend, rows, 10, b"value");
+    for _ in 0..2 {
+        backend.get(rows, &0_u32.to_be_bytes()).unwrap();
+    }
+    let before = engine_figure(&backend, "reader_connections");
+    let first = backend.snapshot().unwrap();
+    let second = backend.snapshot().unwrap();
+    // The first shares the view's connection, the second has one of its own.
+    assert_eq!(engine_figure(&backend, "reader_connections"), before.max(2));
+    assert_eq!(backend.stats().unwrap().snapshots_open, 2);
+    for snapshot in [first, second] {
+        assert!(snapshot.cursor(rows, Scan::all()).unwrap().advance().unwrap());
+    }
 }

@@ -246,3 +246,19 @@ fn a_store_is_read_from_a_medium_that_cannot_be_written() {
     assert!(read_only(&crashed).unwrap().keyspace("rows").is_ok());
     assert!(SqliteBackend::new(&path).unwrap().keyspace("rows").is_ok());
 }
+
+#[test]
+fn a_reader_beside_a_writer_shares_no_view() {
+    let home = tempfile::tempdir().unwrap();
+    let writer = SqliteBackend::new(home.path()).unwrap();
+    put(&writer, "rows", b"round", b"0");
+    let reader = read_only(home.path()).unwrap();
+    let rows = reader.keyspace("rows").unwrap();
+    for round in ["1", "2", "3"] {
+        put(&writer, "rows", b"round", round.as_bytes());
+        for _ in 0..4 {
+            assert_eq!(reader.get(rows, b"round").unwrap().unwrap(), round.as_bytes());
+        }
+    }
+    assert_eq!(reader.stats().unwrap().read_views_opened, 0);
+}

@@ -3,6 +3,7 @@
 use super::health::Health;
 use super::open::{self, adjusted};
 use super::shared::Shared;
+use super::view::{self, SharedView};
 use crate::engine::{Engine, OpenContext};
 use crate::options::{Create, Options};
 use crate::stats::Gauge;
@@ -47,7 +48,9 @@ impl<E: Engine> Backend<E> {
         let options = if read_only { adjusted(options, only_read) } else { options };
         let pins = Gauge::default();
         let health = Health::new(name);
-        let context = OpenContext { directory, options: &options, pins: pins.clone() };
+        let view = Arc::new(SharedView::new());
+        let release = view::release_of(&view);
+        let context = OpenContext { directory, options: &options, pins: pins.clone(), view: release };
         let engine = health.call("open", || E::open(context)).map_err(|error| match error.kind() {
             // An engine that panics while it opens its files does not like what is in them.
             ErrorKind::Closed => {
@@ -55,14 +58,15 @@ impl<E: Engine> Backend<E> {
             }
             _ => error,
         })?;
-        let shared = Shared::over(engine, health, pins, read_only);
+        let shared = Shared::over(engine, health, pins, view, read_only);
         shared.open_keyspaces()?;
         Ok(Self { shared: Arc::new(shared), options: Some(options), directory: Some(directory.to_owned()) })
     }
 
     /// Over an engine that has no files and no keyspaces yet.
     pub(crate) fn over_new_engine(engine: E, read_only: bool) -> Self {
-        let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), read_only);
+        let view = Arc::new(SharedView::new());
+        let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), view, read_only);
         Self { shared: Arc::new(shared), options: None, directory: None }
     }
 }

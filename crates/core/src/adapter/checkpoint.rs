@@ -44,6 +44,8 @@ pub(super) fn checkpoint<E: Engine>(
 /// In the engine's own way if it has one, or else row by row.
 fn copy<E: Engine>(shared: &Arc<Shared<E>>, options: &E::Options, directory: &Path) -> Result<()> {
     if shared.health.call("checkpoint", || shared.engine.checkpoint(directory))? {
+        // The copy may show a commit that is not acknowledged yet.
+        shared.view.passed_by();
         return Ok(());
     }
     let snapshot = GuardedSnapshot::open(shared)?;

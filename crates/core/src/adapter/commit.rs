@@ -99,6 +99,7 @@ impl<E: Engine> Shared<E> {
             }
         } else {
             let engine_batch = EngineBatch::new(batch, &handles);
+            let _change = self.view.begin_change();
             self.health.try_change("commit", || self.engine.apply(&engine_batch, durability))?;
         }
         self.commits.fetch_add(1, Ordering::Relaxed);

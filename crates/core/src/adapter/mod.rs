@@ -10,8 +10,10 @@ mod health;
 mod held;
 mod keyspaces;
 mod open;
+mod read;
 mod shared;
 mod snapshot;
+mod view;
 
 pub use backend::Backend;
 
@@ -120,6 +122,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
             let _in_turn = write(&self.shared.commit_turn);
+            let _no_view = self.shared.pause_view();
             self.shared.health.housekeep("compact", || self.shared.engine.compact())
         })
     }
@@ -140,6 +143,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             // An engine may repair what it finds.
             self.shared.check_writable()?;
             let _in_turn = write(&self.shared.commit_turn);
+            let _no_view = self.shared.pause_view();
             self.shared.health.call("verify", || self.shared.engine.verify())
         })
     }

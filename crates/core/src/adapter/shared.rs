@@ -3,20 +3,20 @@
 use super::health::Health;
 use super::held::Held;
 use super::keyspaces::Keyspaces;
+use super::view::{Pause, SharedView};
 use crate::capabilities::EngineInfo;
 use crate::engine::Engine;
 use crate::keyspace::{KeyspaceHints, KeyspaceId, check_keyspace_name};
-use crate::limits::check_backend_key;
 use crate::stats::{Gauge, Stats};
 use crate::sync::write;
 use crate::{Error, ErrorKind, Result};
-use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 /// What a backend, its snapshots and its cursors share.
 pub(super) struct Shared<E: Engine> {
+    pub(super) view: Arc<SharedView<E::Snapshot>>,
     pub(super) engine: Held<E>,
     pub(super) info: EngineInfo,
     pub(super) keyspaces: Keyspaces<E::Keyspace>,
@@ -32,10 +32,17 @@ pub(super) struct Shared<E: Engine> {
 }
 
 impl<E: Engine> Shared<E> {
-    pub(super) fn over(engine: E, health: Health, pins: Gauge, read_only: bool) -> Self {
+    pub(super) fn over(
+        engine: E,
+        health: Health,
+        pins: Gauge,
+        view: Arc<SharedView<E::Snapshot>>,
+        read_only: bool,
+    ) -> Self {
         let mut info = E::INFO;
         info.capabilities.power_safe = engine.power_safe();
         Self {
+            view,
             engine: Held::new(engine),
             info,
             keyspaces: Keyspaces::new(),
@@ -69,7 +76,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    fn reads_beside_a_writer(&self) -> bool {
+    pub(super) fn reads_beside_a_writer(&self) -> bool {
         self.read_only && self.info.capabilities.shared_reads
     }
 
@@ -103,10 +110,9 @@ impl<E: Engine> Shared<E> {
         f().map_err(|error| error.at(self.info.name, operation))
     }
 
-    pub(super) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
-        check_backend_key(key)?;
-        let slot = self.keyspaces.get(keyspace)?;
-        self.health.call("get", || self.engine.get(&slot.handle, key))
+    /// Keeps the engine without a read transaction of ours until the guard is dropped.
+    pub(super) fn pause_view(&self) -> Pause<'_, E::Snapshot> {
+        self.view.pause(self.snapshots.get() > 0)
     }
 
     pub(super) fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId> {
@@ -118,6 +124,7 @@ impl<E: Engine> Shared<E> {
         }
         self.check_writable()?;
         let _in_turn = write(&self.commit_turn);
+        let _change = self.view.begin_change();
         let mut handle = None;
         self.health.try_change("create keyspace", || {
             handle = Some(self.engine.open_keyspace(name, hints)?);
@@ -135,6 +142,7 @@ impl<E: Engine> Shared<E> {
         let mut names = self.keyspaces.names();
         let slot = self.keyspaces.get(keyspace)?;
         let _in_turn = write(&self.commit_turn);
+        let _change = self.view.begin_change();
         slot.mark_dropped();
         let dropped =
             self.health.try_change("drop keyspace", || self.engine.drop_keyspace(&slot.name, &slot.handle));
@@ -151,10 +159,19 @@ impl<E: Engine> Shared<E> {
             commits: self.commits.load(Ordering::Relaxed),
             power_safe_commits: self.power_safe_commits.load(Ordering::Relaxed),
             snapshots_open: self.snapshots.get(),
+            read_views_opened: self.view.opened(),
+            read_view_held: self.view.is_held(),
             values_pinned: self.pins.get(),
             ..Stats::default()
         };
         self.health.call("stats", || self.engine.stats(&mut stats))?;
         Ok(stats)
+    }
+}
+
+impl<E: Engine> Drop for Shared<E> {
+    fn drop(&mut self) {
+        // Waits for a thread that is releasing it: the engine has closed its files when a handle is dropped.
+        self.view.close();
     }
 }

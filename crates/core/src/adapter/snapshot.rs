@@ -2,6 +2,7 @@
 
 use super::keyspaces::Slot;
 use super::shared::Shared;
+use super::view::View;
 use crate::backend::{Cursor, Snapshot, Visitor};
 use crate::engine::{Engine, EngineCursor, EngineSnapshot};
 use crate::keyspace::KeyspaceId;
@@ -19,10 +20,8 @@ pub(super) struct GuardedSnapshot<E: Engine>(Arc<Inner<E>>);
 
 struct Inner<E: Engine> {
     // Declared first: an engine wants its snapshots gone before itself.
-    engine_snapshot: E::Snapshot,
+    view: Arc<View<E::Snapshot>>,
     shared: Arc<Shared<E>>,
-    /// Keyspaces created later are empty in this snapshot.
-    epoch: u64,
     _counted: GaugeGuard,
 }
 
@@ -30,32 +29,22 @@ type CursorOf<E> = <<E as Engine>::Snapshot as EngineSnapshot>::Cursor;
 
 impl<E: Engine> GuardedSnapshot<E> {
     pub(super) fn open(shared: &Arc<Shared<E>>) -> Result<Self> {
-        let (engine_snapshot, epoch) = shared.health.call("snapshot", || {
-            loop {
-                // The same before and after: a keyspace that is created in between, with a batch written to it
-                // and to others, would be seen in the others only.
-                let epoch = shared.keyspaces.epoch();
-                let engine_snapshot = shared.engine.snapshot()?;
-                if shared.keyspaces.epoch() == epoch {
-                    return Ok((engine_snapshot, epoch));
-                }
-            }
-        })?;
+        let view = shared.health.call("snapshot", || shared.view_for_snapshot())?;
         let counted = shared.snapshots.enter();
-        Ok(Self(Arc::new(Inner { engine_snapshot, shared: Arc::clone(shared), epoch, _counted: counted })))
+        Ok(Self(Arc::new(Inner { view, shared: Arc::clone(shared), _counted: counted })))
     }
 }
 
 impl<E: Engine> Inner<E> {
     /// A cursor of the engine; none where there is nothing to see.
     fn cursor(&self, slot: &Slot<E::Keyspace>, scan: &Scan) -> Result<Option<CursorOf<E>>> {
-        if scan.range.is_empty() || !slot.existed_at(self.epoch) {
+        if scan.range.is_empty() || !slot.existed_at(self.view.epoch()) {
             return Ok(None);
         }
         let open = || {
             // A seek comes here too, maybe after the keyspace was dropped.
             slot.check()?;
-            self.engine_snapshot.cursor(&slot.handle, scan)
+            self.view.cursor(&slot.handle, scan)
         };
         self.shared.health.call("scan", open).map(Some)
     }
@@ -67,10 +56,10 @@ impl<E: Engine> Snapshot for GuardedSnapshot<E> {
         inner.shared.located("get", || {
             check_backend_key(key)?;
             let slot = inner.shared.keyspaces.get(keyspace)?;
-            if !slot.existed_at(inner.epoch) {
+            if !slot.existed_at(inner.view.epoch()) {
                 return Ok(None);
             }
-            inner.shared.health.call("get", || inner.engine_snapshot.get(&slot.handle, key))
+            inner.shared.health.call("get", || inner.view.get(&slot.handle, key))
         })
     }
 

@@ -9,6 +9,11 @@ use strongroom_core::{Cursor, ErrorKind, KeyspaceId, Result, Scan};
 
 pub(super) const ALL: &[Broken] = &[
     Broken {
+        name: "gets share a snapshot that commits do not replace",
+        caught_by: "no_get_is_older_than_an_acknowledged_commit",
+        fixture: on_memory::<SharesTooLong>,
+    },
+    Broken {
         name: "a snapshot sees later writes",
         caught_by: "a_snapshot_sees_no_later_write",
         fixture: on_memory::<SeesLater>,
@@ -144,5 +149,28 @@ impl CursorTwist for Blocks {
     fn seek(&mut self, inner: &mut Box<dyn Cursor>, key: &[u8]) -> Result<()> {
         self.rows = 0;
         inner.seek(key)
+    }
+}
+
+/// Gets in a snapshot that a few of them share, whatever is committed meanwhile.
+#[derive(Default)]
+struct SharesTooLong(Mutex<Option<(std::sync::Arc<dyn strongroom_core::Snapshot>, u32)>>);
+
+impl Twist for SharesTooLong {
+    fn get(
+        &self,
+        inner: &dyn strongroom_core::StorageBackend,
+        keyspace: KeyspaceId,
+        key: &[u8],
+    ) -> Result<Option<Bytes>> {
+        const GETS: u32 = 4;
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (snapshot, gets) = match shared.take() {
+            Some((snapshot, gets)) if gets < GETS => (snapshot, gets + 1),
+            _ => (inner.snapshot()?, 1),
+        };
+        let found = snapshot.get(keyspace, key);
+        *shared = Some((snapshot, gets));
+        found
     }
 }

@@ -115,6 +115,7 @@ macro_rules! __each_conformance_case {
             concurrency::concurrent_batches_are_seen_whole(6);
             concurrency::concurrent_commits_with_one_token_happen_once(6);
             concurrency::many_threads_write_and_read(2);
+            freshness::no_get_is_older_than_an_acknowledged_commit(2);
             histories::random_histories_agree_with_a_model(4);
             histories::random_histories_survive_reopening(8, Persistent);
             histories::the_pinned_history_ends_in_the_pinned_digest(4);

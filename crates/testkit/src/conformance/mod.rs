@@ -11,6 +11,7 @@ mod concurrency;
 mod delete_range;
 mod durability;
 mod faults;
+mod freshness;
 mod histories;
 mod keyspaces;
 mod limits;

@@ -87,6 +87,7 @@ impl<L: LiveEngine> LiveEngine for FaultyEngine<L> {
             directory: context.directory,
             options: &context.options.engine,
             pins: context.pins.clone(),
+            view: context.view.clone(),
         };
         Ok(Self { engine: passed.then(L::open(inner))?, faults })
     }

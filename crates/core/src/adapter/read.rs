@@ -1,0 +1,115 @@
+//! Reads of the newest state: through the shared view where the engine gains by it, or else from the engine.
+
+use super::keyspaces::Slot;
+use super::shared::Shared;
+use super::view::{Taken, View};
+use crate::engine::{Engine, EngineSnapshot};
+use crate::keyspace::KeyspaceId;
+use crate::limits::check_backend_key;
+use crate::read_view::ViewSharing;
+use crate::{ErrorKind, Result};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::task::Poll;
+
+impl<E: Engine> Shared<E> {
+    pub(super) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+        check_backend_key(key)?;
+        let slot = self.keyspaces.get(keyspace)?;
+        self.health.call("get", || match E::VIEW {
+            ViewSharing::Never => self.engine.get(&slot.handle, key),
+            ViewSharing::InTurns | ViewSharing::AtOnce => self.get_in_view(slot, key),
+        })
+    }
+
+    #[inline]
+    fn get_in_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.view.with_current(|view| {
+            if !slot.existed_at(view.epoch()) {
+                return Ok(Poll::Ready(None));
+            }
+            view.try_get(&slot.handle, key)
+        });
+        match found {
+            Some(Ok(Poll::Ready(found))) => Ok(found),
+            None => self.get_without_view(slot, key),
+            Some(Ok(Poll::Pending)) => self.get_beside_others(slot, key),
+            Some(Err(error)) => {
+                // It may have ended the engine's transaction, and the next get is to have another.
+                self.view.release();
+                if error.kind() == ErrorKind::SnapshotExpired {
+                    self.get_past_view(slot, key)
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    /// There is no current view.
+    fn get_without_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+        if self.shares_view()
+            && self.view.is_worth_opening()
+            && let Some(view) = self.view.open(|| self.take())?
+        {
+            return if slot.existed_at(view.epoch()) { view.get(&slot.handle, key) } else { Ok(None) };
+        }
+        self.get_past_view(slot, key)
+    }
+
+    /// Another thread is in the view, of an engine that lets in one at a time.
+    fn get_beside_others(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+        // While something changes, a get past the view would have to release it for all: then this one waits.
+        let waited = self.view.is_changing().then(|| {
+            self.view.with_current(|view| slot.existed_at(view.epoch()).then(|| view.get(&slot.handle, key)))
+        });
+        match waited.flatten() {
+            Some(found) => found.unwrap_or(Ok(None)),
+            None => self.get_past_view(slot, key),
+        }
+    }
+
+    fn get_past_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.engine.get(&slot.handle, key);
+        self.view.passed_by();
+        found
+    }
+
+    /// Beside another process that writes, a view would be older than the last commit of that one.
+    fn shares_view(&self) -> bool {
+        E::VIEW != ViewSharing::Never && !self.reads_beside_a_writer()
+    }
+
+    /// The view that a snapshot of the newest state keeps: the shared one, or one of its own.
+    pub(super) fn view_for_snapshot(&self) -> Result<Arc<View<E::Snapshot>>> {
+        if !self.shares_view() {
+            return Ok(Arc::new(View::apart(self.take()?)));
+        }
+        // Where threads take turns, no two snapshots share: their scans would wait for each other.
+        let is_free = |view: &Arc<_>| E::VIEW == ViewSharing::AtOnce || Arc::strong_count(view) == 1;
+        match self.view.with_current(|view| is_free(view).then(|| Arc::clone(view))) {
+            Some(Some(view)) => return Ok(view),
+            Some(None) => {}
+            None => {
+                if let Some(view) = self.view.open(|| self.take())? {
+                    return Ok(view);
+                }
+            }
+        }
+        let view = View::apart(self.take()?);
+        self.view.passed_by();
+        Ok(Arc::new(view))
+    }
+
+    fn take(&self) -> Result<Taken<E::Snapshot>> {
+        loop {
+            // The same before and after: a keyspace that is created in between, with a batch written to it
+            // and to others, would be seen in the others only.
+            let epoch = self.keyspaces.epoch();
+            let snapshot = self.engine.snapshot()?;
+            if self.keyspaces.epoch() == epoch {
+                return Ok(Taken { snapshot, epoch });
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a shared view does step by step; `model.rs` tries the interleavings.
+
+use super::idle::Idle;
+use super::{SharedView, Taken};
+use crate::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What an engine shows, and how often a snapshot of it was dropped.
+#[derive(Default)]
+struct Toy {
+    state: AtomicU64,
+    dropped: Arc<AtomicU64>,
+}
+
+struct Seen(u64, Arc<AtomicU64>);
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Toy {
+    fn take(&self) -> Result<Taken<Seen>> {
+        let snapshot = Seen(self.state.load(Ordering::SeqCst), Arc::clone(&self.dropped));
+        Ok(Taken { snapshot, epoch: 0 })
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::SeqCst)
+    }
+
+    fn commit(&self, view: &SharedView<Seen>) {
+        let _change = view.begin_change();
+        self.state.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn shared() -> (Toy, Arc<SharedView<Seen>>) {
+    (Toy::default(), Arc::new(SharedView::watched(|_| true)))
+}
+
+fn current(view: &SharedView<Seen>) -> Option<u64> {
+    view.with_current(|view| view.0)
+}
+
+#[test]
+fn a_commit_releases_the_view_and_the_next_is_newer() {
+    let (toy, view) = shared();
+    assert_eq!(current(&view), None);
+    assert_eq!(view.open(|| toy.take()).unwrap().unwrap().0, 0);
+    assert_eq!((current(&view), view.opened(), view.is_held()), (Some(0), 1, true));
+    toy.commit(&view);
+    assert_eq!((current(&view), toy.dropped(), view.is_held()), (None, 1, false));
+    assert_eq!(view.open(|| toy.take()).unwrap().unwrap().0, 1);
+    // Who finds it open uses it.
+    assert_eq!(view.open(|| toy.take()).unwrap().unwrap().0, 1);
+    assert_eq!(view.opened(), 2);
+}
+
+#[test]
+fn the_second_get_after_a_change_opens_a_view() {
+    let (toy, view) = shared();
+    assert_eq!([view.is_worth_opening(), view.is_worth_opening()], [false, true]);
+    toy.commit(&view);
+    assert_eq!([view.is_worth_opening(), view.is_worth_opening()], [false, true]);
+    // An idle view was in use before.
+    view.release();
+    assert!(view.is_worth_opening());
+}
+
+#[test]
+fn a_read_past_the_view_releases_it_only_beside_a_change() {
+    let (toy, view) = shared();
+    view.open(|| toy.take()).unwrap();
+    view.passed_by();
+    assert_eq!(current(&view), Some(0));
+    let change = view.begin_change();
+    assert_eq!(current(&view), Some(0), "the old state is read until the change is over");
+    view.passed_by();
+    assert_eq!(current(&view), None);
+    drop(change);
+}
+
+#[test]
+fn a_change_while_a_view_is_opened_makes_another() {
+    let (toy, view) = shared();
+    let opened = view.open(|| {
+        let taken = toy.take();
+        if toy.state.load(Ordering::SeqCst) == 0 {
+            toy.commit(&view);
+        }
+        taken
+    });
+    assert_eq!(opened.unwrap().unwrap().0, 1);
+    assert_eq!(current(&view), Some(1));
+}
+
+#[test]
+fn one_that_changes_all_the_time_is_read_past() {
+    let (toy, view) = shared();
+    let opened = view.open(|| {
+        let taken = toy.take();
+        toy.commit(&view);
+        taken
+    });
+    assert!(opened.unwrap().is_none());
+    assert!(!view.is_held(), "what nobody can use is not kept");
+}
+
+#[test]
+fn an_idle_view_is_released_at_the_second_look() {
+    let (toy, view) = shared();
+    view.open(|| toy.take()).unwrap();
+    assert!(view.release_if_idle());
+    assert_eq!(current(&view), Some(0), "used since");
+    assert!(view.release_if_idle());
+    assert_eq!(current(&view), Some(0), "used again");
+    assert!(view.release_if_idle());
+    assert!(view.release_if_idle());
+    assert_eq!((current(&view), toy.dropped()), (None, 1));
+    assert!(!view.release_if_idle(), "there is nothing to come back for");
+}
+
+#[test]
+fn a_pause_keeps_views_from_being_opened() {
+    let (toy, view) = shared();
+    view.open(|| toy.take()).unwrap();
+    let pause = view.pause(false);
+    assert_eq!((current(&view), toy.dropped()), (None, 1));
+    assert!(view.open(|| toy.take()).unwrap().is_none());
+    drop(pause);
+    assert!(view.open(|| toy.take()).unwrap().is_some());
+}
+
+#[test]
+fn a_pause_waits_for_a_get_that_is_in_the_view() {
+    let (toy, view) = shared();
+    view.open(|| toy.take()).unwrap();
+    let (entered, was_entered) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let (inside, toy) = (&view, &toy);
+        scope.spawn(move || {
+            inside.with_current(|_| {
+                entered.send(()).unwrap();
+                may_leave.recv().unwrap();
+                assert_eq!(toy.dropped(), 0, "the view is there as long as somebody is in it");
+            });
+        });
+        was_entered.recv().unwrap();
+        // Released by a commit before: the pause waits for it all the same.
+        toy.commit(&view);
+        scope.spawn(move || {
+            while !*inside.paused.read() {
+                std::thread::yield_now();
+            }
+            leave.send(()).unwrap();
+        });
+        let _pause = view.pause(false);
+        assert_eq!(toy.dropped(), 1);
+    });
+}
+
+#[test]
+fn without_a_thread_to_release_it_no_view_is_shared() {
+    let toy = Toy::default();
+    let view = Arc::new(SharedView::watched(|_| false));
+    assert!(view.open(|| toy.take()).unwrap().is_none());
+    assert!(view.open(|| toy.take()).unwrap().is_none());
+    assert!(!view.is_held());
+}
+
+#[test]
+fn closing_waits_for_nobody_and_leaves_nothing() {
+    let (toy, view) = shared();
+    view.open(|| toy.take()).unwrap();
+    view.close();
+    assert_eq!((toy.dropped(), view.is_held()), (1, false));
+}

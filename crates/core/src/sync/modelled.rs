@@ -1,0 +1,137 @@
+//! What the shared read view synchronizes with: few primitives, so that the model check can replace every one.
+//!
+//! In a test that is built with `--cfg shuttle` they are those of `shuttle`, which tries the interleavings.
+//! Elsewhere they are the standard library's, and the slot is `arc-swap`'s: to look into it takes no lock and
+//! touches no reference count.
+
+#[cfg(not(all(test, shuttle)))]
+mod real {
+    use arc_swap::{ArcSwapOption, Guard};
+    use std::sync::Arc;
+    pub(crate) use std::sync::atomic::{AtomicU64 as Word, fence};
+    use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    /// A place for one shared value, or none.
+    pub(crate) struct Slot<T>(ArcSwapOption<T>);
+
+    impl<T> Slot<T> {
+        pub(crate) fn empty() -> Self {
+            Self(ArcSwapOption::empty())
+        }
+
+        /// What is in it. It stays alive as long as the guard.
+        #[inline]
+        pub(crate) fn look(&self) -> Guard<Option<Arc<T>>> {
+            self.0.load()
+        }
+
+        pub(crate) fn get(&self) -> Option<Arc<T>> {
+            self.0.load_full()
+        }
+
+        /// Puts `new` in if `seen` is still there; `false` if not.
+        pub(crate) fn replace(&self, seen: Option<&Arc<T>>, new: Option<Arc<T>>) -> bool {
+            let seen = seen.map_or(std::ptr::null(), Arc::as_ptr);
+            let before = self.0.compare_and_swap(seen, new);
+            before.as_ref().map_or(std::ptr::null(), Arc::as_ptr) == seen
+        }
+    }
+
+    /// A lock for one at a time.
+    pub(crate) struct Locked<T>(Mutex<T>);
+
+    impl<T> Locked<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    /// A lock that readers share.
+    pub(crate) struct Shared<T>(RwLock<T>);
+
+    impl<T> Shared<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+mod model {
+    pub(crate) use shuttle::sync::atomic::{AtomicU64 as Word, fence};
+    use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    use std::sync::{Arc, PoisonError};
+
+    /// As the real one. The value is behind a lock, each call is one step.
+    pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);
+
+    impl<T> Slot<T> {
+        pub(crate) fn empty() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn look(&self) -> Box<Option<Arc<T>>> {
+            Box::new(self.get())
+        }
+
+        pub(crate) fn get(&self) -> Option<Arc<T>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+
+        pub(crate) fn replace(&self, seen: Option<&Arc<T>>, new: Option<Arc<T>>) -> bool {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) {
+                return false;
+            }
+            let before = std::mem::replace(&mut *held, new);
+            drop(held);
+            drop(before);
+            true
+        }
+    }
+
+    pub(crate) struct Locked<T>(Mutex<T>);
+
+    impl<T> Locked<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    pub(crate) struct Shared<T>(RwLock<T>);
+
+    impl<T> Shared<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+pub(crate) use model::{Locked, Shared, Slot, Word, fence};
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use real::{Locked, Shared, Slot, Word, fence};
