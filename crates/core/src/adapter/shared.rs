@@ -34,7 +34,9 @@ pub(super) struct Shared<E: Engine> {
 impl<E: Engine> Shared<E> {
     pub(super) fn over(engine: E, health: Health, pins: Gauge, read_only: bool) -> Self {
         let mut info = E::INFO;
-        info.capabilities.power_safe = engine.power_safe();
+        let unclaimed = engine.unclaimed();
+        info.capabilities.power_safe = unclaimed.is_none();
+        info.unclaimed = unclaimed.unwrap_or_default();
         Self {
             engine: Held::new(engine),
             info,
