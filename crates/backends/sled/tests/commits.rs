@@ -109,6 +109,7 @@ fn a_batch_beyond_the_limits_is_refused_before_anything_is_touched() {
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
     let limits = backend.engine().batch;
+    assert!(limits.ops_max <= 100_000 && limits.bytes_max <= 64 << 20, "{limits:?}");
     let mut many = WriteBatch::new();
     for number in 0..=limits.ops_max {
         many.put(data, &number.to_be_bytes(), b"");
