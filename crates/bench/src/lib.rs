@@ -5,6 +5,7 @@
 //! cargo run --release -p strongroom-bench -- cost          raw engine, backend and store; ratios
 //! cargo run --release -p strongroom-bench -- snapshots     opening a snapshot over a million keys
 //! cargo run --release -p strongroom-bench -- footprint     memory of a load of a million rows
+//! cargo run --release -p strongroom-bench -- batch         memory of one large batch
 //! cargo run --release -p strongroom-bench -- shapes        shapes of reads and cursors (ADR 0002)
 //! cargo run --release -p strongroom-bench -- builds        what each engine costs to build
 //! cargo run --release -p strongroom-bench --bin long-scan  memory and allocations over ten million rows
@@ -16,6 +17,7 @@
 #![allow(missing_docs, clippy::missing_panics_doc)] // Not published: modules and names tell enough.
 #![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
 
+pub mod batch;
 pub mod builds;
 pub mod cost;
 pub mod footprint;

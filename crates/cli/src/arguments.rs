@@ -13,7 +13,7 @@ use strongroom::{ByteSize, Durability};
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
 /// A store is a directory that is named by a URL: ENGINE:PATH, such as redb:./data, with options behind a
-/// question mark, such as 'sled:./data?durability=buffered'. Commands that read never create a store.
+/// question mark, such as 'redb:./data?cache=256MiB'. Commands that read never create a store.
 /// They lock the one they read, so its directory has to be writable, but not on SQLite and LMDB.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, max_term_width = 100, after_help = STATUSES)]

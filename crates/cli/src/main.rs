@@ -31,7 +31,19 @@ fn main() -> ExitCode {
         Failure::new(Status::StoreFailed, "a defect in strongroom itself stopped it; please report it")
             .report()
     });
+    say_what_is_left_behind();
     ExitCode::from(status.code())
+}
+
+/// An engine that did not close in time goes with the process. Whoever waited for that learns why.
+fn say_what_is_left_behind() {
+    for left in strongroom::left_behind() {
+        let directory = text::visible(&left.directory.display().to_string());
+        message::say(&format!(
+            "{} did not close the store in {directory} in time; what was acknowledged as durable is there",
+            left.engine
+        ));
+    }
 }
 
 fn run() -> Status {

@@ -3,6 +3,8 @@
 //! Everything else in the contract holds on every engine. What a backend declares here is tested; what
 //! it does not declare must answer [`Unsupported`](crate::ErrorKind::Unsupported).
 
+use crate::batch::WriteBatch;
+use crate::limits;
 use crate::options::{Compression, Options};
 use crate::{Error, ErrorKind, Result};
 
@@ -51,6 +53,49 @@ pub struct EngineInfo {
     pub capabilities: Capabilities,
     /// Which of the common options it honours.
     pub tuning: Tuning,
+    /// What one batch may hold.
+    pub batch: BatchLimits,
+    /// Why no power-safe commits are claimed, in a few words; empty where they are.
+    pub unclaimed: &'static str,
+}
+
+/// What one batch may hold at most: less than [`limits::BATCH_BYTES_MAX`] on an engine that would need far more memory
+/// than the batch has bytes.
+///
+/// A larger batch is refused with [`InvalidInput`](ErrorKind::InvalidInput) before the engine sees it. A store adds
+/// to what it is given: some bytes to each value, an operation for each row that expires, and a few for the batch as a
+/// whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchLimits {
+    /// Operations.
+    pub ops_max: usize,
+    /// Keys and values together, in bytes.
+    pub bytes_max: usize,
+}
+
+impl BatchLimits {
+    /// Of an engine that needs memory in proportion to the batch: none but that of all.
+    pub const NONE: Self = Self { ops_max: usize::MAX, bytes_max: limits::BATCH_BYTES_MAX };
+
+    /// The stricter of each.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        Self { ops_max: self.ops_max.min(other.ops_max), bytes_max: self.bytes_max.min(other.bytes_max) }
+    }
+
+    /// Refuses what `engine` cannot take in one batch.
+    pub(crate) fn check(&self, engine: &str, batch: &WriteBatch) -> Result<()> {
+        let Self { ops_max, bytes_max } = *self;
+        let (ops, bytes) = (batch.len(), batch.bytes());
+        let message = if ops > ops_max {
+            format!("the batch has {ops} operations, and {engine} takes {ops_max} at most")
+        } else if bytes > bytes_max {
+            format!("the batch has {bytes} bytes, and {engine} takes {bytes_max} at most")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::InvalidInput, message).hint("commit smaller batches"))
+    }
 }
 
 /// Which of the common [`Options`] an engine honours. What it cannot honour is refused when it is opened,
@@ -95,4 +140,27 @@ impl Tuning {
 
 fn unsupported(message: String) -> Error {
     Error::new(ErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::KeyspaceId;
+
+    #[test]
+    fn a_batch_is_measured_in_operations_and_bytes() {
+        let mut batch = WriteBatch::new();
+        batch.put(KeyspaceId(0), b"key", b"value").delete(KeyspaceId(0), b"gone");
+        let (ops, bytes) = (2, 12);
+        let check = |ops_max, bytes_max| BatchLimits { ops_max, bytes_max }.check("pretend", &batch);
+        assert!(check(ops, bytes).is_ok() && BatchLimits::NONE.check("pretend", &batch).is_ok());
+        for (ops_max, bytes_max, told) in [(1, bytes, "2 operations"), (ops, 11, "12 bytes")] {
+            let error = check(ops_max, bytes_max).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(told) && error.to_string().contains("pretend"), "{error}");
+        }
+        let strict = BatchLimits { ops_max: 1, bytes_max: 100 };
+        let small = BatchLimits { ops_max: 5, bytes_max: 10 };
+        assert_eq!(strict.both(small), BatchLimits { ops_max: 1, bytes_max: 10 });
+    }
 }

@@ -219,9 +219,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
         Err(Error::new(ErrorKind::Unsupported, "the engine has no integrity check"))
     }
 
-    /// The claim of an opened engine; most claim what [`INFO`](Self::INFO) says.
-    fn power_safe(&self) -> bool {
-        Self::INFO.capabilities.power_safe
+    /// Why the opened engine claims no power-safe commits, in a few words; none if it claims them. Most say what
+    /// [`INFO`](Self::INFO) says; one may depend on the file system.
+    fn unclaimed(&self) -> Option<&'static str> {
+        (!Self::INFO.capabilities.power_safe).then_some(Self::INFO.unclaimed)
     }
 }
 
@@ -258,8 +259,8 @@ pub trait LiveEngine: Sized + Send + Sync + 'static {
     fn flush(&self) -> Result<()>;
     /// See [`Engine::stats`].
     fn stats(&self, stats: &mut Stats) -> Result<()>;
-    /// See [`Engine::power_safe`].
-    fn power_safe(&self) -> bool {
-        Self::INFO.capabilities.power_safe
+    /// See [`Engine::unclaimed`].
+    fn unclaimed(&self) -> Option<&'static str> {
+        (!Self::INFO.capabilities.power_safe).then_some(Self::INFO.unclaimed)
     }
 }

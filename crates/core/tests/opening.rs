@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use strongroom_core::{
-    Backend, Bytes, Capabilities, Create, Durability, EngineBatch, EngineInfo, Error, ErrorKind,
+    Backend, BatchLimits, Bytes, Capabilities, Create, Durability, EngineBatch, EngineInfo, Error, ErrorKind,
     KeyspaceHints, KeyspaceId, LiveEngine, MARKER_FILE, Marked, MemoryEngine, MemoryKeyspace, MemoryOptions,
     OpenContext, Options, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, WriteBatch,
 };
@@ -67,6 +67,8 @@ impl LiveEngine for TinyEngine {
             shared_reads: false,
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = MemoryOptions;
     type Keyspace = MemoryKeyspace;

@@ -12,6 +12,9 @@ use std::str::FromStr;
 /// The keyspaces that are made before a script begins.
 pub const KEYSPACES: [&str; 3] = ["accounts", "events", "index"];
 
+/// How many times as long as other scripts the churn of one writer is.
+const CHURN_FACTOR: usize = 6;
+
 /// The kinds of script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Workload {
@@ -37,11 +40,16 @@ pub enum Workload {
     Transactions,
     /// Rows that expire: some at once, some long after the trial.
     Expiring,
+    /// A few rows of some size, written again and again, mostly buffered and at times in large batches: what an engine
+    /// writes between two flushes is many times what the rows take, and it uses the places of old rows again.
+    Churn,
+    /// The same by four writers, each commit power-safe.
+    ChurnConcurrent,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Single,
         Self::Batches,
         Self::Overwrites,
@@ -53,6 +61,8 @@ impl Workload {
         Self::Buffered,
         Self::Transactions,
         Self::Expiring,
+        Self::Churn,
+        Self::ChurnConcurrent,
     ];
 }
 
@@ -70,6 +80,8 @@ impl fmt::Display for Workload {
             Self::Buffered => "buffered",
             Self::Transactions => "transactions",
             Self::Expiring => "expiring",
+            Self::Churn => "churn",
+            Self::ChurnConcurrent => "churn-concurrent",
         })
     }
 }
@@ -199,6 +211,8 @@ impl Script {
                 (0..4).map(|number| writer(number, commits.div_ceil(4))).collect()
             }
             Workload::Large => vec![writer(0, commits.div_ceil(3))],
+            Workload::Churn => vec![writer(0, commits * CHURN_FACTOR)],
+            Workload::ChurnConcurrent => (0..4).map(|number| writer(number, commits)).collect(),
             _ => vec![writer(0, commits)],
         };
         match workload {
@@ -276,7 +290,11 @@ impl Writer {
 
     fn commit(&mut self, number: usize) -> Step {
         let mut batch = Batch {
-            buffered: self.workload == Workload::Buffered && number % 6 != 5,
+            buffered: match self.workload {
+                Workload::Buffered => number % 6 != 5,
+                Workload::Churn => number % 24 != 23,
+                _ => false,
+            },
             transaction: self.workload == Workload::Transactions,
             ..Batch::default()
         };
@@ -309,6 +327,8 @@ impl Writer {
             Workload::Single | Workload::Buffered => 1,
             Workload::Batches | Workload::Keyspaces | Workload::Expiring => 2 + self.random.below(8),
             Workload::Compaction => 4 + self.random.below(12),
+            Workload::Churn if self.random.below(12) == 0 => 60,
+            Workload::Churn | Workload::ChurnConcurrent => 1 + self.random.below(4),
             _ => 1 + self.random.below(4),
         }
     }
@@ -320,7 +340,8 @@ impl Writer {
         let keys = match self.workload {
             Workload::Overwrites => 12,
             Workload::Expiring => 60,
-            Workload::Large => 40,
+            Workload::Large | Workload::Churn => 40,
+            Workload::ChurnConcurrent => 10,
             _ => 300,
         };
         let key = format!("w{}/{:04}", self.number, self.random.below(keys));
@@ -344,6 +365,8 @@ impl Writer {
     fn value(&mut self) -> Value {
         let len = match (self.workload, self.random.below(12)) {
             (Workload::Large, 0..4) => 20_000 + self.random.below(280_000),
+            (Workload::Churn | Workload::ChurnConcurrent, 1) => 5_000 + self.random.below(20_000),
+            (Workload::Churn | Workload::ChurnConcurrent, 2..) => 200 + self.random.below(1_400),
             (_, 0) => 0,
             (_, 1) => 2_000 + self.random.below(6_000),
             _ => 8 + self.random.below(120),

@@ -4,6 +4,7 @@
 //! another process. A third party writes one for its own store and hands it to [`command::main`](crate::command::main);
 //! `examples/flawed.rs` is one in two hundred lines.
 
+use crate::disk::FileSystem;
 use crate::script::Batch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,6 +53,11 @@ pub trait Subject: Send + Sync {
     #[expect(clippy::unnecessary_literal_bound, reason = "others have more to say")]
     fn note(&self) -> &str {
         ""
+    }
+
+    /// The file systems of the simulated disk that it promises this on, and is tried on.
+    fn file_systems(&self) -> &[FileSystem] {
+        &FileSystem::ALL
     }
 
     /// Opens the store in `directory`, which exists; creates it if it is not there.

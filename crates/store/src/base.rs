@@ -157,10 +157,11 @@ pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result
     if durability == Durability::Buffered || engine.capabilities.power_safe {
         return Ok(());
     }
-    let name = engine.name;
+    let EngineInfo { name, unclaimed, .. } = engine;
+    let because = if unclaimed.is_empty() { "" } else { ": " };
     Err(Error::new(
         ErrorKind::Unsupported,
-        format!("{name} does not claim that a commit survives a power cut"),
+        format!("{name} does not claim that a commit survives a power cut{because}{unclaimed}"),
     )
     .hint("ask for less explicitly (durability=buffered), or choose another engine"))
 }

@@ -1,7 +1,7 @@
 //! One program, any engine: the URL on the command line decides.
 //!
 //! ```text
-//! cargo run --example choose_engine --features storage-sled -- 'sled:./data?durability=buffered'
+//! cargo run --example choose_engine --features storage-sled -- sled:./data
 //! ```
 
 use strongroom::{Result, Scan};

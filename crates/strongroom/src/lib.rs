@@ -56,7 +56,7 @@
 //! |---|---|---|
 //! | `redb:` | `storage-redb` (default) | yes |
 //! | `fjall:` | `storage-fjall` | yes |
-//! | `sled:` | `storage-sled` | not claimed: open with `?durability=buffered` |
+//! | `sled:` | `storage-sled` | on Linux with ext4 or XFS; elsewhere open with `?durability=buffered` |
 //! | `rocksdb:` | `storage-rocksdb` (C++) | yes, but not on Apple's systems |
 //! | `sqlite:` | `storage-sqlite` (C) | yes |
 //! | `lmdb:` | `storage-lmdb` (C) | yes, but not on Apple's systems |
@@ -82,9 +82,10 @@ pub use admin::AdminSocket;
 pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
 pub use strongroom_core::{
-    Bytes, Capabilities, Compression, Create, Cursor, Direction, Durability, Engine, EngineInfo, Error,
-    ErrorKind, KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Result,
-    Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after, limits, parse_bytes,
+    BatchLimits, Bytes, Capabilities, Compression, Create, Cursor, Direction, Durability, Engine, EngineInfo,
+    Error, ErrorKind, KeyRange, KeyspaceHints, LeftBehind, LiveEngine, MARKER_FILE, Marked, MemoryBackend,
+    Options, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after,
+    left_behind, limits, parse_bytes,
 };
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;

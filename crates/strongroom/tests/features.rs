@@ -26,7 +26,7 @@ UPDATE_GOLDEN=1 cargo test --workspace --all-features --test features
 ```
 
 The cases are in `crates/testkit/src/store_suite`; `strongroom_testkit::store_conformance!` runs them on an engine of
-your own. sled claims no power-safe commits, so that there they run with `durability=buffered`.
+your own. sled claims power-safe commits on Linux with ext4 or XFS, where this page was written.
 
 *by hand*: the engine has transactions in which an application can do it. *one writer*: serializable, since a
 transaction that writes keeps all others waiting. *at compaction*: what has expired is removed some day, and may be read

@@ -98,6 +98,8 @@ fn both_declare(left: &EngineInfo, right: &EngineInfo) -> EngineInfo {
             shared_reads: a.shared_reads && b.shared_reads,
         },
         tuning: Tuning::NONE,
+        batch: left.batch.both(right.batch),
+        unclaimed: if a.power_safe { right.unclaimed } else { left.unclaimed },
     }
 }
 

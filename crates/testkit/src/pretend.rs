@@ -15,8 +15,8 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
-    Backend, Capabilities, Direction, EngineBatch, EngineCursor, EngineInfo, Error, ErrorKind, KeyspaceHints,
-    LiveEngine, MemoryOptions, Op, OpenContext, Result, Scan, Stats, Tuning, Undo,
+    Backend, BatchLimits, Capabilities, Direction, EngineBatch, EngineCursor, EngineInfo, Error, ErrorKind,
+    KeyspaceHints, LiveEngine, MemoryOptions, Op, OpenContext, Result, Scan, Stats, Tuning, Undo,
 };
 
 /// A [`StorageBackend`](strongroom_core::StorageBackend) over [`PretendEngine`].
@@ -91,6 +91,8 @@ impl LiveEngine for PretendEngine {
             shared_reads: false,
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = MemoryOptions;
     type Keyspace = u64;

@@ -9,8 +9,8 @@ use crate::{commit, compact, journals};
 use fjall::{Database, PersistMode};
 use std::path::{Path, PathBuf};
 use strongroom_core::{
-    Bytes, Capabilities, Compression, Durability, Engine, EngineBatch, EngineInfo, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, TypedOptions,
+    BatchLimits, Bytes, Capabilities, Compression, Durability, Engine, EngineBatch, EngineInfo, Gauge,
+    KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
 };
 
 /// fjall, opened. Applications use it as [`FjallBackend`](crate::FjallBackend).
@@ -39,6 +39,8 @@ impl Engine for FjallEngine {
             compression: &[Compression::None, Compression::Lz4],
             background_threads: true,
         },
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = FjallOptions;
     type Keyspace = FjallKeyspace;

@@ -12,8 +12,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use strongroom_core::{
-    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, ErrorKind, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, TypedOptions, ViewSharing,
+    BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, ErrorKind, Gauge,
+    KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions, ViewSharing,
 };
 
 /// LMDB, opened. Applications use it as [`LmdbBackend`](crate::LmdbBackend).
@@ -39,6 +39,12 @@ impl Engine for LmdbEngine {
             shared_reads: cfg!(unix),
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: if cfg!(target_vendor = "apple") {
+            "its last write stays in the drive's cache"
+        } else {
+            ""
+        },
     };
     type Options = LmdbOptions;
     type Keyspace = LmdbKeyspace;

@@ -10,8 +10,8 @@ use redb::{ReadableDatabase, TableHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
-    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, ViewSharing,
+    BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge,
+    KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
 /// redb, opened. Applications use it as [`RedbBackend`](crate::RedbBackend).
@@ -52,6 +52,8 @@ impl Engine for RedbEngine {
             shared_reads: false,
         },
         tuning: Tuning { cache: true, ..Tuning::NONE },
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = RedbOptions;
     type Keyspace = RedbKeyspace;

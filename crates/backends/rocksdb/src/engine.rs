@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_core::{
-    Bytes, Capabilities, Compression, Create, Durability, Engine, EngineBatch, EngineInfo, Gauge,
-    KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
+    BatchLimits, Bytes, Capabilities, Compression, Create, Durability, Engine, EngineBatch, EngineInfo,
+    Gauge, KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
 };
 
 /// RocksDB, opened. Applications use it as [`RocksDbBackend`](crate::RocksDbBackend).
@@ -108,6 +108,8 @@ impl Engine for RocksDbEngine {
             compression: &[Compression::None, Compression::Lz4, Compression::Zstd],
             background_threads: true,
         },
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     /// Commits that come at once share a sync.
     const CONCURRENT_COMMITS: bool = true;

@@ -9,7 +9,12 @@ use crate::keyspace::SledKeyspace;
 use crate::reverse::leads_astray;
 use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
 use sled::{Batch, Tree};
-use strongroom_core::{EngineBatch, Op, Result};
+use strongroom_core::{BatchLimits, EngineBatch, Op, Result};
+
+/// sled keeps in memory what a batch replaces until the batch is through: each operation leaves a copy of the leaf that it
+/// changed and of what was written to the log, some 5 KiB and 7 times the bytes of the row. A batch of this size takes
+/// about 1 GiB.
+pub(crate) const LIMITS: BatchLimits = BatchLimits { ops_max: 100_000, bytes_max: 64 * 1_024 * 1_024 };
 
 /// Applies `batch` without waiting for the disk.
 pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {

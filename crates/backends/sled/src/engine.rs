@@ -8,11 +8,14 @@ use crate::home::{Home, REGISTER_TREE};
 use crate::keyspace::SledKeyspace;
 use crate::options::SledOptions;
 use crate::sync::Files;
+use crate::threads;
+use crate::write_through;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use strongroom_core::{
-    Bytes, Capabilities, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints, LiveEngine,
-    OpenContext, Result, Scan, Stats, Tuning,
+    Bytes, Capabilities, Closer, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints,
+    LiveEngine, OpenContext, Result, Scan, Stats, Tuning, is_left_behind,
 };
 
 /// sled's tree for those who want no other. Shown as a keyspace only if somebody has used it.
@@ -21,13 +24,22 @@ const DEFAULT_TREE: &str = "__sled__default";
 /// An opened sled store.
 pub struct SledEngine {
     home: Arc<Home>,
-    power_safe: bool,
 }
 
 impl SledEngine {
     fn has_tree(&self, name: &str) -> Result<bool> {
         Ok(self.home.db()?.tree_names().iter().any(|tree| tree == name.as_bytes()))
     }
+}
+
+/// The lock may be held by what this process could not close.
+fn locked_by_what_is_left(error: Error, files: &Files) -> Error {
+    if error.kind() != ErrorKind::Locked || !is_left_behind(files.directory()) {
+        return error;
+    }
+    let message = "sled could not be closed, waits for threads that are gone, and still holds its files";
+    Error::new(ErrorKind::Locked, message)
+        .hint("end this process, then open the store again: what was acknowledged as durable is there")
 }
 
 impl LiveEngine for SledEngine {
@@ -37,14 +49,16 @@ impl LiveEngine for SledEngine {
         snapshots: "undo overlay",
         capabilities: Capabilities {
             persistent: true,
-            // Only by name, until it is proven: see `SledOptions::unproven_power_safe`.
-            power_safe: false,
+            // Where its files can be written through: see `write_through`.
+            power_safe: cfg!(target_os = "linux"),
             checkpoint: true,
             compaction: false,
             integrity_check: false,
             shared_reads: false,
         },
         tuning: Tuning { cache: true, ..Tuning::NONE },
+        batch: commit::LIMITS,
+        unclaimed: if cfg!(target_os = "linux") { "" } else { write_through::ONLY_LINUX },
     };
     type Options = SledOptions;
     type Keyspace = SledKeyspace;
@@ -61,13 +75,17 @@ impl LiveEngine for SledEngine {
             let message = format!("{} holds no files of sled", context.directory.display());
             return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
         }
-        let files = Files::open_before_sled(context.directory)?;
-        let db = config.open().map_err(from_sled)?;
-        let home = Arc::new(Home::new(db, files)?);
-        if is_new {
+        threads::try_out()?;
+        let files = Files::open_before_sled(context.directory, context.options.write_through)?;
+        let closer = Closer::new(Self::INFO.name, files.directory())?;
+        let db = config.open().map_err(|error| locked_by_what_is_left(from_sled(error), &files))?;
+        let wait_max = Duration::from_millis(context.options.close_wait_ms);
+        let home = Arc::new(Home::new(db, files, closer, wait_max)?);
+        // Before anything is written: what sled has read and put in order while it opened may not be durable yet.
+        if is_new || home.files().cached().is_none() {
             home.flush()?;
         }
-        Ok(Self { home, power_safe: context.options.unproven_power_safe })
+        Ok(Self { home })
     }
 
     fn exists(directory: &Path) -> bool {
@@ -139,7 +157,7 @@ impl LiveEngine for SledEngine {
         Ok(())
     }
 
-    fn power_safe(&self) -> bool {
-        self.power_safe
+    fn unclaimed(&self) -> Option<&'static str> {
+        self.home.files().cached()
     }
 }

@@ -3,9 +3,9 @@
 use crate::error::from_sled;
 use crate::sync::Files;
 use sled::{Db, Tree};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
-use strongroom_core::{Error, ErrorKind, Result};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use strongroom_core::{Closed, Closer, Error, ErrorKind, Result};
 
 /// The adapter's own tree: for each tree that it made, whether it is to be walked carefully (see
 /// [`reverse`](crate::reverse)). Nobody sees it as a keyspace.
@@ -14,24 +14,72 @@ pub(crate) const REGISTER_TREE: &str = "__strongroom_sled__";
 const QUICK: &[u8] = b"quick";
 const CAREFUL: &[u8] = b"careful";
 
-/// The store. Every keyspace and cursor holds it and drops its own trees before it, so that sled is closed
-/// when the last of them goes.
+/// Trees of keyspaces that nobody holds any more are kept until there are so many.
+const RETIRED_MAX: usize = 64;
+
+/// The store. Every keyspace and cursor holds it and gives its own trees back before it goes, so that sled is closed
+/// when the last of them goes, and all of it in one place.
 pub(crate) struct Home {
     /// Taken when the store is closed.
     db: Option<Db>,
     register: Mutex<Option<Tree>>,
+    /// Dropping the last handle of a tree flushes, and a sled that is broken waits for ever in that.
+    retired: Mutex<Vec<Tree>>,
     files: Files,
+    /// Taken when the store is closed.
+    closer: Option<Closer<Remains>>,
+    close_wait_max: Duration,
+}
+
+/// What is dropped to close sled.
+pub(crate) struct Remains {
+    _register: Option<Tree>,
+    _retired: Vec<Tree>,
+    _db: Option<Db>,
 }
 
 impl Home {
-    pub(crate) fn new(db: Db, files: Files) -> Result<Self> {
+    pub(crate) fn new(
+        db: Db,
+        files: Files,
+        closer: Closer<Remains>,
+        close_wait_max: Duration,
+    ) -> Result<Self> {
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
-        let register = if known { Some(db.open_tree(REGISTER_TREE).map_err(from_sled)?) } else { None };
-        Ok(Self { db: Some(db), register: Mutex::new(register), files })
+        // From here on an error closes it as bounded as everything else.
+        let mut home = Self {
+            db: Some(db),
+            register: Mutex::default(),
+            retired: Mutex::default(),
+            files,
+            closer: Some(closer),
+            close_wait_max,
+        };
+        if known {
+            let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
+            home.register = Mutex::new(Some(register));
+        }
+        Ok(home)
+    }
+
+    /// Takes back the tree of a keyspace that nobody holds any more.
+    pub(crate) fn retire(&self, tree: Tree) {
+        let mut retired = lock(&self.retired);
+        retired.push(tree);
+        if retired.len() > RETIRED_MAX {
+            // While sled works this waits for nothing but the disk.
+            let old = std::mem::take(&mut *retired);
+            drop(retired);
+            drop(old);
+        }
     }
 
     pub(crate) fn db(&self) -> Result<&Db> {
         self.db.as_ref().ok_or_else(|| Error::new(ErrorKind::Closed, "the store is closed"))
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Hands everything to the operating system and makes it durable.
@@ -42,7 +90,7 @@ impl Home {
 
     /// Whether tree `name` is to be walked carefully; so is one that others made.
     pub(crate) fn is_careful(&self, name: &str) -> Result<bool> {
-        let register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
+        let register = lock(&self.register);
         let Some(register) = &*register else { return Ok(true) };
         let found = register.get(name).map_err(from_sled)?;
         Ok(found.is_none_or(|found| found != QUICK))
@@ -50,7 +98,7 @@ impl Home {
 
     /// Notes how tree `name` is to be walked.
     pub(crate) fn note(&self, name: &str, careful: bool) -> Result<()> {
-        let mut register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut register = lock(&self.register);
         let tree = match &mut *register {
             Some(tree) => tree,
             none => none.insert(self.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?),
@@ -61,11 +109,20 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let register = self.register.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let db = self.db.take();
-        // sled writes what is left when it is closed, and panics if it cannot. There is nobody to tell:
-        // what was acknowledged as power-safe is on the disk already.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop((register, db))));
-        self.files.wait_for_release();
+        let remains = Remains {
+            _register: lock(&self.register).take(),
+            _retired: std::mem::take(&mut *lock(&self.retired)),
+            _db: self.db.take(),
+        };
+        let Some(closer) = self.closer.take() else { return };
+        // sled writes what is left when it is closed, and panics or waits for ever if it cannot. There is nobody to
+        // tell: what was acknowledged as power-safe is on the disk already.
+        if closer.close(remains, self.close_wait_max) == Closed::InTime {
+            self.files.wait_for_release();
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,6 +19,13 @@ struct Opened {
     home: Arc<Home>,
 }
 
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // The last handle of a tree goes with the store.
+        self.home.retire(self.tree.clone());
+    }
+}
+
 impl SledKeyspace {
     /// `careful`: a key was written that sled cannot walk back over.
     pub(crate) fn new(name: &str, tree: Tree, careful: bool, home: Arc<Home>) -> Self {

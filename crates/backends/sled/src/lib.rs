@@ -15,14 +15,14 @@
 //! let events = backend.create_keyspace("events", KeyspaceHints::append_only())?;
 //! let mut batch = WriteBatch::new();
 //! batch.put(events, b"0001", b"inception");
-//! backend.commit(&batch, Durability::Buffered)?; // power-safe is not claimed: see below
+//! backend.commit(&batch, Durability::Buffered)?; // power-safe not on every file system: see below
 //! assert_eq!(backend.get(events, b"0001")?.as_deref(), Some(&b"inception"[..]));
 //! # Ok(()) }
 //! ```
 //!
-//! It is not power-safe by default, and not a cure for sled: a damaged bit in its log makes it forget what
-//! came after, without an error; all stores of a process share its threads, which do not come back after a
-//! panic, and one lock, so that a batch makes the readers of every sled store wait while it is applied.
+//! It is no cure for sled: a damaged bit in its log makes it forget what came after, without an error; all stores of a
+//! process share its threads, which do not come back after a panic, and one lock, so that a batch makes the readers of
+//! every sled store wait while it is applied.
 //!
 //! | Contract | sled |
 //! |---|---|
@@ -32,9 +32,9 @@
 //! | batch | one operation: `insert` or `remove`; one keyspace: `Tree::apply_batch`; several: a transaction |
 //! | snapshot | the undo overlay: sled has none, and this crate no `snapshot.rs` |
 //! | cursor | sled's iterator, holding one row; backwards in blocks of our own where sled would panic |
-//! | power-safe | refused, unless [`unproven_power_safe`](SledOptions::unproven_power_safe) |
-//! | buffered | sled's buffer, handed to the operating system by its background thread |
-//! | flush | sled's `flush`, and `fsync` of its files and directories through descriptors of our own |
+//! | power-safe | sled's `flush`, on files that are written through; refused where that cannot be had |
+//! | buffered | sled's buffer, written by its background thread |
+//! | flush | sled's `flush`; where files are not written through, `fsync` of all of them through descriptors of our own |
 //! | checkpoint | core's: one snapshot copied |
 //! | compaction, integrity check | sled has none |
 //!
@@ -44,24 +44,52 @@
 //!
 //! **A kill of the process** leaves a whole number of batches, a prefix of the history, over several keyspaces
 //! too: sled writes into its log how far a batch reaches, and recovery stops before one that is not whole. What
-//! was buffered in the last half second may be gone: sled's background thread hands it to the operating
-//! system every [500 ms](FLUSH_EVERY_MS_DEFAULT). It is left on because it costs nothing measurable;
-//! [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
+//! was buffered in the last half second may be gone: sled's background thread writes it every
+//! [500 ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
-//! **A loss of power** is another matter. sled's own `flush` never calls `fsync` on Linux, and loses what it
-//! acknowledged. `flush` of this backend does: everything that sled wrote is fsynced, blobs and settings and
-//! directories included, through descriptors that were open before sled's first write, so that an error of a
-//! write cannot be missed. With that, and sled's background thread off, nothing of 3,000 writes was lost
-//! in a simulated power cut, once; the harness that repeats this is still to come. But sled uses segments of its file again as soon as it believes what replaced them to be
-//! written, which is before it is safe, and removes blobs likewise: whether a disk that reorders writes *between* two
-//! flushes can still lose older data is not decided. So the backend does **not** claim power-safe commits, and
-//! answers [`Unsupported`](strongroom_core::ErrorKind::Unsupported) to them.
+//! **A loss of power.** sled 0.34 never calls `fsync` on Linux, and loses what it acknowledged. To call `flush` and then
+//! `fsync` its files is not enough: sled uses a place of its log again as soon as it believes that what replaced the
+//! contents is on the disk, and believes so of all that was written; and it never syncs values in files of their own. A
+//! disk that keeps a later write and loses an earlier one then lacks what was durable long before. The power-cut
+//! harness has shown it, with small segments and rows that are rewritten again and again: stores that do not open, and
+//! batches that are there by half.
 //!
-//! [`unproven_power_safe`](SledOptions::unproven_power_safe) makes it claim them all the same, for the harness
-//! that is to decide it. It switches sled's background thread off, as it was off when this was measured, so
-//! that buffered commits stay in the process's memory until a power-safe one, a flush or a full buffer.
+//! So the adapter marks sled's log, and the directory of values with files of their own, to be written through (the
+//! attribute `S` of `chattr`). Each write of sled's is a sync then, and what it believes is true. ext4 and XFS do that;
+//! there the harness finds nothing lost, and a power-safe commit is claimed. In memory (tmpfs) there is nothing to be
+//! lost, and it is claimed as on every engine. **btrfs** does not pass the mark on to new files, and systems other than
+//! Linux have none: nothing is claimed there, a power-safe commit is
+//! [`Unsupported`](strongroom_core::ErrorKind::Unsupported), and the error says why. A marked file stays marked, also for
+//! raw sled; a copy has to be opened by the adapter to be marked.
 //!
-//! Creating and dropping a keyspace, and creating a store, end with such a flush.
+//! It has its price. A power-safe commit of several rows takes two or three syncs, for sled writes its log in as
+//! many pieces then. A value over a quarter of a segment takes four. Buffered commits of several rows write through too, in
+//! sled's own threads. Who needs buffered commits only opens with
+//! [`write_through(false)`](SledOptions::write_through): nothing is claimed then, and `flush` syncs all files behind
+//! sled, as on btrfs.
+//!
+//! Creating and dropping a keyspace, and opening a store, end with a flush.
+//!
+//! # Closing and opening
+//!
+//! When a thread of sled's fails in an unlucky moment (an I/O error, no free descriptor, a file of a value that cannot be
+//! written), sled waits for ever for the bytes that nobody will write, above all when it is closed. The adapter closes
+//! it on a thread that was made when the store was opened, and waits for it
+//! [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread, memory and
+//! lock stay until the process ends, [`left_behind`](strongroom_core::left_behind) lists it, and another opening of the
+//! directory, in this process or in another, answers [`Locked`](strongroom_core::ErrorKind::Locked). What was acknowledged
+//! as power-safe is on the disk. A commit that waits in sled for ever, while the store is open, is not bounded.
+//!
+//! sled needs eight threads of its own, and waits for ever while it opens if they could not be made; so it is tried out
+//! first, and the opening refused with [`Io`](strongroom_core::ErrorKind::Io).
+//!
+//! # Batches
+//!
+//! While sled applies a batch it frees nothing that the batch replaces: each operation leaves a copy of the leaf that it
+//! changed and of what was written to the log. That is some 5 KiB for each operation and seven times its bytes, so that
+//! two million small rows took 8 GiB. A batch may have 100,000 operations and 64 MiB
+//! ([`EngineInfo::batch`](strongroom_core::EngineInfo::batch)), which takes about 1 GiB; a larger one is refused with
+//! [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput) before anything is touched.
 //!
 //! # Keys that sled cannot walk back over
 //!
@@ -81,11 +109,15 @@ mod keyspace;
 mod options;
 mod reverse;
 mod sync;
+mod threads;
+mod write_through;
 
 pub use cursor::SledCursor;
 pub use engine::SledEngine;
 pub use keyspace::SledKeyspace;
-pub use options::{CACHE_BYTES_DEFAULT, FLUSH_EVERY_MS_DEFAULT, SledMode, SledOptions};
+pub use options::{
+    CACHE_BYTES_DEFAULT, CLOSE_WAIT_MS_DEFAULT, FLUSH_EVERY_MS_DEFAULT, SledMode, SledOptions,
+};
 
 use strongroom_core::{Backend, Undo};
 

@@ -12,6 +12,9 @@ const CACHE_BYTES_MIN: u64 = 256;
 /// Default of [`SledOptions::flush_every_ms`].
 pub const FLUSH_EVERY_MS_DEFAULT: u64 = 500;
 
+/// Default of [`SledOptions::close_wait_ms`].
+pub const CLOSE_WAIT_MS_DEFAULT: u64 = 30_000;
+
 /// How to open sled.
 ///
 /// ```
@@ -37,13 +40,18 @@ pub struct SledOptions {
     /// How often sled's background thread hands buffered commits to the operating system and cleans
     /// segments, in milliseconds. None: never; then a process that is killed loses all that still lay in
     /// sled's buffer, up to a segment of it, however long ago it was committed. Default:
-    /// [`FLUSH_EVERY_MS_DEFAULT`], or never with [`unproven_power_safe`](Self::unproven_power_safe), which
-    /// excludes it.
+    /// [`FLUSH_EVERY_MS_DEFAULT`].
     pub flush_every_ms: Option<u64>,
-    /// Claim that a [`PowerSafe`](strongroom_core::Durability::PowerSafe) commit survives the loss of power,
-    /// although this is **not proven**: see the crate's section on durability. For test harnesses, and for
-    /// whoever accepts the risk with open eyes.
-    pub unproven_power_safe: bool,
+    /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes what is still in
+    /// sled's buffers. A sled whose threads are gone, after a panic or an error in one of them, never ends it: it is left
+    /// behind then, with its files locked until the process ends, and listed by
+    /// [`left_behind`](strongroom_core::left_behind). Default: [`CLOSE_WAIT_MS_DEFAULT`].
+    pub close_wait_ms: u64,
+    /// Have the system write sled's files through, which is what a
+    /// [`PowerSafe`](strongroom_core::Durability::PowerSafe) commit stands on: see the crate's section on durability.
+    /// Default: yes, where the file system can. `false`: buffered commits cost less, above all large ones, and power-safe
+    /// ones are refused.
+    pub write_through: bool,
 }
 
 /// sled's trade-off between space and throughput.
@@ -76,7 +84,8 @@ impl Default for SledOptions {
             mode: SledMode::default(),
             segment_size: None,
             flush_every_ms: Some(FLUSH_EVERY_MS_DEFAULT),
-            unproven_power_safe: false,
+            close_wait_ms: CLOSE_WAIT_MS_DEFAULT,
+            write_through: true,
         }
     }
 }
@@ -115,20 +124,22 @@ impl SledOptions {
         self
     }
 
-    /// Claims power-safe commits without proof, and switches sled's background thread off.
+    /// Sets how long closing may take, in milliseconds.
     #[must_use]
-    pub fn unproven_power_safe(mut self) -> Self {
-        self.unproven_power_safe = true;
-        self.flush_every_ms = None;
+    pub fn close_wait_ms(mut self, wait_ms: u64) -> Self {
+        self.close_wait_ms = wait_ms;
+        self
+    }
+
+    /// Sets whether sled's files are written through.
+    #[must_use]
+    pub fn write_through(mut self, write_through: bool) -> Self {
+        self.write_through = write_through;
         self
     }
 
     /// What sled is to be opened with, checked.
     pub(crate) fn to_config(&self) -> Result<sled::Config> {
-        if self.unproven_power_safe && self.flush_every_ms.is_some() {
-            return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms excludes unproven_power_safe")
-                .hint("leave one of them out"));
-        }
         if self.flush_every_ms == Some(0) {
             return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms is zero")
                 .hint("give a number of milliseconds, or \"none\""));
@@ -178,7 +189,8 @@ impl TypedOptions for SledOptions {
         let mode = given.take("mode")?.unwrap_or_default();
         let segment_size = given.take_bytes("segment_size")?;
         let interval = given.take::<Interval>("flush_every_ms")?;
-        let unproven_power_safe = given.take("unproven_power_safe")?.unwrap_or(false);
+        let close_wait_ms = given.take("close_wait_ms")?.unwrap_or(CLOSE_WAIT_MS_DEFAULT);
+        let write_through = given.take("write_through")?.unwrap_or(true);
         let compression = given.take("use_compression")?.unwrap_or(false);
         given.finish()?;
         if compression {
@@ -186,13 +198,13 @@ impl TypedOptions for SledOptions {
                 .hint("have the store compress, which works the same on every engine")
                 .at("sled", "open"));
         }
-        let default_interval = (!unproven_power_safe).then_some(FLUSH_EVERY_MS_DEFAULT);
         let typed = Self {
             common: options.clone(),
             mode,
             segment_size,
-            flush_every_ms: interval.map_or(default_interval, |interval| interval.0),
-            unproven_power_safe,
+            flush_every_ms: interval.map_or(Some(FLUSH_EVERY_MS_DEFAULT), |interval| interval.0),
+            close_wait_ms,
+            write_through,
         };
         // What contradicts itself is refused here, not when the store is opened.
         typed.to_config().map_err(|error| error.at("sled", "open"))?;

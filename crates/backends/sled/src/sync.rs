@@ -1,14 +1,17 @@
 //! Making sled's files durable, which sled 0.34 does not do on Linux.
 //!
 //! sled's `flush` writes its buffers and calls `sync_file_range`, which neither empties the disk's cache nor
-//! writes what the file system needs to find the data again. So after a `flush` every file that may have
-//! changed is fsynced here, and the directories that name them.
+//! writes what the file system needs to find the data again. Where its files are
+//! [written through](crate::write_through), that is made good, and what is left to be done is to make durable once what
+//! sled writes while it opens.
 //!
-//! It goes through descriptors of our own. A failed write-back is reported once to each descriptor that was
+//! Elsewhere every file that may have changed is fsynced here after a `flush`, and the directories that name them. It
+//! goes through descriptors of our own. A failed write-back is reported once to each descriptor that was
 //! open when it happened, and sled swallows the report that it gets. So `db`, the file that sled itself
 //! fsyncs, is opened before sled writes its first byte. Nobody else asks about the other files: the system
 //! keeps their report until we open them.
 
+use crate::write_through::{self, Writing};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -30,6 +33,7 @@ const STAMP_RESOLUTION: Duration = Duration::from_secs(2);
 pub(crate) struct Files {
     directory: PathBuf,
     db: File,
+    writing: Writing,
     /// Held while files are synced: of two that come together, the second must not return before the first.
     synced: Mutex<Synced>,
 }
@@ -49,10 +53,15 @@ struct Synced {
 }
 
 impl Files {
-    /// Opens, or creates empty, the file that sled is about to open.
-    pub(crate) fn open_before_sled(directory: &Path) -> Result<Self> {
+    /// Opens, or creates empty, the file that sled is about to open, and has it written through if that is wanted and
+    /// can be had.
+    pub(crate) fn open_before_sled(directory: &Path, write_through: bool) -> Result<Self> {
+        // An absolute path, whatever becomes of the process's working directory.
+        let directory = std::path::absolute(directory)
+            .map_err(|error| Error::from_io("cannot find the directory", error))?;
         // The directory of blobs first: from then on the files are known for sled's.
-        std::fs::create_dir_all(directory.join("blobs"))
+        let blobs = directory.join("blobs");
+        std::fs::create_dir_all(&blobs)
             .map_err(|error| Error::from_io("cannot create sled's directory of blobs", error))?;
         let db = OpenOptions::new()
             .read(true)
@@ -61,10 +70,22 @@ impl Files {
             .truncate(false)
             .open(directory.join("db"))
             .map_err(|error| Error::from_io("cannot open sled's file", error))?;
-        // An absolute path, whatever becomes of the process's working directory.
-        let directory = std::path::absolute(directory)
-            .map_err(|error| Error::from_io("cannot find the directory", error))?;
-        Ok(Self { directory, db, synced: Mutex::default() })
+        let begun = if write_through { write_through::begin } else { write_through::end };
+        let writing = begun(&db, &blobs);
+        Ok(Self { directory, db, writing, synced: Mutex::default() })
+    }
+
+    /// Why what sled believes to be on the disk may not be there; none if it is.
+    pub(crate) fn cached(&self) -> Option<&'static str> {
+        match self.writing {
+            Writing::Through { .. } => None,
+            Writing::Cached(reason) => Some(reason),
+        }
+    }
+
+    /// Where they are: an absolute path.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Makes everything durable that sled has handed to the operating system so far. Once that has failed, it always
@@ -81,8 +102,13 @@ impl Files {
     }
 
     fn sync_all(&self, synced: &mut Synced) -> Result<()> {
+        if synced.since_open && self.cached().is_none() {
+            return Ok(());
+        }
         // What is pointed at before what points at it.
-        self.sync_blobs(synced)?;
+        if self.writing != (Writing::Through { always: true }) {
+            self.sync_blobs(synced)?;
+        }
         if !synced.since_open {
             for path in self.written_at_open().map_err(|error| failed("list", &self.directory, error))? {
                 sync_path(&path)?;
@@ -178,7 +204,7 @@ mod tests {
     #[test]
     fn what_sled_writes_is_synced() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path()).unwrap();
+        let files = Files::open_before_sled(home.path(), false).unwrap();
         assert!(home.path().join("blobs").is_dir() && home.path().join("db").is_file());
         for name in ["conf", "snap.0000000000000017", "STRONGROOM", "blobs/10"] {
             std::fs::write(home.path().join(name), name).unwrap();
@@ -202,7 +228,7 @@ mod tests {
     #[test]
     fn blobs_are_listed_again_only_if_some_were_made_or_removed() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path()).unwrap();
+        let files = Files::open_before_sled(home.path(), false).unwrap();
         let blobs = home.path().join("blobs");
         let long_ago = SystemTime::now() - Duration::from_secs(60);
         std::fs::write(blobs.join("10"), "").unwrap();
@@ -216,9 +242,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_through_is_synced_once() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open_before_sled(home.path(), true).unwrap();
+        if files.cached().is_some() {
+            return;
+        }
+        std::fs::write(home.path().join("conf"), "").unwrap();
+        files.sync().unwrap();
+        assert!(files.synced.lock().unwrap().since_open);
+        // Nobody looks any more.
+        std::fs::remove_dir(home.path().join("blobs")).unwrap();
+        files.sync().unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_synced_is_an_error() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path()).unwrap();
+        let files = Files::open_before_sled(home.path(), false).unwrap();
         let blobs = home.path().join("blobs");
         std::fs::remove_dir(&blobs).unwrap();
         assert!(files.sync().is_err());

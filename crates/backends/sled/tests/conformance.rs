@@ -1,10 +1,10 @@
-//! The conformance suite on sled, as it opens by default and with what it does not claim by default.
+//! The conformance suite on sled, as it opens by default and as it opens where files cannot be written through.
 
 use strongroom_sled::{SledBackend, SledOptions};
 
 strongroom_testkit::conformance!(sled, |directory| Ok(Box::new(SledBackend::new(directory)?)));
 
-strongroom_testkit::conformance!(sled_power_safe, |directory| {
-    let options = SledOptions::new().unproven_power_safe();
+strongroom_testkit::conformance!(sled_cached, |directory| {
+    let options = SledOptions::new().write_through(false);
     Ok(Box::new(SledBackend::open(directory, options)?))
 });

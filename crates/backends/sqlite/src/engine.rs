@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use strongroom_core::{
-    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints,
-    OpenContext, Result, Stats, Tuning, ViewSharing,
+    BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind,
+    KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
 /// SQLite, opened. Applications use it as [`SqliteBackend`](crate::SqliteBackend).
@@ -34,6 +34,8 @@ impl Engine for SqliteEngine {
             shared_reads: true,
         },
         tuning: Tuning { cache: true, ..Tuning::NONE },
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = SqliteOptions;
     type Keyspace = SqliteKeyspace;

@@ -30,12 +30,16 @@ impl<E: Engine> Shared<E> {
     }
 
     pub(super) fn check_claim(&self, durability: Durability) -> Result<()> {
-        if durability == Durability::Buffered || self.engine.power_safe() {
+        if durability == Durability::Buffered || self.info.capabilities.power_safe {
             return Ok(());
         }
+        let because = if self.info.unclaimed.is_empty() { "" } else { ": " };
         Err(Error::new(
             ErrorKind::Unsupported,
-            "the engine does not claim that a commit survives a power cut",
+            format!(
+                "the engine does not claim that a commit survives a power cut{because}{}",
+                self.info.unclaimed
+            ),
         )
         .hint("ask for durability=buffered by name, or choose another engine"))
     }
@@ -44,6 +48,7 @@ impl<E: Engine> Shared<E> {
         self.health.check("commit")?;
         self.check_writable()?;
         self.check_claim(durability)?;
+        self.info.batch.check(self.info.name, batch)?;
         batch.check()?;
         match batch.token() {
             None => self.commit_in_turn(batch, durability),

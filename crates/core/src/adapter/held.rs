@@ -2,6 +2,12 @@
 //!
 //! Engines write when they are closed, and one with damaged files may panic then (redb does, when two pages of its file
 //! have changed places). Nobody who drops a handle expects that.
+//!
+//! How long that takes is the adapter's to bound, not this room's: the last to hold an engine may be a keyspace or a
+//! cursor, and only the adapter knows. Of the six engines only sled waits, when it is closed, for threads that may be
+//! gone for ever; its adapter closes it with a [`Closer`](crate::Closer). fjall waits for workers that count themselves
+//! out however they end, RocksDB for background work that it cancels first; redb, SQLite and LMDB have no threads. These
+//! wait for nothing but the disk, and a thread that the disk keeps waiting cannot be given up: it holds what it writes.
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -40,7 +40,9 @@ impl<E: Engine> Shared<E> {
         read_only: bool,
     ) -> Self {
         let mut info = E::INFO;
-        info.capabilities.power_safe = engine.power_safe();
+        let unclaimed = engine.unclaimed();
+        info.capabilities.power_safe = unclaimed.is_none();
+        info.unclaimed = unclaimed.unwrap_or_default();
         Self {
             view,
             engine: Held::new(engine),

@@ -17,7 +17,7 @@ mod cursor;
 use crate::Result;
 use crate::adapter::Backend;
 use crate::batch::Op;
-use crate::capabilities::{Capabilities, EngineInfo, Tuning};
+use crate::capabilities::{BatchLimits, Capabilities, EngineInfo, Tuning};
 use crate::engine::{EngineBatch, LiveEngine, OpenContext, TypedOptions};
 use crate::keyspace::KeyspaceHints;
 use crate::options::{EngineOptions, Options, UNDO_BYTES_MAX_DEFAULT};
@@ -101,6 +101,8 @@ impl LiveEngine for MemoryEngine {
             shared_reads: false,
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: "it is in memory",
     };
     type Options = MemoryOptions;
     type Keyspace = MemoryKeyspace;

@@ -138,8 +138,8 @@ impl<L: LiveEngine> Engine for Undo<L> {
         self.live.stats(stats)
     }
 
-    fn power_safe(&self) -> bool {
-        self.live.power_safe()
+    fn unclaimed(&self) -> Option<&'static str> {
+        self.live.unclaimed()
     }
 }
 

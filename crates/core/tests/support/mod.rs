@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 use strongroom_core::{
-    Bytes, Capabilities, Durability, Engine, EngineBatch, EngineCursor, EngineInfo, EngineSnapshot,
-    KeyspaceHints, OpenContext, Options, Result, Scan, Stats, Tuning, TypedOptions,
+    BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineCursor, EngineInfo,
+    EngineSnapshot, KeyspaceHints, OpenContext, Options, Result, Scan, Stats, Tuning, TypedOptions,
 };
 
 /// Called whenever the engine is to change something; says whether it worked.
@@ -87,6 +87,8 @@ impl<const CONCURRENT: bool> Engine for Hooked<CONCURRENT> {
             shared_reads: false,
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = HookedOptions;
     type Keyspace = ();

@@ -43,6 +43,8 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
     });
     for subject in chosen {
         let size = size_of(arguments, subject.role());
+        let own = |file_system: &FileSystem| subject.file_systems().contains(file_system);
+        let file_systems: Vec<FileSystem> = file_systems.iter().copied().filter(own).collect();
         for &section in &sections {
             results.begin(section, &**subject);
             let groups = plan::groups(section, subject.name(), size, arguments.seed, &file_systems);

@@ -74,9 +74,9 @@ fn explanation(section: Section) -> &'static str {
              half, or a later commit without an earlier one. *Wrong*: a value that was never written under that key. \
              *Unusable*: it opened, and then could not be written, closed and opened again, or `verify` complained \
              without a reason. *Condition*: a condition was judged wrongly. *Void*: the file system itself did not come \
-             back, so that the image says nothing about the store. sled's stores claim nothing about power: they run \
-             with `durability=buffered` and a `flush` behind each commit that has to last, and what they lose would \
-             fail nothing."
+             back, so that the image says nothing about the store. sled claims power-safe commits on ext4 and XFS only. \
+             `sled/store-buffered` is its store on btrfs: it runs with `durability=buffered` and a `flush` behind each \
+             commit that has to last, and what it loses fails nothing."
         }
         Section::Fault => {
             "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \

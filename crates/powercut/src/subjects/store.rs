@@ -1,5 +1,6 @@
 //! Strongroom's store, on each engine.
 
+use crate::disk::FileSystem;
 use crate::script::{Batch, Life};
 use crate::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
 use std::ops::ControlFlow;
@@ -23,15 +24,24 @@ const ENGINES: &[(&str, &str)] = &[
     ("lmdb", "option.map_bytes=256MiB"),
     #[cfg(feature = "rocksdb")]
     ("rocksdb", "cache=8MiB&option.write_buffer_size=64KiB&option.db_write_buffer_size=4MiB"),
-    ("sled", "cache=8MiB&durability=buffered"),
+    // Segments so small that each script uses some of them again, and a background thread that takes part.
+    ("sled", "cache=8MiB&option.segment_size=16KiB&option.flush_every_ms=20"),
 ];
 
-/// The store on every engine, then the same with full integrity.
+/// Where sled claims power-safe commits.
+const SLED_CLAIMS_ON: [FileSystem; 2] = [FileSystem::Ext4, FileSystem::Xfs];
+
+/// sled where it does not, as its store opens there.
+const SLED_BUFFERED: (&str, &str) = ("sled", "cache=8MiB&option.segment_size=16KiB&durability=buffered");
+const SLED_CLAIMS_NOT_ON: [FileSystem; 1] = [FileSystem::Btrfs];
+
+/// The store on every engine, then the same with full integrity, then sled's where it claims nothing.
 pub(super) fn all() -> Vec<StoreSubject> {
     let subject =
-        |role| move |&(engine, query): &(&'static str, &'static str)| StoreSubject::new(engine, query, role);
+        |role| move |&(engine, query): &(&'static str, &str)| StoreSubject::new(engine, query, role);
     let stores = ENGINES.iter().map(subject(Role::Store));
-    stores.chain(ENGINES.iter().map(subject(Role::StoreFull))).collect()
+    let full = ENGINES.iter().map(subject(Role::StoreFull));
+    stores.chain(full).chain([StoreSubject::buffered()]).collect()
 }
 
 /// The store on one engine.
@@ -41,6 +51,10 @@ pub(super) struct StoreSubject {
     role: Role,
     query: String,
     note: String,
+    /// What it acknowledges as buffered is in the engine's own memory, so that even a killed process would lose it: an
+    /// application that cares calls `flush`, and so does this subject.
+    must_flush: bool,
+    file_systems: &'static [FileSystem],
 }
 
 impl StoreSubject {
@@ -50,15 +64,18 @@ impl StoreSubject {
         // Sweeps take part in what goes on.
         let query = format!("{query}{integrity}&sweep_interval_ms=5");
         let version = Registry::builtin().driver(engine).map_or("", |driver| driver.info().version);
-        let claim = if engine == "sled" { "; claims nothing: durability=buffered, then flush()" } else { "" };
-        let note = format!("{engine} {version}{claim}");
-        Self { name: format!("{engine}/store{suffix}"), engine, role, query, note }
+        let note = format!("{engine} {version}");
+        let file_systems: &[FileSystem] = if engine == "sled" { &SLED_CLAIMS_ON } else { &FileSystem::ALL };
+        let name = format!("{engine}/store{suffix}");
+        Self { name, engine, role, query, note, must_flush: false, file_systems }
     }
 
-    /// sled claims nothing about power cuts. And what it acknowledged as buffered is in its own memory, so that even
-    /// a killed process would lose it: an application that cares calls `flush`, and so does this subject.
-    fn must_flush(&self) -> bool {
-        self.engine == "sled"
+    fn buffered() -> Self {
+        let (engine, query) = SLED_BUFFERED;
+        let claiming = Self::new(engine, query, Role::Store);
+        let note = format!("{}; claims nothing there: durability=buffered, then flush()", claiming.note);
+        let name = format!("{engine}/store-buffered");
+        Self { name, note, must_flush: true, file_systems: &SLED_CLAIMS_NOT_ON, ..claiming }
     }
 }
 
@@ -76,11 +93,15 @@ impl Subject for StoreSubject {
     }
 
     fn promise(&self) -> Promise {
-        if self.must_flush() { Promise::KillSafe } else { Promise::PowerSafe }
+        if self.must_flush { Promise::KillSafe } else { Promise::PowerSafe }
     }
 
     fn note(&self) -> &str {
         &self.note
+    }
+
+    fn file_systems(&self) -> &[FileSystem] {
+        self.file_systems
     }
 
     fn open(&self, directory: &Path) -> Result<Box<dyn Opened>, Failure> {
@@ -88,7 +109,7 @@ impl Subject for StoreSubject {
         // Not in the URL: a path may have any characters.
         directory.clone_into(&mut config.path);
         let store = Registry::builtin().open_config(&config).map_err(failed)?;
-        Ok(Box::new(OpenStore { store, must_flush: self.must_flush() }))
+        Ok(Box::new(OpenStore { store, must_flush: self.must_flush }))
     }
 }
 

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use strongroom_core::{
-    Backend, Bytes, Capabilities, Direction, Durability, EngineBatch, EngineCursor, EngineInfo, Error,
-    ErrorKind, KeyspaceHints, LiveEngine, MemoryBackend, MemoryEngine, MemoryKeyspace, OpenContext, Options,
-    Result, Scan, Stats, Tuning, TypedOptions, Undo,
+    Backend, BatchLimits, Bytes, Capabilities, Direction, Durability, EngineBatch, EngineCursor, EngineInfo,
+    Error, ErrorKind, KeyspaceHints, LiveEngine, MemoryBackend, MemoryEngine, MemoryKeyspace, OpenContext,
+    Options, Result, Scan, Stats, Tuning, TypedOptions, Undo,
 };
 use strongroom_store::{Keyspace, Store, StoreOptions};
 
@@ -164,6 +164,8 @@ impl LiveEngine for GatedEngine {
             shared_reads: false,
         },
         tuning: Tuning::NONE,
+        batch: BatchLimits::NONE,
+        unclaimed: "",
     };
     type Options = GatedOptions;
     type Keyspace = MemoryKeyspace;

@@ -129,8 +129,8 @@ impl<L: LiveEngine> LiveEngine for FaultyEngine<L> {
         self.pass("stats")?.then(self.engine.stats(stats))
     }
 
-    fn power_safe(&self) -> bool {
-        self.engine.power_safe()
+    fn unclaimed(&self) -> Option<&'static str> {
+        self.engine.unclaimed()
     }
 }
 

@@ -1,0 +1,124 @@
+//! Closing: when the lock is let go of, and what outlives the store.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+use strongroom_core::{Durability, ErrorKind, Scan, StorageBackend, WriteBatch, is_left_behind, left_behind};
+use strongroom_sled::{SledBackend, SledOptions};
+use support::{keyspace, open, put, rows};
+use tempfile::TempDir;
+
+#[test]
+fn a_second_open_is_told_that_the_store_is_locked() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    let error = SledBackend::new(directory.path()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
+    let data = keyspace(&backend, "data");
+    put(&backend, data, b"k", b"v");
+}
+
+#[test]
+fn it_can_be_opened_again_as_soon_as_it_was_dropped() {
+    let directory = TempDir::new().unwrap();
+    for round in 0..50_u32 {
+        let backend = open(directory.path());
+        let data = keyspace(&backend, "data");
+        assert_eq!(rows(&backend, data, Scan::all()).len(), round as usize);
+        put(&backend, data, &round.to_be_bytes(), &[7; 1_000]);
+        if round % 2 == 0 {
+            // The keyspaces, a snapshot and a cursor go after the engine's own handle.
+            let snapshot = backend.snapshot().unwrap();
+            let mut cursor = snapshot.cursor(data, Scan::all()).unwrap();
+            assert!(cursor.advance().unwrap());
+            drop(backend);
+            drop(snapshot);
+            assert_eq!(SledBackend::new(directory.path()).err().unwrap().kind(), ErrorKind::Locked);
+            drop(cursor);
+        }
+    }
+}
+
+#[test]
+fn a_value_outlives_the_store_and_does_not_hold_it() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    let data = keyspace(&backend, "data");
+    put(&backend, data, b"k", &[7; 1_000]);
+    let value = backend.get(data, b"k").unwrap().unwrap();
+    assert_eq!(backend.stats().unwrap().values_pinned, 0);
+    drop(backend);
+    drop(open(directory.path()));
+    assert_eq!(&value[..], [7; 1_000]);
+}
+
+/// Closes on another thread, and fails if that does not end at all.
+fn close(backend: SledBackend) {
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(backend);
+        ended.send(()).unwrap();
+    });
+    has_ended.recv_timeout(Duration::from_secs(60)).expect("closing ends");
+}
+
+/// A value whose file cannot be written has its place in the log all the same, and sled waits for ever for that.
+fn with_a_value_that_cannot_be_written(directory: &Path) -> SledBackend {
+    let options = SledOptions::new().close_wait_ms(300);
+    let backend = SledBackend::open(directory, options).unwrap();
+    let data = keyspace(&backend, "data");
+    put(&backend, data, b"k", b"v");
+    backend.flush().unwrap();
+    std::fs::remove_dir(directory.join("blobs")).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put(data, b"large", &vec![7; 1_000_000]);
+    let error = backend.commit(&batch, Durability::Buffered).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{error:?}");
+    backend
+}
+
+#[test]
+fn closing_ends_although_sled_waits_for_ever() {
+    let directory = TempDir::new().unwrap();
+    close(with_a_value_that_cannot_be_written(directory.path()));
+    let left = left_behind().into_iter().find(|left| left.directory == directory.path()).unwrap();
+    assert_eq!(left.engine, "sled");
+    // It still has the files, and nobody opens them beside it.
+    std::fs::create_dir(directory.path().join("blobs")).unwrap();
+    let error = SledBackend::new(directory.path()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
+    assert!(error.to_string().contains("end this process"), "{error}");
+}
+
+#[test]
+fn closing_ends_although_a_dropped_keyspace_is_the_last_to_go() {
+    let directory = TempDir::new().unwrap();
+    let backend = SledBackend::open(directory.path(), SledOptions::new().close_wait_ms(300)).unwrap();
+    let gone = keyspace(&backend, "gone");
+    put(&backend, gone, b"k", b"v");
+    let snapshot = backend.snapshot().unwrap();
+    let cursor = snapshot.cursor(gone, Scan::all()).unwrap();
+    backend.drop_keyspace(gone).unwrap();
+    let data = keyspace(&backend, "data");
+    std::fs::remove_dir(directory.path().join("blobs")).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put(data, b"large", &vec![7; 1_000_000]);
+    backend.commit(&batch, Durability::Buffered).unwrap_err();
+    drop((cursor, snapshot));
+    close(backend);
+    assert!(is_left_behind(directory.path()));
+}
+
+#[test]
+fn a_store_that_is_closed_in_time_is_not_left_behind() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    put(&backend, keyspace(&backend, "data"), b"k", b"v");
+    close(backend);
+    assert!(!is_left_behind(directory.path()));
+    open(directory.path());
+}

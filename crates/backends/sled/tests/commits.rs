@@ -1,0 +1,130 @@
+//! Batches, and what they promise.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use strongroom_core::{Durability, ErrorKind, Options, Scan, StorageBackend, WriteBatch};
+use strongroom_sled::{SledBackend, SledOptions};
+use support::{keyspace, open, put, rows};
+use tempfile::TempDir;
+
+/// Which file systems can is not this test's business; that nothing is claimed without reason is.
+#[test]
+fn power_safe_is_claimed_where_files_are_written_through() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    let data = keyspace(&backend, "data");
+    let mut batch = WriteBatch::new();
+    batch.put(data, b"k", b"v");
+    let info = *backend.engine();
+    assert_eq!(info.capabilities.power_safe, info.unclaimed.is_empty());
+    match backend.commit(&batch, Durability::PowerSafe) {
+        Ok(()) => {
+            assert!(info.capabilities.power_safe);
+            assert_eq!(backend.get(data, b"k").unwrap().as_deref(), Some(&b"v"[..]));
+        }
+        Err(error) => {
+            assert!(!info.capabilities.power_safe);
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains(info.unclaimed), "{error}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_claimed_where_files_are_not_written_through() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()));
+    let backend = SledBackend::open(directory.path(), SledOptions::new().write_through(false)).unwrap();
+    let data = keyspace(&backend, "data");
+    let mut batch = WriteBatch::new();
+    batch.put(data, b"k", b"v");
+    assert!(!backend.engine().capabilities.power_safe);
+    let error = backend.commit(&batch, Durability::PowerSafe).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("write_through=false"), "{error}");
+    assert_eq!(backend.get(data, b"k").unwrap(), None);
+    backend.commit(&batch, Durability::Buffered).unwrap();
+    backend.flush().unwrap();
+    drop(backend);
+    // What was cached is synced once when it is written through again.
+    let backend = open(directory.path());
+    assert!(backend.get(keyspace(&backend, "data"), b"k").unwrap().is_some());
+}
+
+#[test]
+fn large_values_and_batches_larger_than_the_cache_work() {
+    let directory = TempDir::new().unwrap();
+    let options = SledOptions::new().common(Options::new().cache_bytes(1 << 20)).segment_size(65_536);
+    let backend = SledBackend::open(directory.path(), options.clone()).unwrap();
+    let [left, right] = ["left", "right"].map(|name| keyspace(&backend, name));
+    let large = vec![3; strongroom_core::limits::VALUE_BYTES_MAX];
+    let mut batch = WriteBatch::new();
+    for number in 0..20_000_u32 {
+        batch.put(left, &number.to_be_bytes(), &[1; 200]);
+        batch.put(right, &number.to_be_bytes(), &[2; 200]);
+    }
+    batch.put(left, b"large", &large);
+    backend.commit(&batch, Durability::Buffered).unwrap();
+    backend.flush().unwrap();
+    assert!(std::fs::read_dir(directory.path().join("blobs")).unwrap().count() > 0);
+    drop(backend);
+    let backend = SledBackend::open(directory.path(), options).unwrap();
+    let [left, right] = ["left", "right"].map(|name| keyspace(&backend, name));
+    assert_eq!(backend.get(left, b"large").unwrap().unwrap(), large);
+    assert_eq!(rows(&backend, right, Scan::all()).len(), 20_000);
+    assert!(backend.stats().unwrap().disk_bytes.unwrap() > 16 << 20);
+}
+
+#[test]
+fn writers_and_flushes_side_by_side_end() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    let [left, right] = ["left", "right"].map(|name| keyspace(&backend, name));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                backend.flush().unwrap();
+            }
+        });
+        let large = vec![2; 200_000];
+        let mut batch = WriteBatch::new();
+        for round in 0..200_u32 {
+            batch.clear();
+            batch.put(left, &round.to_be_bytes(), &[1; 3_000]).put(right, &round.to_be_bytes(), &large);
+            backend.commit(&batch, Durability::Buffered).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(rows(&backend, right, Scan::all()).len(), 200);
+}
+
+#[test]
+fn a_batch_beyond_the_limits_is_refused_before_anything_is_touched() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(directory.path());
+    let data = keyspace(&backend, "data");
+    let limits = backend.engine().batch;
+    assert!(limits.ops_max <= 100_000 && limits.bytes_max <= 64 << 20, "{limits:?}");
+    let mut many = WriteBatch::new();
+    for number in 0..=limits.ops_max {
+        many.put(data, &number.to_be_bytes(), b"");
+    }
+    let mut large = WriteBatch::new();
+    let value = vec![7; strongroom_core::limits::VALUE_BYTES_MAX];
+    for number in 0..=limits.bytes_max / value.len() {
+        large.put(data, &number.to_be_bytes(), &value);
+    }
+    for (batch, limit) in [(&many, limits.ops_max), (&large, limits.bytes_max)] {
+        let error = backend.commit(batch, Durability::Buffered).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(&limit.to_string()), "{error}");
+    }
+    assert_eq!(rows(&backend, data, Scan::all()).len(), 0);
+    // The handle goes on.
+    put(&backend, data, b"k", b"v");
+}

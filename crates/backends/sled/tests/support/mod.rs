@@ -1,0 +1,45 @@
+//! What the tests of this adapter share.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+// No test uses all of it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::path::Path;
+use std::time::Instant;
+use strongroom_core::{Durability, ErrorKind, KeyspaceHints, KeyspaceId, Scan, StorageBackend, WriteBatch};
+use strongroom_sled::SledBackend;
+
+pub fn open(directory: &Path) -> SledBackend {
+    SledBackend::new(directory).unwrap()
+}
+
+pub fn keyspace(backend: &SledBackend, name: &str) -> KeyspaceId {
+    backend.create_keyspace(name, KeyspaceHints::default()).unwrap()
+}
+
+pub fn put(backend: &SledBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8]) {
+    let mut batch = WriteBatch::new();
+    backend.commit(batch.put(keyspace, key, value), Durability::Buffered).unwrap();
+}
+
+pub fn rows(backend: &SledBackend, keyspace: KeyspaceId, scan: Scan) -> Vec<Vec<u8>> {
+    let mut cursor = backend.snapshot().unwrap().cursor(keyspace, scan).unwrap();
+    let mut keys = Vec::new();
+    while cursor.advance().unwrap() {
+        keys.push(cursor.key().to_vec());
+    }
+    keys
+}
+
+/// Raw sled, dropped, may hold its lock for a moment.
+pub fn reopen_patiently(directory: &Path) -> SledBackend {
+    let begun = Instant::now();
+    loop {
+        match SledBackend::new(directory) {
+            Ok(backend) => return backend,
+            Err(error) if error.kind() == ErrorKind::Locked && begun.elapsed().as_secs() < 5 => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
