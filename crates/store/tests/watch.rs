@@ -8,7 +8,7 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-use strongroom_core::{Durability, ErrorKind, KeyRange, MemoryBackend};
+use strongroom_core::{Durability, ErrorKind, KeyRange};
 use strongroom_store::{
     ChangeKind, Keyspace, KeyspaceChangeKind, Store, StoreOptions, Watch, WatchEvent, WatchedCommit,
 };

@@ -47,7 +47,7 @@ impl Engine for FjallEngine {
     type Snapshot = FjallSnapshot;
 
     fn open(context: OpenContext<'_, FjallOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins } = context;
+        let OpenContext { directory, options, pins, .. } = context;
         let builder = options.builder(directory)?;
         let creates = files::prepare(directory, options.common().create)?;
         let database = match builder.open() {

@@ -118,7 +118,7 @@ impl Engine for RocksDbEngine {
     type Snapshot = RocksDbSnapshot;
 
     fn open(context: OpenContext<'_, RocksDbOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins } = context;
+        let OpenContext { directory, options, pins, .. } = context;
         let cache = options.cache()?;
         let mut families = options.rocksdb(&cache)?;
         let common = options.common();
