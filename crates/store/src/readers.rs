@@ -192,10 +192,12 @@ fn too_old() -> Error {
         .hint("take a new snapshot, or raise the limit")
 }
 
+type Cursors = Vec<Weak<Slot<Box<dyn Cursor>>>>;
+
 /// A snapshot that can be made to let go, with all of its cursors.
 struct LeasedSnapshot {
     snapshot: Slot<Arc<dyn Snapshot>>,
-    cursors: Mutex<Vec<Weak<Slot<Box<dyn Cursor>>>>>,
+    cursors: Mutex<Cursors>,
 }
 
 impl LeasedSnapshot {
@@ -212,7 +214,7 @@ impl LeasedSnapshot {
         snapshot.is_some() || taken > 0
     }
 
-    fn lock_cursors(&self) -> MutexGuard<'_, Vec<Weak<Slot<Box<dyn Cursor>>>>> {
+    fn lock_cursors(&self) -> MutexGuard<'_, Cursors> {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 use strongroom_core::{Compression, Create, Durability, Error, ErrorKind, Options, Result, parse_bytes};
 use strongroom_store::{Integrity, StoreOptions};
 
@@ -68,9 +69,12 @@ pub struct Config {
     /// Default: false.
     #[serde(default)]
     pub accept_lost_tail: bool,
-    /// How often what has expired is removed from the disk, in milliseconds; 0: never by itself. Default: 1,000.
+    /// How often expired rows are removed from the disk, in milliseconds; 0: never by itself. Default: 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep_interval_ms: Option<u64>,
+    /// How long a snapshot, a scan or a transaction may be open, in milliseconds. Default: as long as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_age_max_ms: Option<u64>,
     /// Options of the engine, by its own names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -99,6 +103,7 @@ impl Config {
             integrity: None,
             accept_lost_tail: false,
             sweep_interval_ms: None,
+            snapshot_age_max_ms: None,
             options: BTreeMap::new(),
         }
     }
@@ -148,6 +153,7 @@ impl Config {
             "integrity" => self.integrity = Some(value.parse()?),
             "accept_lost_tail" => self.accept_lost_tail = flag(name, value)?,
             "sweep_interval_ms" => self.sweep_interval_ms = Some(count(name, value)?),
+            "snapshot_age_max_ms" => self.snapshot_age_max_ms = Some(count(name, value)?),
             _ => match name.strip_prefix("option.") {
                 Some(option) if !option.is_empty() => {
                     self.options.insert(option.to_owned(), value.to_owned());
@@ -156,7 +162,7 @@ impl Config {
                     return Err(invalid(format!("there is no parameter {name:?}")).hint(
                         "use create, read_only, durability, cache, compression, background_threads, \
                          key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max, integrity, \
-                         accept_lost_tail, sweep_interval_ms or option.NAME",
+                         accept_lost_tail, sweep_interval_ms, snapshot_age_max_ms or option.NAME",
                     ));
                 }
             },
@@ -210,6 +216,7 @@ impl Config {
             StoreOptions::new().durability(self.durability).accept_lost_tail(self.accept_lost_tail);
         options.integrity = self.integrity;
         options.sweep_interval_ms = self.sweep_interval_ms.unwrap_or(options.sweep_interval_ms);
+        options.snapshot_age_max = self.snapshot_age_max_ms.map(Duration::from_millis);
         let fit = |size: ByteSize| {
             usize::try_from(size.0)
                 .map_err(|_| invalid(format!("{size} is more than this machine can address")))
@@ -347,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&sweep_interval_ms=50&option.max_cached_files=50";
+        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&sweep_interval_ms=50&snapshot_age_max_ms=60000&option.max_cached_files=50";
         let file = r#"
             engine = "fjall"
             path = "/srv/data"
@@ -359,6 +366,7 @@ mod tests {
             integrity = "full"
             accept_lost_tail = true
             sweep_interval_ms = 50
+            snapshot_age_max_ms = 60000
             [options]
             max_cached_files = "50"
         "#;
@@ -369,6 +377,7 @@ mod tests {
         let store_options = from_url.store_options().unwrap();
         assert_eq!((store_options.integrity, store_options.accept_lost_tail), (Some(Integrity::Full), true));
         assert_eq!(store_options.sweep_interval_ms, 50);
+        assert_eq!(store_options.snapshot_age_max, Some(Duration::from_secs(60)));
     }
 
     #[test]

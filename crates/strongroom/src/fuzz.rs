@@ -55,6 +55,7 @@ fn to_url(config: &Config) -> String {
         integrity,
         accept_lost_tail,
         sweep_interval_ms,
+        snapshot_age_max_ms,
         options,
     } = config;
     let mut url = format!("{engine}:{}?create={create}", path.display());
@@ -74,6 +75,7 @@ fn to_url(config: &Config) -> String {
     add("compression", compression.map(|compression| compression.to_string()));
     add("background_threads", background_threads.map(|count| count.to_string()));
     add("sweep_interval_ms", sweep_interval_ms.map(|interval_ms| interval_ms.to_string()));
+    add("snapshot_age_max_ms", snapshot_age_max_ms.map(|age_ms| age_ms.to_string()));
     add("integrity", integrity.map(|integrity| integrity.to_string()));
     for (name, value) in options {
         add(&format!("option.{name}"), Some(value.clone()));

@@ -72,7 +72,7 @@ fn check(store: &Store, fixture: &str) {
     assert_eq!(store.keyspaces(), ["default", "rows"], "{fixture}");
     let all = |keyspace: &str| -> Vec<(Vec<u8>, Vec<u8>)> {
         let rows = store.keyspace(keyspace).unwrap().prefix("").unwrap();
-        rows.map(|row| row.unwrap()).map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+        rows.map(|row| row.unwrap()).map(|(key, value)| (key, value.to_vec())).collect()
     };
     let wanted = many().chain([("replaced".to_owned(), "the second value".to_owned())]);
     let wanted: Vec<_> = wanted.map(|(key, value)| (key.into_bytes(), value.into_bytes())).collect();

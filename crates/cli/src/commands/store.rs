@@ -5,9 +5,10 @@ use crate::arguments::{Compact, Digest, Keyspaces, Stats};
 use crate::exit::Outcome;
 use crate::open::{self, Access, Target};
 use crate::output::{print, print_json};
-use indicatif::HumanBytes;
+use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 use strongroom::ErrorKind;
 use strongroom::admin::AdminStats;
 
@@ -69,6 +70,10 @@ fn as_json(stats: AdminStats) -> Value {
         "disk_bytes": stats.disk_bytes,
         "cache_bytes": stats.cache_bytes,
         "conflicts": stats.conflicts,
+        "damaged_rows": stats.damaged_rows,
+        "readers_open": stats.readers_open,
+        "oldest_reader_ms": stats.oldest_reader_ms,
+        "oldest_reader": stats.oldest_reader,
         "expired_rows": stats.expired_rows,
         "sweep_failures": stats.sweep_failures,
         "engine_figures": figures,
@@ -81,6 +86,12 @@ fn as_text(stats: AdminStats) -> String {
         None => "unknown".to_owned(),
     };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let oldest = match (stats.oldest_reader, stats.oldest_reader_ms) {
+        (Some(reader), Some(age_ms)) => {
+            format!("{}, {reader}", HumanDuration(Duration::from_millis(age_ms)))
+        }
+        _ => "-".to_owned(),
+    };
     let mut lines = vec![
         ("engine".to_owned(), format!("{} {}", stats.engine, stats.engine_version)),
         ("store".to_owned(), or_dash(stats.store)),
@@ -89,6 +100,9 @@ fn as_text(stats: AdminStats) -> String {
         ("on disk".to_owned(), size(stats.disk_bytes)),
         ("cache".to_owned(), size(stats.cache_bytes)),
         ("conflicts".to_owned(), stats.conflicts.to_string()),
+        ("damaged rows".to_owned(), stats.damaged_rows.to_string()),
+        ("open readers".to_owned(), stats.readers_open.to_string()),
+        ("oldest reader".to_owned(), oldest),
         ("expired rows".to_owned(), stats.expired_rows.to_string()),
         ("sweep failures".to_owned(), stats.sweep_failures.to_string()),
     ];

@@ -1,6 +1,7 @@
 //! Figures about a store as they go over the socket.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use strongroom_core::Result;
 use strongroom_store::Store;
 
@@ -40,6 +41,18 @@ pub struct AdminStats {
     pub values_pinned: u64,
     /// Memory now kept for open snapshots by the undo overlay, in bytes.
     pub undo_bytes: u64,
+    /// Snapshots, scans and transactions that are open now.
+    #[serde(default)]
+    pub readers_open: u64,
+    /// How long the oldest of them has been open, in milliseconds.
+    #[serde(default)]
+    pub oldest_reader_ms: Option<u64>,
+    /// What it is, and the line of code that opened it.
+    #[serde(default)]
+    pub oldest_reader: Option<String>,
+    /// Readers that were older than `snapshot_age_max_ms` and were made to let go.
+    #[serde(default)]
+    pub readers_expired: u64,
     /// Expired rows that sweeps have removed since the store was opened.
     pub expired_rows: u64,
     /// Sweeps in the background that failed.
@@ -76,6 +89,12 @@ impl AdminStats {
             snapshots_open: stats.backend.snapshots_open,
             values_pinned: stats.backend.values_pinned,
             undo_bytes: stats.backend.undo_bytes,
+            readers_open: stats.readers_open,
+            oldest_reader_ms: stats.oldest_reader.map(|oldest| whole_ms(oldest.age)),
+            oldest_reader: stats
+                .oldest_reader
+                .map(|oldest| format!("{} opened at {}", oldest.kind.as_str(), oldest.opened_at)),
+            readers_expired: stats.readers_expired,
             expired_rows: stats.expired_rows,
             sweep_failures: stats.sweep_failures,
             damaged_rows: stats.damaged_rows,
@@ -84,6 +103,10 @@ impl AdminStats {
             engine_figures: stats.backend.engine,
         })
     }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Pairs as an object, in their order.
