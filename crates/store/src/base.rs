@@ -10,9 +10,9 @@ use crate::options::StoreOptions;
 use crate::readers::Readers;
 use crate::row::Row;
 use crate::sequence::{CommitLock, Sequences};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
 
 pub(crate) struct Base {

@@ -4,10 +4,10 @@ use crate::format::envelope::{self, KeyspaceSeed};
 use crate::format::keyspace_row::{self, KeyspaceRow};
 use crate::format::tally::{State, Tally};
 use crate::row::Row;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Error, ErrorKind, KeyspaceId, Result, StorageBackend, WriteBatch, is_reserved_keyspace,
 };

@@ -3,10 +3,10 @@
 use crate::base::Base;
 use crate::commit::Pipeline;
 use crate::stage::Stages as _;
+use crate::sync::Arc;
+use crate::sync::thread::{self, Builder, JoinHandle};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 
 /// When the last one is dropped, the threads end and the store is marked; only then is the engine closed.
 pub(crate) struct Handle {
@@ -88,11 +88,11 @@ impl Drop for Handle {
 }
 
 /// Waits for a thread of the store's own, unless this is it: whoever it wakes may drop the last handle there.
-fn join(thread: JoinHandle<()>) -> std::thread::Result<()> {
-    if thread.thread().id() == std::thread::current().id() {
+fn join(handle: JoinHandle<()>) -> thread::Result<()> {
+    if handle.thread().id() == thread::current().id() {
         return Ok(());
     }
-    thread.join()
+    handle.join()
 }
 
 impl fmt::Debug for Handle {

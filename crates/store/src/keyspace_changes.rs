@@ -6,7 +6,7 @@ use crate::features::tallies::ledger::Ledger;
 use crate::format::keyspace_row::{self, KeyspaceRow};
 use crate::format::own_keyspaces::commit_durably;
 use crate::stage::{KeyspaceEvent, Stages as _};
-use std::sync::{Arc, PoisonError, RwLockWriteGuard};
+use crate::sync::{Arc, PoisonError, RwLockWriteGuard};
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, Result, WriteBatch};
 
 impl Pipeline {

@@ -22,6 +22,8 @@ pub mod fuzz;
 mod handle;
 mod integrity;
 mod keyspace_changes;
+#[cfg(all(test, shuttle))]
+mod model;
 mod options;
 mod read_set;
 mod readers;
@@ -29,6 +31,7 @@ mod request;
 mod row;
 mod sequence;
 mod stage;
+mod sync;
 mod view;
 mod worker;
 

@@ -5,12 +5,12 @@
 //! it. With a limit ([`StoreOptions::snapshot_age_max`](crate::StoreOptions)), a reader that is older
 //! lets go of what it pins and answers `SnapshotExpired`, on every engine.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::worker::Alarm;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use strongroom_core::{Cursor, Error, ErrorKind, KeyspaceId, Result, Scan, Snapshot};
 

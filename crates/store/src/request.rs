@@ -3,7 +3,7 @@
 use crate::clock::whole_ms;
 use crate::format::envelope::Meta;
 use crate::read_set::ReadSet;
-use std::sync::Arc;
+use crate::sync::Arc;
 use std::time::Duration;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, WriteBatch};
 

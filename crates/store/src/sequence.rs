@@ -8,7 +8,7 @@
 
 use crate::format::own_keyspaces::{OWN_KEYSPACE, own_keyspace};
 use crate::format::sequence_row;
-use std::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, StorageBackend, WriteBatch};
 
 const BLOCK: u64 = 1 << 20;

@@ -10,9 +10,9 @@ use crate::clock::GroupTime;
 use crate::format::envelope::{self, Header, Meta};
 use crate::request::{Answer, Expiry, Request};
 use crate::sequence::Sequences;
+use crate::sync::Arc;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::sync::Arc;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Op, Result, WriteBatch};
 
 /// What a feature does at each stage of a commit. A stage that it has no part in costs nothing.

@@ -8,8 +8,8 @@
 use crate::base::Base;
 use crate::catalog::Keyspaces;
 use crate::readers::{ReaderGuard, ReaderKind};
+use crate::sync::Arc;
 use std::panic::Location;
-use std::sync::Arc;
 use strongroom_core::{Result, Snapshot};
 
 /// One consistent state. Cheap to clone.

@@ -1,8 +1,8 @@
 //! A background thread of the store: asleep while there is nothing to do, and never more often awake than once in its
 //! interval.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Wakes a thread, or ends it.

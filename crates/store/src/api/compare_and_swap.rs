@@ -4,6 +4,7 @@ use super::keyspace::Keyspace;
 use super::retry::pause;
 use crate::request::{Expect, Expiry};
 use crate::row::{Commit, Row};
+use crate::sync::thread;
 use bytes::Bytes;
 use strongroom_core::{Error, ErrorKind, Result};
 
@@ -100,7 +101,7 @@ impl Keyspace {
             if swap.is_swapped() {
                 return Ok(found.map(|row| row.value));
             }
-            std::thread::sleep(pause(attempt));
+            thread::sleep(pause(attempt));
         }
         let message = format!("others came first in all of {ATTEMPTS_MAX} attempts");
         self.located("update", || Err(Error::new(ErrorKind::Conflict, message)))

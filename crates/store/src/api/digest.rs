@@ -6,8 +6,8 @@
 
 use super::snapshot::Snapshot;
 use crate::catalog::KeyspaceInfo;
+use crate::sync::Arc;
 use std::fmt;
-use std::sync::Arc;
 use strongroom_core::{Result, Scan};
 
 const DOMAIN: &[u8] = b"strongroom digest 1\n";

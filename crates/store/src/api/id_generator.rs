@@ -1,9 +1,9 @@
 //! Generated ids: rising numbers that are never given out twice.
 
 use super::keyspace::Keyspace;
+use crate::sync::{Mutex, PoisonError};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// Gives out rising numbers, from 1, each once. The counter under its key is raised by a whole block before the first

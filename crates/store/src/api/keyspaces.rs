@@ -4,7 +4,7 @@ use super::keyspace::Keyspace;
 use super::store::Store;
 use crate::format::own_keyspaces::DEFAULT_KEYSPACE;
 use crate::request::Expiry;
-use std::sync::Arc;
+use crate::sync::Arc;
 use std::time::Duration;
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, Result, check_keyspace_name, is_reserved_keyspace};
 

@@ -4,11 +4,11 @@ use crate::catalog::KeyspaceInfo;
 use crate::format::envelope::{self, Meta};
 use crate::handle::Handle;
 use crate::readers::ReaderGuard;
+use crate::sync::Arc;
 use crate::view::ReadView;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use strongroom_core::{Cursor, Error, ErrorKind, Result, Scan};
 
 /// Walks over the rows of a scan. There are two ways to use it.

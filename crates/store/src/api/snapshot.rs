@@ -5,10 +5,10 @@ use super::rows::Rows;
 use crate::catalog::KeyspaceInfo;
 use crate::handle::Handle;
 use crate::row::Row;
+use crate::sync::Arc;
 use crate::view::ReadView;
 use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
 use strongroom_core::limits::check_key_against;
 use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapshot};
 

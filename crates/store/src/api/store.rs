@@ -19,10 +19,10 @@ use crate::options::StoreOptions;
 use crate::readers::ReaderKind;
 use crate::request::Commit as _;
 use crate::row::Commit;
+use crate::sync::{Arc, PoisonError};
 use crate::view::ReadBy;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
 use strongroom_core::limits::VALUE_OVERHEAD_BYTES_MAX;
 use strongroom_core::{EngineInfo, Error, ErrorKind, Result};
 

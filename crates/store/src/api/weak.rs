@@ -2,8 +2,8 @@
 
 use super::store::Store;
 use crate::handle::Handle;
+use crate::sync::{Arc, Weak};
 use std::fmt;
-use std::sync::{Arc, Weak};
 
 /// A handle that does not keep the store open. Cheap to clone.
 ///

@@ -24,8 +24,8 @@ use crate::features::Features;
 use crate::request::{Commit, Committed, Request};
 use crate::sequence::Sequences;
 use crate::stage::{Group, KeyspaceEvent, Member, Stages};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use queue::{Queue, Turn};
-use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::limits::{check_key_against, check_value_against};
 use strongroom_core::{Error, ErrorKind, Op, Result};
 

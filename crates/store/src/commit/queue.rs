@@ -1,8 +1,8 @@
 //! The queue: who leads, and who waits for a leader.
 
 use crate::request::{Committed, Request};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// Members and bytes of one group at most: a group is one batch of the engine.

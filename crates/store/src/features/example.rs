@@ -2,7 +2,7 @@
 
 use crate::request::Request;
 use crate::stage::{Group, Member, Stages};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// Refuses keys that begin with `forbidden/`, and counts the writes that it let pass.

@@ -5,6 +5,7 @@ use super::nesting::Inside;
 use super::options::TransactionOptions;
 use crate::api::retry::pause;
 use crate::api::store::Store;
+use crate::sync::thread;
 use strongroom_core::{Error, ErrorKind, Result};
 
 impl Store {
@@ -63,7 +64,7 @@ impl Store {
                 .hint("do less in the transaction, or try again later")
                 .at(self.engine().name, "transaction"));
             }
-            std::thread::sleep(pause(attempt));
+            thread::sleep(pause(attempt));
             attempt += 1;
         }
     }

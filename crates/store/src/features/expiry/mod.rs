@@ -15,10 +15,10 @@ use crate::catalog::KeyspaceInfo;
 use crate::format::expiry_index;
 use crate::request::{Answer, DueEntry, Expiry, Request};
 use crate::stage::{Cause, ComputedWrite, Group, Member, Stages};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::worker::Alarm;
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use strongroom_core::{KeyspaceId, Op, Result};
 

@@ -4,7 +4,7 @@ use super::Expiries;
 use crate::base::{Base, ends_the_handle};
 use crate::format::expiry_index;
 use crate::request::{Answer, Commit, DueEntry, Request};
-use std::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering;
 use strongroom_core::{Direction, Durability, KeyRange, Result, Scan};
 
 /// Entries that one commit of a sweep reads and removes at most: others want to commit too.

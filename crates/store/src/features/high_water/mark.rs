@@ -3,9 +3,9 @@
 use crate::base::Base;
 use crate::directory::mark_file::MarkFile;
 use crate::request::{Commit, Purpose, Request};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, PoisonError};
 use crate::worker::Alarm;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, Result};
 

@@ -20,9 +20,9 @@ use crate::directory::StoreDirectory;
 use crate::format::own_keyspaces::{DEFAULT_KEYSPACE, TALLIES_KEYSPACE as KEYSPACE, commit_durably};
 use crate::format::tally::{HINT, RowHasher, State, Tally};
 use crate::integrity::Integrity;
+use crate::sync::Arc;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use strongroom_core::{
     Error, ErrorKind, KeyspaceHints, KeyspaceId, Op, Result, Scan, Snapshot, StorageBackend, WriteBatch,
 };

@@ -7,8 +7,8 @@ pub(crate) mod ledger;
 mod root;
 
 use crate::stage::{Group, Stages};
+use crate::sync::RwLock;
 use ledger::Ledger;
-use std::sync::RwLock;
 use strongroom_core::Result;
 
 /// The feature: it counts what each group changes.

@@ -11,8 +11,8 @@
 //! conflict, as if something had been written.
 
 use crate::read_set::ReadSet;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result};
 
 /// Memory for the entries, in bytes of keys with [`ENTRY_BYTES`] each.

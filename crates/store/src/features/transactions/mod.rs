@@ -10,8 +10,8 @@ use crate::base::Base;
 use crate::read_set::ReadSet;
 use crate::request::{Reads, Request};
 use crate::stage::{Group, Member, Stages};
+use crate::sync::Arc;
 use commit_log::{CommitLog, Start, conflict};
-use std::sync::Arc;
 use strongroom_core::Result;
 
 pub(crate) struct Transactions {

@@ -1,8 +1,8 @@
 //! A watcher's buffer: bounded in bytes, filled by the pipeline and never waited for.
 
 use super::event::{ChangeKind, WatchEvent};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use strongroom_core::{Error, Result};

@@ -1,7 +1,7 @@
 //! What a watcher is notified of.
 
+use crate::sync::Arc;
 use bytes::Bytes;
-use std::sync::Arc;
 
 /// What a watcher is notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]

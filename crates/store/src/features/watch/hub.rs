@@ -3,10 +3,10 @@
 use super::channel::{Channel, EVENT_BYTES, weight_of_change};
 use super::event::{Change, ChangeKind, KeyspaceChangeKind, WatchEvent, WatchedCommit, WatchedKeyspace};
 use crate::stage::{Cause, Write};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use strongroom_core::{Error, ErrorKind, KeyRange, KeyspaceId};
 

@@ -10,9 +10,9 @@ pub(crate) mod hub;
 
 use crate::catalog::KeyspaceInfo;
 use crate::stage::{Group, KeyspaceEvent, Member, Stages};
+use crate::sync::Arc;
 use event::{KeyspaceChangeKind, WatchedKeyspace};
 use hub::Hub;
-use std::sync::Arc;
 
 /// The feature: it hands commits to the watchers.
 #[derive(Default)]
