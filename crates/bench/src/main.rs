@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
 use strongroom_bench::shapes;
-use strongroom_bench::{builds, cost, footprint, group, snapshots};
+use strongroom_bench::{builds, cost, footprint, group, keyspaces, placement, snapshots};
 
 #[derive(Parser)]
 #[command(about = "What the layer costs over the raw engines, side by side in one run")]
@@ -23,6 +23,10 @@ enum Command {
     Snapshots(snapshots::Arguments),
     /// Anonymous memory of a load, engine by engine
     Footprint(footprint::Arguments),
+    /// Ten thousand keyspaces, and keyspaces that come and go: raw engine and store
+    Keyspaces(keyspaces::Arguments),
+    /// One operation in a keyspace with a table of its own or a shared one, to count its instructions
+    Placement(placement::Arguments),
     #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
     /// Shapes of a read and of a cursor, as weighed in ADR 0002
     Shapes(shapes::Arguments),
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Command::Group(arguments) => return group::run(&arguments),
         Command::Snapshots(arguments) => snapshots::run(&arguments),
         Command::Footprint(arguments) => footprint::run(&arguments),
+        Command::Keyspaces(arguments) => keyspaces::run(&arguments),
+        Command::Placement(arguments) => placement::run(&arguments),
         #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
         Command::Shapes(arguments) => shapes::run(&arguments),
         Command::Builds(arguments) => builds::run(&arguments),

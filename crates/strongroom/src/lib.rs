@@ -83,8 +83,9 @@ pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
 pub use strongroom_core::{
     Bytes, Capabilities, Compression, Create, Cursor, Direction, Durability, Engine, EngineInfo, Error,
-    ErrorKind, KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Result,
-    Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after, limits, parse_bytes,
+    ErrorKind, KeyRange, KeyspaceHints, LiveEngine, MARKER_FILE, Marked, MemoryBackend, Options, Placement,
+    Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after, limits,
+    parse_bytes,
 };
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;

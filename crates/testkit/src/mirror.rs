@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Capabilities, CommitToken, Durability, EngineInfo, Error, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId,
-    Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
+    Placement, Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
 };
 
 /// A [`StorageBackend`] that is two, and panics where they differ.
@@ -134,6 +134,17 @@ impl StorageBackend for Mirror {
         let _turn = self.writing();
         let left = self.left.create_keyspace(name, hints);
         self.one_id(&format!("create_keyspace {name:?}"), left, self.right.create_keyspace(name, hints))
+    }
+
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        let _turn = self.reading();
+        let (left, right) = self.ids.both(keyspace);
+        let left = self.left.keyspace_hints(left);
+        // Where it was placed is the engine's business.
+        let said = |hints: KeyspaceHints| hints.placed(Placement::Auto);
+        let left_said = left.as_ref().map(|hints| said(*hints)).map_err(again);
+        same("keyspace_hints", left_said, self.right.keyspace_hints(right).map(said))?;
+        left
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {

@@ -8,3 +8,8 @@ strongroom_testkit::conformance!(sled_power_safe, |directory| {
     let options = SledOptions::new().unproven_power_safe();
     Ok(Box::new(SledBackend::open(directory, options)?))
 });
+
+// Once more with all keyspaces in shared tables.
+strongroom_testkit::conformance!(sled_packed, |directory| Ok(strongroom_testkit::packed(SledBackend::new(
+    directory
+)?)));

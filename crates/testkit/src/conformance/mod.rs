@@ -15,6 +15,7 @@ mod histories;
 mod keyspaces;
 mod limits;
 mod list;
+mod many_keyspaces;
 mod operations;
 mod reading;
 mod scanning;
