@@ -41,14 +41,14 @@ pub struct Mirror {
     ids: Arc<Ids>,
     /// Held for reading by reads and for writing by writes, so that no write comes between the two halves
     /// of a read.
-    turn: RwLock<()>,
+    turn: Arc<RwLock<()>>,
 }
 
 impl Mirror {
     /// Both must hold the same keyspaces and rows; this compares the names.
     pub fn new(left: Box<dyn StorageBackend>, right: Box<dyn StorageBackend>) -> Result<Self> {
         let info = both_declare(left.engine(), right.engine());
-        let mirror = Self { left, right, info, ids: Arc::default(), turn: RwLock::new(()) };
+        let mirror = Self { left, right, info, ids: Arc::default(), turn: Arc::default() };
         mirror.keyspaces()?;
         Ok(mirror)
     }
@@ -162,7 +162,10 @@ impl StorageBackend for Mirror {
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
         let _turn = self.reading();
         match (self.left.snapshot(), self.right.snapshot()) {
-            (Ok(left), Ok(right)) => Ok(Arc::new(MirrorSnapshot::new(left, right, Arc::clone(&self.ids)))),
+            (Ok(left), Ok(right)) => {
+                let (ids, turn) = (Arc::clone(&self.ids), Arc::clone(&self.turn));
+                Ok(Arc::new(MirrorSnapshot::new(left, right, ids, turn)))
+            }
             (left, right) => same_unit("snapshot", left.map(drop), right.map(drop)).map(|()| unreachable!()),
         }
     }
