@@ -6,6 +6,8 @@
 //! cargo run --release -p strongroom-bench -- snapshots     opening a snapshot over a million keys
 //! cargo run --release -p strongroom-bench -- footprint     memory of a load of a million rows
 //! cargo run --release -p strongroom-bench -- batch         memory of one large batch
+//! cargo run --release -p strongroom-bench -- keyspaces     ten thousand keyspaces, and some that come and go
+//! cargo run --release -p strongroom-bench -- placement     one operation many times, to count its instructions
 //! cargo run --release -p strongroom-bench -- shapes        shapes of reads and cursors (ADR 0002)
 //! cargo run --release -p strongroom-bench -- builds        what each engine costs to build
 //! cargo run --release -p strongroom-bench --bin long-scan  memory and allocations over ten million rows
@@ -22,7 +24,9 @@ pub mod builds;
 pub mod cost;
 pub mod footprint;
 pub mod group;
+pub mod keyspaces;
 pub mod measure;
+pub mod placement;
 pub mod raw;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
 pub mod shapes;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
 use strongroom_bench::shapes;
-use strongroom_bench::{batch, builds, cost, footprint, group, snapshots};
+use strongroom_bench::{batch, builds, cost, footprint, group, keyspaces, placement, snapshots};
 
 #[derive(Parser)]
 #[command(about = "What the layer costs over the raw engines, side by side in one run")]
@@ -25,6 +25,10 @@ enum Command {
     Footprint(footprint::Arguments),
     /// Anonymous memory of one large batch, engine by engine
     Batch(batch::Arguments),
+    /// Ten thousand keyspaces, and keyspaces that come and go: raw engine and store
+    Keyspaces(keyspaces::Arguments),
+    /// One operation in a keyspace with a table of its own or a shared one, to count its instructions
+    Placement(placement::Arguments),
     #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
     /// Shapes of a read and of a cursor, as weighed in ADR 0002
     Shapes(shapes::Arguments),
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
         Command::Snapshots(arguments) => snapshots::run(&arguments),
         Command::Footprint(arguments) => footprint::run(&arguments),
         Command::Batch(arguments) => batch::run(&arguments),
+        Command::Keyspaces(arguments) => keyspaces::run(&arguments),
+        Command::Placement(arguments) => placement::run(&arguments),
         #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
         Command::Shapes(arguments) => shapes::run(&arguments),
         Command::Builds(arguments) => builds::run(&arguments),

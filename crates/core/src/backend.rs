@@ -43,8 +43,17 @@ pub trait StorageBackend: Send + Sync {
     /// returns, a power-safe engine finds the keyspace again after a power cut.
     fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId>;
 
+    /// The hints that the keyspace was created with, also after a reopening; its
+    /// [`placement`](KeyspaceHints::placement) is the one that it got. A backend that keeps none answers the default
+    /// ones.
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        let _ = keyspace;
+        Ok(KeyspaceHints::default())
+    }
+
     /// Removes a keyspace and all that is in it. Its id answers
-    /// [`NotFound`](crate::ErrorKind::NotFound) from then on, in open snapshots too.
+    /// [`NotFound`](crate::ErrorKind::NotFound) from then on, in open snapshots too. The space of a packed keyspace
+    /// with many rows comes back by and by ([`Stats::drops_unfinished`]).
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()>;
 
     /// The value of `key`, newest state. The bytes are shared with the engine, not copied, where it lets
@@ -85,8 +94,8 @@ pub trait StorageBackend: Send + Sync {
     fn compact(&self) -> Result<()>;
 
     /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is durable when this returns, and opens like any other. Hints of keyspaces
-    /// are not copied, and a keyspace that is dropped meanwhile is left out.
+    /// writers go on. The copy is durable when this returns, and opens like any other. A
+    /// keyspace that is dropped meanwhile is left out.
     ///
     /// After an error nothing of it is left. A crash may leave a directory that does not open
     /// ([`Corruption`](crate::ErrorKind::Corruption)) and has to be removed.

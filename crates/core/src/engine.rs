@@ -1,6 +1,7 @@
 //! What an adapter for an embedded engine implements: as little as possible.
 //!
-//! An [`Engine`] translates. It is never called with an empty or too long key, with a keyspace that was
+//! An [`Engine`] translates. To it a keyspace is a table; several keyspaces of the contract may share one, and their
+//! keys then begin with four bytes more. It is never called with an empty or too long key, with a keyspace that was
 //! dropped, with a durability that it does not claim, or after it failed a commit; conditions have been
 //! judged, and only one `apply` runs at a time (but see [`Engine::CONCURRENT_COMMITS`]). [`Backend`](crate::Backend) sees to all of that, once for
 //! every engine, and catches panics.
@@ -14,6 +15,7 @@ use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
 use crate::keyspace::KeyspaceHints;
 use crate::options::Options;
+use crate::packed::batch::Packing;
 use crate::range::Scan;
 use crate::read_view::{ViewRelease, ViewSharing};
 use crate::stats::{Gauge, Stats};
@@ -106,11 +108,24 @@ pub trait EngineSnapshot: Send + Sync + 'static {
 pub struct EngineBatch<'b, K> {
     batch: &'b WriteBatch,
     keyspaces: &'b [K],
+    /// Of a batch with packed keyspaces.
+    packing: Option<&'b Packing>,
+    is_unseen: bool,
 }
 
 impl<'b, K> EngineBatch<'b, K> {
-    pub(crate) fn new(batch: &'b WriteBatch, keyspaces: &'b [K]) -> Self {
-        Self { batch, keyspaces }
+    pub(crate) fn new(batch: &'b WriteBatch, keyspaces: &'b [K], packing: Option<&'b Packing>) -> Self {
+        Self { batch, keyspaces, packing, is_unseen: false }
+    }
+
+    /// Of rows that no snapshot can ask for.
+    pub(crate) fn unseen(batch: &'b WriteBatch, keyspaces: &'b [K]) -> Self {
+        Self { batch, keyspaces, packing: None, is_unseen: true }
+    }
+
+    /// Whether no snapshot can ask for what the batch replaces: it belongs to keyspaces that were dropped.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.is_unseen
     }
 
     /// The distinct keyspaces of the batch.
@@ -120,12 +135,16 @@ impl<'b, K> EngineBatch<'b, K> {
 
     /// The operations in order, each with its place in [`keyspaces`](Self::keyspaces).
     pub fn ops(&self) -> impl ExactSizeIterator<Item = (usize, Op<'b>)> + Clone + use<'b, K> {
-        self.batch.ops()
+        let packing = self.packing;
+        self.batch.ops().enumerate().map(move |(number, op)| match packing {
+            None => op,
+            Some(packing) => packing.op(number, op),
+        })
     }
 
-    /// Keys and values together, in bytes.
+    /// About how many bytes keys and values have together; not less.
     pub fn bytes(&self) -> usize {
-        self.batch.bytes()
+        self.batch.bytes() + self.packing.map_or(0, Packing::added_bytes)
     }
 
     /// The same batch with other handles, one for each of [`keyspaces`](Self::keyspaces).
@@ -137,7 +156,7 @@ impl<'b, K> EngineBatch<'b, K> {
         'b: 'c,
     {
         assert_eq!(keyspaces.len(), self.keyspaces.len(), "invariant 5: one handle for each keyspace");
-        EngineBatch { batch: self.batch, keyspaces }
+        EngineBatch { batch: self.batch, keyspaces, packing: self.packing, is_unseen: self.is_unseen }
     }
 }
 
@@ -173,6 +192,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Opens a keyspace; creates it if it is not there, as durably as the engine can. `Unavailable` says that
     /// nothing was touched; any other error of a creation poisons the handle.
     fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Self::Keyspace>;
+
+    /// How many keyspaces it can hold, beside two for those that are packed. Beyond, all are packed.
+    fn keyspaces_max(&self) -> usize {
+        usize::MAX
+    }
 
     /// Whether `keyspace` is still the one called `name`: another process may have dropped it and made another.
     /// Called only where others may read beside a writer, by a handle that only reads.

@@ -40,6 +40,7 @@ mod keyspace;
 pub mod limits;
 mod memory;
 mod options;
+mod packed;
 mod range;
 mod read_view;
 mod stats;
@@ -56,7 +57,8 @@ pub use durability::Durability;
 pub use engine::{Engine, EngineBatch, EngineCursor, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use keyspace::{
-    KEYSPACE_NAME_BYTES_MAX, KeyspaceHints, KeyspaceId, check_keyspace_name, is_reserved_keyspace,
+    KEYSPACE_NAME_BYTES_MAX, KeyspaceHints, KeyspaceId, Placement, TABLES_AUTO_MAX, check_keyspace_name,
+    is_reserved_keyspace,
 };
 pub use memory::{MemoryBackend, MemoryEngine, MemoryKeyspace, MemoryOptions};
 pub use options::{

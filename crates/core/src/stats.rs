@@ -24,6 +24,10 @@ pub struct Stats {
     pub values_pinned: u64,
     /// Memory now kept for open snapshots by the undo overlay, in bytes.
     pub undo_bytes: u64,
+    /// Keyspaces that share a table of the engine with others.
+    pub keyspaces_packed: u64,
+    /// Dropped keyspaces whose rows are not all removed yet: later commits, drops and compaction remove them.
+    pub drops_unfinished: u64,
     /// Figures of the engine itself, by its own names.
     pub engine: Vec<(String, u64)>,
 }

@@ -84,8 +84,8 @@ pub use registry::{Driver, Registry};
 pub use strongroom_core::{
     BatchLimits, Bytes, Capabilities, Compression, Create, Cursor, Direction, Durability, Engine, EngineInfo,
     Error, ErrorKind, KeyRange, KeyspaceHints, LeftBehind, LiveEngine, MARKER_FILE, Marked, MemoryBackend,
-    Options, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix, just_after,
-    left_behind, limits, parse_bytes,
+    Options, Placement, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, after_prefix,
+    just_after, left_behind, limits, parse_bytes,
 };
 #[cfg(feature = "async")]
 pub use strongroom_store::AsyncStore;

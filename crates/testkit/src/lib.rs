@@ -23,6 +23,7 @@
 //! * [`golden`]: tables and outputs compared with files in the repository.
 //! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
 //! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
+//! * [`packed`]: any backend with all keyspaces in shared tables, so that the suite runs over those too.
 //! * [`broken`]: backends that are broken on purpose, with which the suite itself is tested.
 //!
 //! An engine with a fault hook of its own runs the cases about failing engines too: give its
@@ -43,6 +44,7 @@ pub mod history;
 pub mod isolation;
 pub mod mirror;
 pub mod model;
+mod packed;
 pub mod pretend;
 mod random;
 mod store_suite;
@@ -53,6 +55,7 @@ pub use fixture::{Factory, Fixture};
 pub use golden::{assert_golden, capability_table};
 pub use history::{HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, digest_of, run_history};
 pub use mirror::Mirror;
+pub use packed::packed;
 pub use pretend::{PretendBackend, PretendEngine};
 pub use store_suite::{
     EngineRun, Feature, FeatureTable, STORE_CASES, StoreCase, StoreFixture, run_store_case, store_case,

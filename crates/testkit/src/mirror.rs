@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
     Capabilities, CommitToken, Durability, EngineInfo, Error, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId,
-    Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
+    Placement, Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
 };
 
 /// A [`StorageBackend`] that is two, and panics where they differ.
@@ -41,14 +41,14 @@ pub struct Mirror {
     ids: Arc<Ids>,
     /// Held for reading by reads and for writing by writes, so that no write comes between the two halves
     /// of a read.
-    turn: RwLock<()>,
+    turn: Arc<RwLock<()>>,
 }
 
 impl Mirror {
     /// Both must hold the same keyspaces and rows; this compares the names.
     pub fn new(left: Box<dyn StorageBackend>, right: Box<dyn StorageBackend>) -> Result<Self> {
         let info = both_declare(left.engine(), right.engine());
-        let mirror = Self { left, right, info, ids: Arc::default(), turn: RwLock::new(()) };
+        let mirror = Self { left, right, info, ids: Arc::default(), turn: Arc::default() };
         mirror.keyspaces()?;
         Ok(mirror)
     }
@@ -138,6 +138,17 @@ impl StorageBackend for Mirror {
         self.one_id(&format!("create_keyspace {name:?}"), left, self.right.create_keyspace(name, hints))
     }
 
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        let _turn = self.reading();
+        let (left, right) = self.ids.both(keyspace);
+        let left = self.left.keyspace_hints(left);
+        // Where it was placed is the engine's business.
+        let said = |hints: KeyspaceHints| hints.placed(Placement::Auto);
+        let left_said = left.as_ref().map(|hints| said(*hints)).map_err(again);
+        same("keyspace_hints", left_said, self.right.keyspace_hints(right).map(said))?;
+        left
+    }
+
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         let _turn = self.writing();
         let (left, right) = self.ids.both(keyspace);
@@ -153,7 +164,10 @@ impl StorageBackend for Mirror {
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
         let _turn = self.reading();
         match (self.left.snapshot(), self.right.snapshot()) {
-            (Ok(left), Ok(right)) => Ok(Arc::new(MirrorSnapshot::new(left, right, Arc::clone(&self.ids)))),
+            (Ok(left), Ok(right)) => {
+                let (ids, turn) = (Arc::clone(&self.ids), Arc::clone(&self.turn));
+                Ok(Arc::new(MirrorSnapshot::new(left, right, ids, turn)))
+            }
             (left, right) => same_unit("snapshot", left.map(drop), right.map(drop)).map(|()| unreachable!()),
         }
     }

@@ -1,8 +1,8 @@
 //! The suite on the memory backend, as it is and with faults beneath it.
 
 use strongroom_core::{Backend, MemoryBackend, MemoryEngine, Undo};
-use strongroom_testkit::Fixture;
 use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions};
+use strongroom_testkit::{Fixture, PretendEngine, packed};
 
 fn with_faults() -> Fixture {
     let faults = Faults::new();
@@ -19,6 +19,24 @@ strongroom_testkit::conformance!(memory_with_faults, fixture = with_faults());
 strongroom_testkit::conformance!(pretend, |directory: &std::path::Path| {
     Ok(Box::new(strongroom_testkit::PretendBackend::new(directory)?))
 });
+
+// Every case once more, with all keyspaces in shared tables.
+strongroom_testkit::conformance!(memory_packed, |_directory| Ok(packed(MemoryBackend::in_memory())));
+strongroom_testkit::conformance!(pretend_packed, |directory: &std::path::Path| {
+    Ok(packed(strongroom_testkit::PretendBackend::new(directory)?))
+});
+strongroom_testkit::conformance!(
+    pretend_packed_with_faults,
+    fixture = {
+        let faults = Faults::new();
+        let switch = faults.clone();
+        Fixture::new(move |directory| {
+            let options = FaultyOptions::new(switch.clone());
+            Ok(packed(Backend::<Undo<FaultyEngine<PretendEngine>>>::open(directory, options)?))
+        })
+        .with_faults(faults)
+    }
+);
 
 #[test]
 fn every_case_has_a_name_of_its_own_and_a_property_of_the_contract() {

@@ -20,6 +20,7 @@ use strongroom_core::{
 pub struct LmdbEngine {
     environment: Arc<Environment>,
     directory: PathBuf,
+    keyspaces_max: usize,
     pins: Gauge,
 }
 
@@ -57,7 +58,12 @@ impl Engine for LmdbEngine {
         options.check()?;
         let opened = files::open(directory, options)?;
         let environment = Environment::new(opened, options.common().read_only, options.grow_timeout, view)?;
-        Ok(Self { environment: Arc::new(environment), directory: directory.to_owned(), pins })
+        Ok(Self {
+            environment: Arc::new(environment),
+            directory: directory.to_owned(),
+            keyspaces_max: options.max_keyspaces as usize,
+            pins,
+        })
     }
 
     fn exists(directory: &Path) -> bool {
@@ -70,6 +76,10 @@ impl Engine for LmdbEngine {
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<LmdbKeyspace> {
         LmdbKeyspace::open(&self.environment, name)
+    }
+
+    fn keyspaces_max(&self) -> usize {
+        self.keyspaces_max
     }
 
     fn is_current(&self, name: &str, keyspace: &LmdbKeyspace) -> Result<bool> {

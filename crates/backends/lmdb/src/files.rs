@@ -33,6 +33,8 @@ const MAP_BYTES_MIN: usize = 1_024 * 1_024;
 const MAP_BYTES_DEFAULT: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 30 };
 /// Keyspaces that can be made in a store that holds more than the options expect.
 const KEYSPACES_TO_SPARE: u32 = 16;
+/// Named databases that packed keyspaces share, beside those that are keyspaces.
+const SHARED_TABLES: u32 = 2;
 
 /// Whether `directory` holds a database, one whose creation was interrupted, or what is left of one.
 pub(crate) fn exists(directory: &Path) -> bool {
@@ -149,7 +151,7 @@ fn settle(data: &Path) -> Result<()> {
 fn open_env(directory: &Path, options: &LmdbOptions) -> Result<Env<WithoutTls>> {
     let wanted = options.map_bytes.unwrap_or(MAP_BYTES_DEFAULT);
     let mut map_bytes = round_up(usize::try_from(wanted).unwrap_or(usize::MAX));
-    let mut max_keyspaces = options.max_keyspaces;
+    let mut max_keyspaces = options.max_keyspaces.saturating_add(SHARED_TABLES);
     loop {
         match try_open_env(directory, options, map_bytes, max_keyspaces) {
             Err(heed::Error::Io(cause)) if lacks_address_space(&cause) && map_bytes > MAP_BYTES_MIN => {
@@ -159,7 +161,8 @@ fn open_env(directory: &Path, options: &LmdbOptions) -> Result<Env<WithoutTls>> 
             Err(error) => return Err(translate(error)),
             Ok(env) => {
                 let stored = stored_keyspaces(&env);
-                if stored <= max_keyspaces || max_keyspaces >= KEYSPACES_MAX {
+                // One that was written before there were shared tables has no room for them either.
+                if stored + SHARED_TABLES <= max_keyspaces || max_keyspaces >= KEYSPACES_MAX {
                     return Ok(env);
                 }
                 // Dropped here, so closed: the next one has room for all.

@@ -75,8 +75,8 @@ impl LmdbOptions {
         self
     }
 
-    /// Keyspaces that may be open. Every read pays for each of them: a transaction carries some 50 bytes for
-    /// it. A store that holds more opens all the same, with room for 16 new ones.
+    /// Keyspaces that may have a named database of their own; all others are packed. Every read pays for each of
+    /// them: a transaction carries some 50 bytes for it. A store that holds more opens all the same.
     #[must_use]
     pub fn max_keyspaces(mut self, keyspaces: u32) -> Self {
         self.common = self.common.engine_option(MAX_KEYSPACES, keyspaces.to_string());

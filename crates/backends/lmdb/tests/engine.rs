@@ -7,8 +7,8 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 use strongroom_core::{
-    Create, Durability, Engine, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
-    StorageBackend, TypedOptions, WriteBatch,
+    Create, Durability, Engine, ErrorKind, KeyRange, KeyspaceHints, Options, Placement, Scan, StorageBackend,
+    TypedOptions, WriteBatch,
 };
 use strongroom_lmdb::{LmdbBackend, LmdbEngine, LmdbOptions};
 use support::{by_name, figure, fill, keyspace, put};
@@ -341,21 +341,50 @@ fn readers_and_the_dropping_of_keyspaces_do_not_meet() {
 }
 
 #[test]
-fn too_many_keyspaces_are_refused_and_the_handle_lives_on() {
+fn keyspaces_beyond_the_limit_are_packed() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::open(home.path(), LmdbOptions::new().max_keyspaces(3)).unwrap();
-    let create = |name: &str| backend.create_keyspace(name, KeyspaceHints::default());
-    let all: Vec<KeyspaceId> = ["a", "b", "c"].iter().map(|name| create(name).unwrap()).collect();
-    let error = create("d").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.way_out().contains("max_keyspaces"), "{error}");
-    put(&backend, all[2], b"a", b"1");
-    backend.drop_keyspace(all[0]).unwrap();
-    create("d").unwrap();
+    let create = |backend: &LmdbBackend, name: &str| {
+        let id = backend.create_keyspace(name, KeyspaceHints::dedicated()).unwrap();
+        put(backend, id, b"name", name.as_bytes());
+        backend.keyspace_hints(id).unwrap().placement
+    };
+    for name in ["a", "b", "c"] {
+        assert_eq!(create(&backend, name), Placement::Dedicated, "{name}");
+    }
+    assert_eq!(create(&backend, "d"), Placement::Packed);
+    let large = KeyspaceHints::large_values();
+    let large = backend.create_keyspace("large", large).unwrap();
+    put(&backend, large, b"name", b"large");
+    backend.drop_keyspace(backend.keyspace("a").unwrap()).unwrap();
+    assert_eq!(create(&backend, "e"), Placement::Dedicated);
     drop(backend);
     // What is there opens whatever the option says.
     let backend = LmdbBackend::open(home.path(), LmdbOptions::new().max_keyspaces(1)).unwrap();
-    assert_eq!(backend.keyspaces().unwrap(), ["b", "c", "d"]);
+    let names = backend.keyspaces().unwrap();
+    assert_eq!(names, ["b", "c", "d", "e", "large"]);
+    for name in names {
+        let id = backend.keyspace(&name).unwrap();
+        assert_eq!(backend.get(id, b"name").unwrap().as_deref(), Some(name.as_bytes()));
+    }
+    assert_eq!(create(&backend, "f"), Placement::Packed);
+}
+
+#[test]
+fn a_full_store_from_before_shared_tables_gets_them() {
+    let home = tempfile::tempdir().unwrap();
+    let own = LmdbOptions::new().max_keyspaces(5);
+    let backend = LmdbBackend::open(home.path(), own).unwrap();
+    for number in 0..5 {
+        backend.create_keyspace(&format!("k{number}"), KeyspaceHints::default()).unwrap();
+    }
+    drop(backend);
+    let backend = LmdbBackend::open(home.path(), LmdbOptions::new().max_keyspaces(3)).unwrap();
+    for hints in [KeyspaceHints::default(), KeyspaceHints::large_values()] {
+        let packed = backend.create_keyspace(&format!("{}", hints.large_values), hints).unwrap();
+        assert_eq!(backend.keyspace_hints(packed).unwrap().placement, Placement::Packed);
+    }
+    assert_eq!(backend.keyspaces().unwrap().len(), 7);
 }
 
 #[test]

@@ -8,3 +8,8 @@ strongroom_testkit::conformance!(sled_cached, |directory| {
     let options = SledOptions::new().write_through(false);
     Ok(Box::new(SledBackend::open(directory, options)?))
 });
+
+// Once more with all keyspaces in shared tables.
+strongroom_testkit::conformance!(sled_packed, |directory| Ok(strongroom_testkit::packed(SledBackend::new(
+    directory
+)?)));

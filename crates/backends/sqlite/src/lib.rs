@@ -78,7 +78,7 @@
 //! |---|---|
 //! | `keyspaces (number, name)` | the catalogue; a number is never used again |
 //! | `keyspace_N (key, value)` | the rows of the keyspace with number N |
-//! | `entries (keyspace, key, value_bytes, value)` | a view over the first 100 keyspaces: keys and values as text where they look like it, or else as `X'…'` |
+//! | `entries (keyspace, key, value_bytes, value)` | a view over the first 100 tables of keyspaces (packed ones share `_packed`, with four bytes before each key): keys and values as text where they look like it, or else as `X'…'` |
 //! | `syncs (number)` | one row that is counted up to sync buffered commits |
 //!
 //! ```sh

@@ -12,6 +12,7 @@ pub mod rocksdb;
 pub mod sled;
 #[cfg(feature = "storage-sqlite")]
 pub mod sqlite;
+pub mod tables;
 
 use crate::workload::Op;
 use std::path::Path;

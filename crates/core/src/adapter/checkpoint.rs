@@ -2,8 +2,8 @@
 //! the same kind.
 //!
 //! The latter is slower than a copy of files, but it needs nothing of the engine, leaves garbage behind, and is right by
-//! construction: readers and writers go on, and the copy is one consistent state. Hints of keyspaces are not
-//! copied, because no engine tells them back.
+//! construction: readers and writers go on, and the copy is one consistent state. Keyspaces keep their hints and their
+//! placement.
 //!
 //! What is half done never looks whole. The directory carries a mark, [`INCOMPLETE_FILE`], from before the
 //! engine's first file until the copy is durable, and a directory with the mark is not opened. So a crash
@@ -17,7 +17,7 @@ use crate::backend::{Snapshot, StorageBackend};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
 use crate::engine::{Engine, TypedOptions};
-use crate::keyspace::{KeyspaceHints, KeyspaceId};
+use crate::keyspace::KeyspaceId;
 use crate::options::{Create, Marked};
 use crate::range::Scan;
 use crate::{Error, ErrorKind, Result};
@@ -71,7 +71,14 @@ fn fill<E: Engine>(
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
     let copy = Backend::<E>::start(directory, options, false)?;
     for (name, id) in names {
-        let target = copy.create_keyspace(&name, KeyspaceHints::default()).map_err(of_copy)?;
+        let hints = match shared.keyspaces.get(id) {
+            Ok(slot) => slot.placed.hints(),
+            // Dropped meanwhile, as below.
+            Err(_) => continue,
+        };
+        // The flush below makes all of them durable.
+        let create = || copy.shared.create_keyspace_as(&name, hints, Durability::Buffered);
+        let target = copy.shared.located("checkpoint", create).map_err(of_copy)?;
         match copy_rows(snapshot, id, &copy, target) {
             // Dropped meanwhile. A drop shows in open snapshots too, so the copy does without the keyspace.
             Err(error) if error.kind() == ErrorKind::NotFound && shared.keyspaces.get(id).is_err() => {

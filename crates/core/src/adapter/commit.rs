@@ -7,6 +7,7 @@ use crate::batch::{CommitToken, Condition, WriteBatch};
 use crate::durability::Durability;
 use crate::engine::{Engine, EngineBatch};
 use crate::keyspace::{KeyspaceHints, KeyspaceId};
+use crate::packed::batch::Packing;
 use crate::range::{KeyRange, Scan};
 use crate::sync::{read, write};
 use crate::{Error, ErrorKind, Result};
@@ -96,14 +97,26 @@ impl<E: Engine> Shared<E> {
 
     fn apply(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
         let slots = batch.keyspaces().iter().map(|id| self.keyspaces.get(*id));
-        let handles = slots.map(|slot| slot.map(|slot| slot.handle.clone())).collect::<Result<Vec<_>>>()?;
+        let (mut handles, mut packing) = (Vec::with_capacity(slots.len()), None);
+        let mut is_packed = false;
+        for slot in slots.clone() {
+            let placed = &slot?.placed;
+            is_packed |= placed.id().is_some();
+            handles.push(placed.table().clone());
+        }
+        if is_packed {
+            let places = slots.map(|slot| Ok(slot?.placed.place())).collect::<Result<Vec<_>>>()?;
+            let (needed, packed) = Packing::of(batch, &places);
+            handles = needed.into_iter().map(|keyspace| handles[keyspace].clone()).collect();
+            packing = Some(packed);
+        }
         if batch.is_empty() {
             // There is nothing to apply, but a power-safe commit makes the earlier ones durable too.
             if durability == Durability::PowerSafe {
                 self.health.change("flush", || self.engine.flush())?;
             }
         } else {
-            let engine_batch = EngineBatch::new(batch, &handles);
+            let engine_batch = EngineBatch::new(batch, &handles, packing.as_ref());
             let _change = self.view.begin_change();
             self.health.try_change("commit", || self.engine.apply(&engine_batch, durability))?;
         }
@@ -111,6 +124,7 @@ impl<E: Engine> Shared<E> {
         if durability == Durability::PowerSafe {
             self.power_safe_commits.fetch_add(1, Ordering::Relaxed);
         }
+        self.remove_after_commit(batch.len());
         Ok(())
     }
 

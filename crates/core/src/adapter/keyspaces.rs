@@ -20,7 +20,7 @@ pub(super) struct Keyspaces<K> {
 #[derive(Debug)]
 pub(super) struct Slot<K> {
     pub(super) name: String,
-    pub(super) handle: K,
+    pub(super) placed: K,
     born: u64,
     dropped: AtomicBool,
 }
@@ -72,9 +72,9 @@ impl<K> Keyspaces<K> {
         &self,
         names: &mut BTreeMap<String, KeyspaceId>,
         name: &str,
-        handle: K,
+        placed: K,
     ) -> Result<()> {
-        self.add(names, name, handle, 0).map(drop)
+        self.add(names, name, placed, 0).map(drop)
     }
 
     /// Adds a keyspace that was just created.
@@ -82,20 +82,20 @@ impl<K> Keyspaces<K> {
         &self,
         names: &mut BTreeMap<String, KeyspaceId>,
         name: &str,
-        handle: K,
+        placed: K,
     ) -> Result<KeyspaceId> {
         let born = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
-        self.add(names, name, handle, born)
+        self.add(names, name, placed, born)
     }
 
     fn add(
         &self,
         names: &mut BTreeMap<String, KeyspaceId>,
         name: &str,
-        handle: K,
+        placed: K,
         born: u64,
     ) -> Result<KeyspaceId> {
-        let slot = Slot { name: name.to_owned(), handle, born, dropped: AtomicBool::new(false) };
+        let slot = Slot { name: name.to_owned(), placed, born, dropped: AtomicBool::new(false) };
         let index = self.slots.push(Arc::new(slot));
         let index = u32::try_from(index).map_err(|_| {
             Error::new(ErrorKind::Unavailable, "too many keyspaces were created through one handle")

@@ -4,13 +4,20 @@
 //! read-only handles, panics caught, poisoning, counting, seeking, `delete_range`, checkpoints.
 
 mod backend;
+mod catalogue;
 mod checkpoint;
 mod commit;
+mod creation;
+mod cursor;
 mod health;
 mod held;
 mod keyspaces;
+mod leftovers;
+mod listing;
 mod open;
+mod placed;
 mod read;
+mod removal;
 mod shared;
 mod snapshot;
 mod view;
@@ -22,7 +29,7 @@ use crate::batch::{CommitToken, WriteBatch};
 use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
 use crate::engine::Engine;
-use crate::keyspace::{KeyspaceHints, KeyspaceId, check_keyspace_name};
+use crate::keyspace::{KeyspaceHints, KeyspaceId};
 use crate::range::KeyRange;
 use crate::stats::Stats;
 use crate::sync::write;
@@ -62,19 +69,15 @@ impl<E: Engine> StorageBackend for Backend<E> {
     }
 
     fn keyspace(&self, name: &str) -> Result<KeyspaceId> {
-        self.shared.located("open keyspace", || {
-            check_keyspace_name(name)?;
-            self.shared.health.check("open keyspace")?;
-            let mut names = self.shared.keyspaces.names();
-            if !names.contains_key(name) {
-                self.shared.learn_keyspaces(&mut names)?;
-            }
-            names.get(name).copied().ok_or_else(|| keyspaces::not_found(name))
-        })
+        self.shared.located("open keyspace", || self.shared.keyspace(name))
     }
 
     fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId> {
         self.shared.located("create keyspace", || self.shared.create_keyspace(name, hints))
+    }
+
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        self.shared.located("keyspace hints", || self.shared.keyspace_hints(keyspace))
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
@@ -122,6 +125,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
             let _in_turn = write(&self.shared.commit_turn);
+            self.shared.remove_all()?;
             let _no_view = self.shared.pause_view();
             self.shared.health.housekeep("compact", || self.shared.engine.compact())
         })

@@ -1,9 +1,10 @@
 //! Reads of the newest state: through the shared view where the engine gains by it, or else from the engine.
 
 use super::keyspaces::Slot;
+use super::placed::Placed;
 use super::shared::Shared;
 use super::view::{Taken, View};
-use crate::engine::{Engine, EngineSnapshot};
+use crate::engine::Engine;
 use crate::keyspace::KeyspaceId;
 use crate::limits::check_backend_key;
 use crate::read_view::ViewSharing;
@@ -16,19 +17,24 @@ impl<E: Engine> Shared<E> {
     pub(super) fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
         check_backend_key(key)?;
         let slot = self.keyspaces.get(keyspace)?;
-        self.health.call("get", || match E::VIEW {
-            ViewSharing::Never => self.engine.get(&slot.handle, key),
+        let found = self.health.call("get", || match E::VIEW {
+            ViewSharing::Never => slot.placed.get(&*self.engine, key),
             ViewSharing::InTurns | ViewSharing::AtOnce => self.get_in_view(slot, key),
-        })
+        })?;
+        if found.is_none() {
+            // Rows of a packed keyspace are removed after it was marked.
+            slot.check()?;
+        }
+        Ok(found)
     }
 
     #[inline]
-    fn get_in_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+    fn get_in_view(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
         let found = self.view.with_current(|view| {
             if !slot.existed_at(view.epoch()) {
                 return Ok(Poll::Ready(None));
             }
-            view.try_get(&slot.handle, key)
+            slot.placed.try_get_in(&***view, key)
         });
         match found {
             Some(Ok(Poll::Ready(found))) => Ok(found),
@@ -47,21 +53,22 @@ impl<E: Engine> Shared<E> {
     }
 
     /// There is no current view.
-    fn get_without_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+    fn get_without_view(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
         if self.shares_view()
             && self.view.is_worth_opening()
             && let Some(view) = self.view.open(|| self.take())?
         {
-            return if slot.existed_at(view.epoch()) { view.get(&slot.handle, key) } else { Ok(None) };
+            return if slot.existed_at(view.epoch()) { slot.placed.get_in(&**view, key) } else { Ok(None) };
         }
         self.get_past_view(slot, key)
     }
 
     /// Another thread is in the view, of an engine that lets in one at a time.
-    fn get_beside_others(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
+    fn get_beside_others(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
         // While something changes, a get past the view would have to release it for all: then this one waits.
         let waited = self.view.is_changing().then(|| {
-            self.view.with_current(|view| slot.existed_at(view.epoch()).then(|| view.get(&slot.handle, key)))
+            self.view
+                .with_current(|view| slot.existed_at(view.epoch()).then(|| slot.placed.get_in(&***view, key)))
         });
         match waited.flatten() {
             Some(found) => found.unwrap_or(Ok(None)),
@@ -69,8 +76,8 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    fn get_past_view(&self, slot: &Slot<E::Keyspace>, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = self.engine.get(&slot.handle, key);
+    fn get_past_view(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = slot.placed.get(&*self.engine, key);
         self.view.passed_by();
         found
     }

@@ -1,6 +1,8 @@
 //! Snapshots and cursors as callers see them: with every check around the engine's own.
 
+use super::cursor::PackedCursor;
 use super::keyspaces::Slot;
+use super::placed::Placed;
 use super::shared::Shared;
 use super::view::View;
 use crate::backend::{Cursor, Snapshot, Visitor};
@@ -25,7 +27,8 @@ struct Inner<E: Engine> {
     _counted: GaugeGuard,
 }
 
-type CursorOf<E> = <<E as Engine>::Snapshot as EngineSnapshot>::Cursor;
+type CursorOf<E> = PackedCursor<<<E as Engine>::Snapshot as EngineSnapshot>::Cursor>;
+type SlotOf<E> = Slot<Placed<<E as Engine>::Keyspace>>;
 
 impl<E: Engine> GuardedSnapshot<E> {
     pub(super) fn open(shared: &Arc<Shared<E>>) -> Result<Self> {
@@ -37,14 +40,14 @@ impl<E: Engine> GuardedSnapshot<E> {
 
 impl<E: Engine> Inner<E> {
     /// A cursor of the engine; none where there is nothing to see.
-    fn cursor(&self, slot: &Slot<E::Keyspace>, scan: &Scan) -> Result<Option<CursorOf<E>>> {
+    fn cursor(&self, slot: &SlotOf<E>, scan: &Scan) -> Result<Option<CursorOf<E>>> {
         if scan.range.is_empty() || !slot.existed_at(self.view.epoch()) {
             return Ok(None);
         }
         let open = || {
             // A seek comes here too, maybe after the keyspace was dropped.
             slot.check()?;
-            self.view.cursor(&slot.handle, scan)
+            slot.placed.cursor_in(&**self.view, scan)
         };
         self.shared.health.call("scan", open).map(Some)
     }
@@ -59,7 +62,13 @@ impl<E: Engine> Snapshot for GuardedSnapshot<E> {
             if !slot.existed_at(inner.view.epoch()) {
                 return Ok(None);
             }
-            inner.shared.health.call("get", || inner.view.get(&slot.handle, key))
+            let get = || slot.placed.get_in(&**inner.view, key);
+            let found = inner.shared.health.call("get", get)?;
+            if found.is_none() {
+                // Rows of a packed keyspace are removed after it was marked, and the undo overlay does not keep them.
+                slot.check()?;
+            }
+            Ok(found)
         })
     }
 
@@ -81,7 +90,7 @@ struct GuardedCursor<E: Engine> {
     on_row: bool,
     /// What the engine said, to be said again: an error never turns into the end.
     failure: Option<(ErrorKind, String)>,
-    slot: Arc<Slot<E::Keyspace>>,
+    slot: Arc<SlotOf<E>>,
     /// The whole scan, from which a seek cuts what is left.
     scan: Scan,
     snapshot: Arc<Inner<E>>,
@@ -95,6 +104,10 @@ impl<E: Engine> GuardedCursor<E> {
         self.on_row = false;
         let health = &self.snapshot.shared.health;
         let outcome = match outcome {
+            // What looks like the end may be what a drop has removed meanwhile.
+            Ok(Ok(false)) => {
+                self.slot.check().map(|()| false).map_err(|error| error.at(E::INFO.name, "scan"))
+            }
             Ok(outcome) => outcome.map_err(|error| error.at(E::INFO.name, "scan")),
             Err(_) => Err(health.panicked("scan")),
         };
@@ -137,6 +150,8 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
             return self.stopped();
         }
         match catch_unwind(AssertUnwindSafe(|| cursor.advance())) {
+            // Again: a drop that came meanwhile may have removed rows before this one.
+            Ok(Ok(true)) if self.slot.is_dropped() => self.stopped(),
             Ok(Ok(true)) => {
                 self.on_row = true;
                 Ok(true)
@@ -169,6 +184,10 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
                 return Ok(true);
             }
             cursor.visit(&mut |key, value| {
+                is_stopped = slot.is_dropped();
+                if is_stopped {
+                    return ControlFlow::Break(());
+                }
                 is_visiting = true;
                 let flow = visitor(key, if keys_only { &[] } else { value });
                 is_visiting = false;

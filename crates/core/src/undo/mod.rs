@@ -114,7 +114,7 @@ impl<L: LiveEngine> Engine for Undo<L> {
         let handles: Vec<_> = batch.keyspaces().iter().map(|ks| ks.handle.clone()).collect();
         {
             let mut change = self.overlay.begin_change();
-            if change.is_watched() {
+            if change.is_watched() && !batch.is_unseen() {
                 for (slot, op) in batch.ops() {
                     let read_old = || self.live.get(&handles[slot], op.key());
                     change.keep(&batch.keyspaces()[slot].kept, op.key(), read_old)?;

@@ -5,10 +5,11 @@ use crate::script::{Batch, Life};
 use crate::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use strongroom::{
-    Config, DEFAULT_KEYSPACE, Durability, Error, ErrorKind, Keyspace, Registry, Store, Transaction,
-    TransactionOptions,
+    Config, DEFAULT_KEYSPACE, Durability, Error, ErrorKind, Keyspace, KeyspaceHints, Placement, Registry,
+    Store, Transaction, TransactionOptions,
 };
 
 /// A life that is over before another process can look, and one that no trial outlives.
@@ -109,13 +110,14 @@ impl Subject for StoreSubject {
         // Not in the URL: a path may have any characters.
         directory.clone_into(&mut config.path);
         let store = Registry::builtin().open_config(&config).map_err(failed)?;
-        Ok(Box::new(OpenStore { store, must_flush: self.must_flush }))
+        Ok(Box::new(OpenStore { store, must_flush: self.must_flush, keyspaces_made: AtomicU32::new(0) }))
     }
 }
 
 struct OpenStore {
     store: Store,
     must_flush: bool,
+    keyspaces_made: AtomicU32,
 }
 
 impl OpenStore {
@@ -191,7 +193,11 @@ impl Opened for OpenStore {
     }
 
     fn create_keyspace(&self, name: &str) -> Result<(), Failure> {
-        self.store.create_keyspace(name).map(drop).map_err(failed)
+        // A script makes too few to be packed by themselves. Of one name both kinds come after each other.
+        let made = self.keyspaces_made.fetch_add(1, Ordering::Relaxed);
+        let placement = if made.is_multiple_of(2) { Placement::Packed } else { Placement::Dedicated };
+        let hints = KeyspaceHints::default().placed(placement);
+        self.store.create_keyspace_with(name, hints).map(drop).map_err(failed)
     }
 
     fn drop_keyspace(&self, name: &str) -> Result<(), Failure> {

@@ -97,6 +97,10 @@ impl StorageBackend for Hooked {
         self.inner.create_keyspace(name, hints)
     }
 
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        self.inner.keyspace_hints(keyspace)
+    }
+
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         self.inner.drop_keyspace(keyspace)
     }

@@ -1,6 +1,6 @@
 //! Keyspaces that are lost, mixed up or never go.
 
-use super::backend::{Broken, on_memory};
+use super::backend::{Broken, on_disk, on_faults, on_memory};
 use super::twist::Twist;
 use crate::batches::{ops, push};
 use crate::support::Row;
@@ -46,6 +46,17 @@ pub(super) const ALL: &[Broken] = &[
         name: "all keyspaces share their rows",
         caught_by: "the_same_key_in_two_keyspaces_is_two_rows",
         fixture: on_memory::<OneForAll>,
+    },
+    Broken { name: "hints are forgotten", caught_by: "hints_are_kept", fixture: on_disk::<HintsForgotten> },
+    Broken {
+        name: "a dropped keyspace leaves its file",
+        caught_by: "churn_leaves_a_bounded_amount",
+        fixture: on_disk::<DropLeavesFiles>,
+    },
+    Broken {
+        name: "a drop that failed is called done",
+        caught_by: "a_drop_that_fails_is_whole_or_not_at_all",
+        fixture: on_faults::<DropsCalledDone>,
     },
 ];
 
@@ -128,6 +139,41 @@ struct UnsortedNames;
 impl Twist for UnsortedNames {
     fn keyspaces(&self, inner: &dyn StorageBackend) -> Result<Vec<String>> {
         inner.keyspaces().map(|names| names.into_iter().rev().collect())
+    }
+}
+
+#[derive(Default)]
+struct HintsForgotten;
+
+impl Twist for HintsForgotten {
+    fn keyspace_hints(&self, _: &dyn StorageBackend, _: KeyspaceId) -> Result<KeyspaceHints> {
+        Ok(KeyspaceHints::default())
+    }
+}
+
+/// As an engine whose files of a dropped keyspace stay until it is closed.
+#[derive(Default)]
+struct DropLeavesFiles(Mutex<u32>);
+
+impl Twist for DropLeavesFiles {
+    fn drop_keyspace(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<()> {
+        inner.drop_keyspace(keyspace)?;
+        let mut number = lock(&self.0);
+        *number += 1;
+        if let Some(directory) = inner.directory() {
+            std::fs::write(directory.join(format!("dropped-{number}")), vec![7; 512 * 1_024])?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct DropsCalledDone;
+
+impl Twist for DropsCalledDone {
+    fn drop_keyspace(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<()> {
+        let _ = inner.drop_keyspace(keyspace);
+        Ok(())
     }
 }
 

@@ -28,6 +28,10 @@ pub trait Twist: Send + Sync + 'static {
         inner.create_keyspace(name, hints)
     }
 
+    fn keyspace_hints(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        inner.keyspace_hints(keyspace)
+    }
+
     fn drop_keyspace(&self, inner: &dyn StorageBackend, keyspace: KeyspaceId) -> Result<()> {
         inner.drop_keyspace(keyspace)
     }
@@ -127,6 +131,10 @@ impl<T: Twist> StorageBackend for Twisted<T> {
 
     fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId> {
         self.twist.create_keyspace(&*self.inner, name, hints)
+    }
+
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        self.twist.keyspace_hints(&*self.inner, keyspace)
     }
 
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {

@@ -87,6 +87,13 @@ macro_rules! __each_conformance_case {
             keyspaces::a_foreign_id_is_not_found(4);
             keyspaces::hints_change_no_result(4);
             keyspaces::keyspaces_created_at_once_by_many_threads_are_one(4);
+            many_keyspaces::packed_and_dedicated_keyspaces_stand_side_by_side(9);
+            many_keyspaces::hints_are_kept(9, Persistent);
+            many_keyspaces::thousands_of_keyspaces_work(9);
+            many_keyspaces::churn_leaves_a_bounded_amount(9);
+            many_keyspaces::a_large_drop_is_finished_by_those_who_come_later(4, Persistent);
+            many_keyspaces::a_read_beside_a_drop_is_whole_or_refused(7);
+            many_keyspaces::a_drop_that_fails_is_whole_or_not_at_all(6, Faults);
             durability::power_safe_is_claimed_or_refused(8);
             durability::a_reopened_store_has_everything(8, Persistent);
             durability::a_flushed_buffered_commit_is_there_after_a_reopen(8, Persistent);

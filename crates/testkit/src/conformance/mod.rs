@@ -16,6 +16,7 @@ mod histories;
 mod keyspaces;
 mod limits;
 mod list;
+mod many_keyspaces;
 mod operations;
 mod reading;
 mod scanning;

@@ -103,6 +103,10 @@ impl StorageBackend for Faulty {
         self.gate.change("create_keyspace", || self.inner.create_keyspace(name, hints))
     }
 
+    fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
+        self.gate.read("keyspace_hints", || self.inner.keyspace_hints(keyspace))
+    }
+
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         self.gate.change("drop_keyspace", || self.inner.drop_keyspace(keyspace))
     }
