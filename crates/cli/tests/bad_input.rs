@@ -160,9 +160,36 @@ fn what_is_no_store() {
         let file = format!("{engine}:rows.csv{query}");
         refused(&sandbox, &every_command(&file), 2, &["rows.csv is a file"]);
         let below = format!("{engine}:rows.csv/data{query}");
-        refused(&sandbox, &every_command(&below), 3, &["rows.csv/data"]);
+        refused(&sandbox, &every_command(&below), 2, &["rows.csv/data", "is not a directory"]);
         let empty = format!("{engine}:empty{query}");
         refused(&sandbox, &of_a_store_that_is_there(&empty), 2, &["there is no store in empty"]);
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long() {
+    let sandbox = sandbox();
+    for (engine, query) in engines() {
+        for path in ["n".repeat(300), "long/".repeat(1_000)] {
+            let url = format!("{engine}:{path}{query}");
+            refused(&sandbox, &every_command(&url), 2, &["longer than the system allows", "shorter"]);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_current_directory_that_was_removed() {
+    let sandbox = sandbox();
+    let command = env!("CARGO_BIN_EXE_strongroom");
+    for url in urls("data") {
+        for arguments in [["put", &url, "a", "1"].as_slice(), &["get", &url, "a"], &["stats", &url]] {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\"", command]);
+            let output = shell.args(arguments).current_dir(sandbox.path("")).output().unwrap();
+            let line = support::Ran::of(output).failed(2, &["data", "current directory was removed"]);
+            assert!(line.contains("absolute path"), "{line}");
+        }
     }
 }
 

@@ -120,6 +120,92 @@ fn a_read_only_directory_is_refused_untouched() {
     }
 }
 
+/// The engines that can be read where nothing can be written.
+fn can_be_read_in_place(engine: &str) -> bool {
+    ["redb", "rocksdb", "sqlite", "lmdb"].contains(&engine)
+}
+
+/// Reads a store with the key `a`, or is told why not.
+#[track_caller]
+fn is_read_or_told_why(engine: &str, mut command: impl FnMut(&[&str]) -> support::Ran, url: &str) {
+    if can_be_read_in_place(engine) {
+        assert_eq!(command(&["get", url, "a"]).text(), "1", "{engine}");
+        assert_eq!(command(&["scan", url, "--keys-only"]).text(), "a\n", "{engine}");
+        assert!(command(&["stats", url]).text().contains("keyspaces"), "{engine}");
+    } else {
+        let reason = "cannot read its files where it cannot write them";
+        command(&["get", url, "a"]).failed(3, &[engine, reason, "copy the directory"]);
+    }
+}
+
+#[test]
+fn a_read_only_file_system_is_read_where_the_engine_can() {
+    let sandbox = Sandbox::new();
+    for (engine, query) in engines() {
+        let Some(disk) = Mount::new(&sandbox, engine, "64m") else { return };
+        let url = format!("{engine}:{engine}/data{query}");
+        sandbox.run(["put", &url, "a", "1"]).text();
+        disk.remount("ro");
+        let before = sandbox.files(engine);
+        is_read_or_told_why(engine, |arguments| sandbox.run(arguments), &url);
+        assert_eq!(sandbox.files(engine), before);
+        // A copy that nobody has opened yet has no file LOCK.
+        disk.remount("rw");
+        std::fs::remove_file(disk.path.join("data/LOCK")).unwrap();
+        disk.remount("ro");
+        is_read_or_told_why(engine, |arguments| sandbox.run(arguments), &url);
+    }
+}
+
+/// Runs the command as a user who is not root: root may write everywhere.
+fn as_somebody(sandbox: &Sandbox, arguments: &[&str]) -> support::Ran {
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    let executable = sandbox.path("strongroom");
+    if !executable.exists() {
+        let built = env!("CARGO_BIN_EXE_strongroom");
+        // The build directory may be closed to others.
+        std::fs::hard_link(built, &executable)
+            .or_else(|_| std::fs::copy(built, &executable).map(drop))
+            .unwrap();
+    }
+    let mut command = Command::new(executable);
+    command.args(arguments).current_dir(sandbox.path("")).stdin(std::process::Stdio::null());
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    support::Ran::of(command.output().unwrap())
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[test]
+fn a_directory_without_write_permission_is_read_where_the_engine_can() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&sandbox.path(""), 0o755);
+    for (engine, query) in engines() {
+        let url = format!("{engine}:{engine}/data{query}");
+        sandbox.run(["put", &url, "a", "1"]).text();
+        let everything = sandbox.files(engine);
+        for path in everything.keys() {
+            set(path, if path.is_dir() { 0o555 } else { 0o444 });
+        }
+        is_read_or_told_why(engine, |arguments| as_somebody(&sandbox, arguments), &url);
+        as_somebody(&sandbox, &["put", &url, "a", "2"]).failed(3, &[engine, "Permission denied"]);
+        assert_eq!(sandbox.files(engine), everything, "{engine}");
+        for path in everything.keys() {
+            set(path, if path.is_dir() { 0o755 } else { 0o644 });
+        }
+        assert_eq!(sandbox.run(["get", &url, "a"]).text(), "1", "{engine}");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_no_reason_for_a_store() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -13,6 +13,7 @@ use crate::backend::Visitor;
 use crate::batch::{Op, WriteBatch};
 use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
+use crate::files::Directory;
 use crate::keyspace::KeyspaceHints;
 use crate::options::Options;
 use crate::packed::batch::Packing;
@@ -48,8 +49,11 @@ pub trait TypedOptions: Clone + Default + Send + Sync + 'static {
 /// What opening an engine needs beside its options.
 #[derive(Debug)]
 pub struct OpenContext<'c, O> {
-    /// Where its files are to be. The directory exists, unless the engine is not persistent.
+    /// Where its files are to be: an absolute path without symbolic links. The directory exists.
     pub directory: &'c Path,
+    /// The same directory, open. An engine that opens files by path while it runs does so below
+    /// [`pinned_path`](Directory::pinned_path), and keeps a clone for as long as it is open.
+    pub home: &'c Directory,
     /// Its options.
     pub options: &'c O,
     /// Counts values that pin something of the engine.

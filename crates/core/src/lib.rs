@@ -36,6 +36,7 @@ mod closing;
 mod durability;
 mod engine;
 mod error;
+pub mod files;
 mod keyspace;
 pub mod limits;
 mod memory;
@@ -56,14 +57,13 @@ pub use closing::{Closed, Closer, LeftBehind, is_left_behind, left_behind};
 pub use durability::Durability;
 pub use engine::{Engine, EngineBatch, EngineCursor, EngineSnapshot, LiveEngine, OpenContext, TypedOptions};
 pub use error::{Error, ErrorKind, Result};
+pub use files::MARKER_FILE;
 pub use keyspace::{
     KEYSPACE_NAME_BYTES_MAX, KeyspaceHints, KeyspaceId, Placement, TABLES_AUTO_MAX, check_keyspace_name,
     is_reserved_keyspace,
 };
 pub use memory::{MemoryBackend, MemoryEngine, MemoryKeyspace, MemoryOptions};
-pub use options::{
-    Compression, Create, EngineOptions, MARKER_FILE, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes,
-};
+pub use options::{Compression, Create, EngineOptions, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes};
 pub use range::{Direction, KeyRange, Scan, after_prefix, just_after};
 pub use read_view::{ViewRelease, ViewSharing};
 pub use stats::{Gauge, GaugeGuard, Pinned, Stats};

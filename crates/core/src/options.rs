@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Name of the file that marks a directory as a Strongroom store.
-pub const MARKER_FILE: &str = "STRONGROOM";
-
 /// How to open a backend. Each engine turns these into typed options of its own, and refuses what it
 /// cannot honour instead of ignoring it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

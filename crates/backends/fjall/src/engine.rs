@@ -8,14 +8,16 @@ use crate::snapshot::{FjallSnapshot, get};
 use crate::{commit, compact, journals};
 use fjall::{Database, PersistMode};
 use std::path::{Path, PathBuf};
+use strongroom_core::files::{comes_of_unwritable, needs_writing};
 use strongroom_core::{
-    BatchLimits, Bytes, Capabilities, Compression, Durability, Engine, EngineBatch, EngineInfo, Gauge,
-    KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
+    BatchLimits, Bytes, Capabilities, Compression, Durability, Engine, EngineBatch, EngineInfo, ErrorKind,
+    Gauge, KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
 };
 
 /// fjall, opened. Applications use it as [`FjallBackend`](crate::FjallBackend).
 pub struct FjallEngine {
     database: Database,
+    /// Pinned: the layer above keeps the directory open for longer than this.
     directory: PathBuf,
     options: FjallOptions,
     pins: Gauge,
@@ -47,7 +49,10 @@ impl Engine for FjallEngine {
     type Snapshot = FjallSnapshot;
 
     fn open(context: OpenContext<'_, FjallOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins, .. } = context;
+        let OpenContext { home, options, pins, .. } = context;
+        // fjall opens journals and tables by path.
+        let directory = home.pinned_path();
+        files::check_current_directory(ErrorKind::InvalidInput)?;
         let builder = options.builder(directory)?;
         let creates = files::prepare(directory, options.common().create)?;
         let database = match builder.open() {
@@ -56,7 +61,13 @@ impl Engine for FjallEngine {
             }
             opened => opened,
         };
-        let database = database.map_err(translate)?;
+        let database = database.map_err(|error| {
+            let error = translate(error);
+            if options.common().read_only && comes_of_unwritable(&error) {
+                return needs_writing("fjall", "it locks them and begins a journal when it opens", error);
+            }
+            error
+        })?;
         if creates {
             files::sync_created(directory)?;
         }
@@ -73,6 +84,8 @@ impl Engine for FjallEngine {
 
     fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<FjallKeyspace> {
         let creates = !self.database.keyspace_exists(name);
+        // Nothing was touched.
+        files::check_current_directory(ErrorKind::Unavailable)?;
         let keyspace = self.database.keyspace(name, || self.options.keyspace(hints)).map_err(translate)?;
         if creates {
             files::sync_keyspaces(&self.directory)?;

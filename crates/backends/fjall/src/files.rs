@@ -5,10 +5,11 @@
 //! way), and a lost `version` would have it write a new database over the old one. Both are seen to here.
 
 use crate::error::{translate, translate_io};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Result};
+use strongroom_core::files::{self, FileLock, LockFailure, is_reserved_name};
+use strongroom_core::{Create, Error, ErrorKind, Result};
 
 const VERSION: &str = "version";
 const LOCK: &str = "lock";
@@ -39,6 +40,16 @@ pub(crate) fn look(directory: &Path) -> Found {
     } else {
         Found::Nothing
     }
+}
+
+/// fjall 3.1 asks for the current directory whenever it makes a configuration, although it then uses an absolute path, and
+/// panics if there is none.
+pub(crate) fn check_current_directory(refused: ErrorKind) -> Result<()> {
+    std::env::current_dir().map(drop).map_err(|cause| {
+        Error::new(refused, "fjall needs a current directory, and the current directory was removed")
+            .hint("change to a directory that exists")
+            .caused_by(cause)
+    })
 }
 
 /// Makes sure that fjall will do the right thing in `directory`. Says whether it will create.
@@ -83,7 +94,7 @@ fn is_unfinished(directory: &Path) -> bool {
             VERSION => is_empty_file(&entry.path()),
             KEYSPACES => std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_none()),
             FIRST_JOURNAL => true,
-            other => other.starts_with(MARKER_FILE) || other == "LOCK" || other == "lost+found",
+            other => is_reserved_name(other),
         };
         if !expected {
             return false;
@@ -99,9 +110,9 @@ fn is_empty_file(path: &Path) -> bool {
 /// Removes what an interrupted creation left in the way of the next.
 fn clear_unfinished(directory: &Path) -> Result<()> {
     let lock = File::options().read(true).write(true).open(directory.join(LOCK)).map_err(translate_io)?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => translate(fjall::Error::Locked),
-        TryLockError::Error(cause) => translate_io(cause),
+    let _lock = FileLock::exclusive(lock).map_err(|failure| match failure {
+        LockFailure::Held(..) => translate(fjall::Error::Locked),
+        other => other.into_error(directory),
     })?;
     // Somebody else may have finished in the meantime.
     if look(directory) != Found::Unfinished {
@@ -120,34 +131,13 @@ fn clear_unfinished(directory: &Path) -> Result<()> {
 /// too, and of keyspaces in `keyspaces`.
 pub(crate) fn sync_created(directory: &Path) -> Result<()> {
     sync_keyspaces(directory)?;
-    sync_parent(directory).map_err(translate_io)
+    files::sync_entry(directory).map_err(translate_io)
 }
 
 /// Makes the names of keyspaces durable. fjall 3.1 syncs a new keyspace's directory, but not the entry
 /// for it: were that lost with the power, recovery would pass over the keyspace's part of the journal.
 pub(crate) fn sync_keyspaces(directory: &Path) -> Result<()> {
-    sync_directory(&directory.join(KEYSPACES)).map_err(translate_io)
-}
-
-fn sync_parent(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
-    let Some(parent) = directory.parent() else { return Ok(()) };
-    match sync_directory(parent) {
-        // A parent that may be passed through but not read: others made the directory, and keep it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome,
-    }
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
-    Ok(())
+    files::sync_directory(&directory.join(KEYSPACES)).map_err(translate_io)
 }
 
 /// What all files take on the disk, holes left out: a journal is 64 MiB long from the first byte.
@@ -163,7 +153,7 @@ pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
             if metadata.is_dir() {
                 left.push(entry.path());
             } else {
-                bytes += file_bytes(&metadata);
+                bytes += files::file_bytes(&metadata);
             }
         }
     }
@@ -176,14 +166,4 @@ fn unless_gone<T>(outcome: io::Result<T>) -> Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(translate_io(error)),
     }
-}
-
-#[cfg(unix)]
-fn file_bytes(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
-}
-
-#[cfg(not(unix))]
-fn file_bytes(metadata: &std::fs::Metadata) -> u64 {
-    metadata.len()
 }

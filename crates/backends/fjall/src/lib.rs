@@ -34,7 +34,10 @@
 //! | power-safe | `PersistMode::SyncAll` |
 //! | buffered | `PersistMode::Buffer` |
 //! | flush | `persist(SyncAll)` |
+//! | read-only | opened as ever; not where its files cannot be written |
 //! | compaction | memtables flushed, then `major_compact`, one keyspace after another |
+//!
+//! On Linux fjall opens its files by `/proc/self/fd`, so that a directory that was moved is still the one it writes to.
 //!
 //! # Durability
 //!

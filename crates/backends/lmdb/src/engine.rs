@@ -11,6 +11,7 @@ use heed::{CompactionOption, Env, MdbError, WithoutTls};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use strongroom_core::files::sync_entry;
 use strongroom_core::{
     BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, ErrorKind, Gauge,
     KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions, ViewSharing,
@@ -54,7 +55,7 @@ impl Engine for LmdbEngine {
     const VIEW: ViewSharing = ViewSharing::InTurns;
 
     fn open(context: OpenContext<'_, LmdbOptions>) -> Result<Self> {
-        let OpenContext { directory, options, pins, view } = context;
+        let OpenContext { directory, options, pins, view, .. } = context;
         options.check()?;
         let opened = files::open(directory, options)?;
         let environment = Environment::new(opened, options.common().read_only, options.grow_timeout, view)?;
@@ -136,7 +137,7 @@ impl Engine for LmdbEngine {
     fn checkpoint(&self, directory: &Path) -> Result<bool> {
         let mut file = File::create_new(files::data_file(directory)).map_err(translate_io)?;
         self.environment.with_map(|env| copy(env, &mut file))?.map_err(translate)?;
-        file.sync_all().and_then(|()| files::sync_entry(directory)).map_err(translate_io)?;
+        file.sync_all().and_then(|()| sync_entry(directory)).map_err(translate_io)?;
         Ok(true)
     }
 }

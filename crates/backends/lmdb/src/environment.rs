@@ -16,10 +16,10 @@
 use crate::error::{held_up, map_lost, translate};
 use crate::files::{Opened, round_up};
 use heed::{CommitOrAbort, DatabaseOpener, Env, EnvInfo, MdbError, OnCommit, RoTxn, RwTxn, WithoutTls};
-use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
+use strongroom_core::files::FileLock;
 use strongroom_core::{Result, ViewRelease};
 
 /// How long the gate is shut at first, and how often somebody before it looks whether it is open.
@@ -56,7 +56,7 @@ pub(crate) struct Environment {
     /// How many pages the file had when stale readers were looked for.
     pages_looked_at: AtomicU64,
     // Declared last: others may write only when LMDB has closed its files.
-    _writer_lock: Option<File>,
+    _writer_lock: Option<FileLock>,
 }
 
 impl Environment {

@@ -13,9 +13,10 @@ use crate::lock_file::{self, remove_if_there};
 use crate::meta;
 use crate::options::{KEYSPACES_MAX, LmdbOptions};
 use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use strongroom_core::files::{FileLock, Holder, LockFailure, file_bytes, sync_entry};
 use strongroom_core::limits::{KEY_BYTES_MAX, KEY_OVERHEAD_BYTES_MAX};
 use strongroom_core::{Create, Error, ErrorKind, Result, TypedOptions};
 
@@ -47,7 +48,7 @@ pub(crate) fn exists(directory: &Path) -> bool {
 pub(crate) struct Opened {
     pub(crate) env: Env<WithoutTls>,
     /// Held by whoever writes, and shared by those that LMDB cannot list as readers.
-    pub(crate) writer_lock: Option<File>,
+    pub(crate) writer_lock: Option<FileLock>,
 }
 
 /// Opens the database in `directory`; creates it if it may.
@@ -64,7 +65,8 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
             return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
         }
     }
-    let writer_lock = if read_only { lock_unlisted(directory)? } else { Some(lock_writer(directory)?) };
+    let (writer_lock, is_listed) =
+        if read_only { lock_unlisted(directory)? } else { (Some(lock_writer(directory)?), true) };
     // Somebody else may have made it between our looking and our locking.
     if !data.exists() {
         create(directory)?;
@@ -73,7 +75,7 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
         settle(&data)?;
         lock_file::prepare(directory, LOCK_FILE, options.max_readers)?;
     }
-    let env = open_env(directory, options)?;
+    let env = open_env(directory, options, is_listed)?;
     refuse_small_pages(&env)?;
     Ok(Opened { env, writer_lock })
 }
@@ -87,25 +89,35 @@ fn refuse_lost(directory: &Path) -> Result<()> {
         .hint("put the file back, or restore from a backup"))
 }
 
-/// On a file system that cannot be written LMDB goes without its list of readers. A writer that has the same files
-/// elsewhere (a container may mount them read-only) would use pages again that are being read, so here readers
-/// keep writers out.
-fn lock_unlisted(directory: &Path) -> Result<Option<File>> {
+/// Where this process cannot write, LMDB goes without its list of readers. A writer that can (another user, or one that
+/// has the same files elsewhere, which a container mounts read-only) would use pages again that are being read, so
+/// here readers keep writers out. Says too whether readers are listed, or LMDB finds out by itself that they cannot be.
+fn lock_unlisted(directory: &Path) -> Result<(Option<FileLock>, bool)> {
     let path = directory.join(WRITER_FILE);
-    match File::options().append(true).open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+    let is_medium = match File::options().append(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => true,
+        _ if is_list_denied(directory) => false,
         // Readers are listed; or nobody has written since the files were copied here.
-        _ => return Ok(None),
-    }
+        _ => return Ok((None, true)),
+    };
     let file = File::open(path).map_err(translate_io)?;
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(written_beneath()),
-        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
+    FileLock::shared(file).map(|lock| (Some(lock), is_medium)).map_err(|failure| match failure {
+        LockFailure::Held(..) => written_beneath(),
+        other => other.into_error(directory),
+    })
+}
+
+/// Whether this user may not write the list of readers, nor anything else where it is missing.
+fn is_list_denied(directory: &Path) -> bool {
+    let refusal =
+        |name| File::options().append(true).open(directory.join(name)).err().map(|error| error.kind());
+    match refusal(LOCK_FILE) {
+        Some(io::ErrorKind::NotFound) => refusal(WRITER_FILE) == Some(io::ErrorKind::PermissionDenied),
+        refusal => refusal == Some(io::ErrorKind::PermissionDenied),
     }
 }
 
-fn lock_writer(directory: &Path) -> Result<File> {
+fn lock_writer(directory: &Path) -> Result<FileLock> {
     let path = directory.join(WRITER_FILE);
     let file = File::options()
         .read(true)
@@ -114,11 +126,11 @@ fn lock_writer(directory: &Path) -> Result<File> {
         .truncate(false)
         .open(path)
         .map_err(translate_io)?;
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => locked(),
-        TryLockError::Error(cause) => translate_io(cause),
-    })?;
-    Ok(file)
+    FileLock::exclusive(file).map_err(|failure| match failure {
+        LockFailure::Held(Holder::ThisProcess, _) => already_open(),
+        LockFailure::Held(Holder::OtherProcess, _) => locked(),
+        other => other.into_error(directory),
+    })
 }
 
 /// Makes an empty database. The writer's lock is ours, so nobody else does.
@@ -148,12 +160,12 @@ fn settle(data: &Path) -> Result<()> {
 }
 
 /// Opens the environment, with as much address space as can be had.
-fn open_env(directory: &Path, options: &LmdbOptions) -> Result<Env<WithoutTls>> {
+fn open_env(directory: &Path, options: &LmdbOptions, is_listed: bool) -> Result<Env<WithoutTls>> {
     let wanted = options.map_bytes.unwrap_or(MAP_BYTES_DEFAULT);
     let mut map_bytes = round_up(usize::try_from(wanted).unwrap_or(usize::MAX));
     let mut max_keyspaces = options.max_keyspaces.saturating_add(SHARED_TABLES);
     loop {
-        match try_open_env(directory, options, map_bytes, max_keyspaces) {
+        match try_open_env(directory, options, map_bytes, max_keyspaces, is_listed) {
             Err(heed::Error::Io(cause)) if lacks_address_space(&cause) && map_bytes > MAP_BYTES_MIN => {
                 map_bytes = round_up(map_bytes / 2);
             }
@@ -177,14 +189,17 @@ fn try_open_env(
     options: &LmdbOptions,
     map_bytes: usize,
     max_keyspaces: u32,
+    is_listed: bool,
 ) -> heed::Result<Env<WithoutTls>> {
     let mut builder = EnvOpenOptions::new().read_txn_without_tls();
     builder.map_size(map_bytes).max_readers(options.max_readers).max_dbs(max_keyspaces);
-    let flags = if options.common().read_only { EnvFlags::READ_ONLY } else { EnvFlags::empty() };
+    let mut flags = if options.common().read_only { EnvFlags::READ_ONLY } else { EnvFlags::empty() };
+    flags.set(EnvFlags::NO_LOCK, !is_listed);
     // SAFETY: LMDB reads a map of the file, so nobody may change the file but through LMDB, which guards its
     // pages and its lock file against processes that go by its rules: of writers by `data.mdb.writer` there is one.
     // The directory belongs to the store, and the documentation says so. heed sees to it that this process opens
-    // it once. The flags leave LMDB's own locks and syncs as they are.
+    // it once. The flags leave LMDB's own locks and syncs as they are, but that a reader that
+    // cannot be listed holds `data.mdb.writer` instead.
     #[allow(unsafe_code)] // LMDB maps files.
     unsafe {
         builder.flags(flags).open(directory)
@@ -224,25 +239,6 @@ pub(crate) fn data_file(directory: &Path) -> PathBuf {
     directory.join(DATA_FILE)
 }
 
-/// Makes the new file's name durable, and the name of its directory, which may be new too.
-#[cfg(unix)]
-pub(crate) fn sync_entry(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
-    File::open(&directory)?.sync_all()?;
-    let Some(parent) = directory.parent() else { return Ok(()) };
-    match File::open(parent).and_then(|parent| parent.sync_all()) {
-        // A parent that may be passed through but not read: others made the directory, and keep it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome,
-    }
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_entry(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
-    Ok(())
-}
-
 /// What the files take on the disk, holes left out.
 pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
@@ -255,14 +251,4 @@ pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
         }
     }
     Ok(bytes)
-}
-
-#[cfg(unix)]
-fn file_bytes(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
-}
-
-#[cfg(not(unix))]
-fn file_bytes(metadata: &Metadata) -> u64 {
-    metadata.len()
 }

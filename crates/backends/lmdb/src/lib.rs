@@ -58,6 +58,9 @@
 //! a shared value) keeps every page that is freed from then on from being used again: the file grows. Slots of
 //! processes that died are cleared when a store is opened and when slots run out.
 //!
+//! Where a reader cannot write the list of readers (a read-only file system, a file without permission) it shares a lock on
+//! the writer's file instead, which keeps writers out while it reads.
+//!
 //! # Durability
 //!
 //! A commit is on the disk when it returns. Buffered ones are too: LMDB without its syncs may write a meta page before

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use strongroom_core::Result;
+use strongroom_core::files::write_in_place;
 
 /// LMDB gives each reader a cache line, and two more to itself.
 const BYTES_PER_READER: usize = 64;
@@ -52,16 +53,6 @@ fn write_whole(path: &Path, readers: u32) -> io::Result<()> {
     file.write_all(&vec![0; lines.saturating_mul(BYTES_PER_READER)])?;
     file.sync_all()
 }
-
-/// It has to be empty for that. Other file systems do not know the mark, and do so anyway.
-#[cfg(target_os = "linux")]
-fn write_in_place(file: &File) {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let _ = ioctl_getflags(file).and_then(|flags| ioctl_setflags(file, flags | IFlags::NOCOW));
-}
-
-#[cfg(not(target_os = "linux"))]
-fn write_in_place(_: &File) {}
 
 #[cfg(test)]
 mod tests {

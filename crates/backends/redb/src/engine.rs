@@ -2,11 +2,11 @@
 
 use crate::commit::{self, begin};
 use crate::error::translate;
-use crate::files;
+use crate::files::{self, Opened};
 use crate::keyspace::{Database, RedbKeyspace, definition};
 use crate::options::RedbOptions;
 use crate::snapshot::{RedbSnapshot, get, open_table};
-use redb::{ReadableDatabase, TableHandle};
+use redb::TableHandle;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_core::{
@@ -25,16 +25,16 @@ pub struct RedbEngine {
 
 impl RedbEngine {
     // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
-    fn shared(&self) -> RwLockReadGuard<'_, redb::Database> {
+    fn shared(&self) -> RwLockReadGuard<'_, Opened> {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn alone(&self) -> RwLockWriteGuard<'_, redb::Database> {
+    fn alone(&self) -> RwLockWriteGuard<'_, Opened> {
         self.database.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_read(&self) -> Result<redb::ReadTransaction> {
-        self.shared().begin_read().map_err(translate)
+        self.shared().begin_read()
     }
 }
 
@@ -83,7 +83,7 @@ impl Engine for RedbEngine {
         let keyspace = RedbKeyspace::new(name);
         if open_table(&self.begin_read()?, &keyspace)?.is_none() {
             let database = self.shared();
-            let transaction = begin(&database, Durability::PowerSafe, self.quick_repair)?;
+            let transaction = begin(database.writable()?, Durability::PowerSafe, self.quick_repair)?;
             transaction.open_table(definition(name)).map_err(translate)?;
             transaction.commit().map_err(translate)?;
         }
@@ -92,7 +92,7 @@ impl Engine for RedbEngine {
 
     fn drop_keyspace(&self, name: &str, _: &RedbKeyspace) -> Result<()> {
         let database = self.shared();
-        let transaction = begin(&database, Durability::PowerSafe, self.quick_repair)?;
+        let transaction = begin(database.writable()?, Durability::PowerSafe, self.quick_repair)?;
         transaction.delete_table(definition(name)).map_err(translate)?;
         transaction.commit().map_err(translate)
     }
@@ -100,7 +100,7 @@ impl Engine for RedbEngine {
     fn get(&self, keyspace: &RedbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
         // Until the end: a compaction then waits for the get, and does not find its transaction in the way.
         let database = self.shared();
-        let transaction = database.begin_read().map_err(translate)?;
+        let transaction = database.begin_read()?;
         match open_table(&transaction, keyspace)? {
             Some(table) => get(&table, key, &self.pins),
             None => Ok(None),
@@ -112,12 +112,14 @@ impl Engine for RedbEngine {
     }
 
     fn apply(&self, batch: &EngineBatch<'_, RedbKeyspace>, durability: Durability) -> Result<()> {
-        commit::apply(&self.shared(), batch, durability, self.quick_repair)
+        commit::apply(self.shared().writable()?, batch, durability, self.quick_repair)
     }
 
     fn flush(&self) -> Result<()> {
         // An empty power-safe commit writes what buffered ones left in memory.
-        begin(&self.shared(), Durability::PowerSafe, self.quick_repair)?.commit().map_err(translate)
+        begin(self.shared().writable()?, Durability::PowerSafe, self.quick_repair)?
+            .commit()
+            .map_err(translate)
     }
 
     fn stats(&self, stats: &mut Stats) -> Result<()> {
@@ -126,11 +128,11 @@ impl Engine for RedbEngine {
     }
 
     fn compact(&self) -> Result<()> {
-        self.alone().compact().map(drop).map_err(translate)
+        self.alone().writable_mut()?.compact().map(drop).map_err(translate)
     }
 
     fn verify(&self) -> Result<()> {
-        match self.alone().check_integrity() {
+        match self.alone().writable_mut()?.check_integrity() {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::new(ErrorKind::Corruption, "the file was damaged and redb repaired it")
                 .hint("compare it with a backup before going on")),

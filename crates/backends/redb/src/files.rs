@@ -7,16 +7,56 @@
 use crate::error::{translate, translate_io};
 use crate::options::RedbOptions;
 use redb::backends::FileBackend;
-use redb::{BackendError, Database, StorageBackend};
-use std::fs::{File, TryLockError};
+use redb::{BackendError, Database, DatabaseError, ReadableDatabase, StorageBackend};
+use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use strongroom_core::files::{
+    FileLock, LockFailure, comes_of_unwritable, file_bytes, needs_writing, sync_entry,
+};
 use strongroom_core::{Create, Error, ErrorKind, Result, TypedOptions};
 
 const DATA_FILE: &str = "data.redb";
 const UNFINISHED_FILE: &str = "data.redb.new";
+
+/// redb as it could be opened.
+pub(crate) enum Opened {
+    Writable(redb::Database),
+    /// Where the file cannot be written.
+    ReadOnly(redb::ReadOnlyDatabase),
+}
+
+impl Opened {
+    pub(crate) fn begin_read(&self) -> Result<redb::ReadTransaction> {
+        match self {
+            Self::Writable(database) => database.begin_read(),
+            Self::ReadOnly(database) => database.begin_read(),
+        }
+        .map_err(translate)
+    }
+
+    pub(crate) fn writable(&self) -> Result<&redb::Database> {
+        match self {
+            Self::Writable(database) => Ok(database),
+            Self::ReadOnly(_) => Err(only_read()),
+        }
+    }
+
+    pub(crate) fn writable_mut(&mut self) -> Result<&mut redb::Database> {
+        match self {
+            Self::Writable(database) => Ok(database),
+            Self::ReadOnly(_) => Err(only_read()),
+        }
+    }
+}
+
+#[cold]
+fn only_read() -> Error {
+    Error::new(ErrorKind::Unsupported, "the file can only be read here")
+        .hint("open it where it can be written")
+}
 
 /// Whether `directory` holds a database, or one whose creation was interrupted.
 pub(crate) fn exists(directory: &Path) -> bool {
@@ -24,10 +64,11 @@ pub(crate) fn exists(directory: &Path) -> bool {
 }
 
 /// Opens the database in `directory`, or wherever the options say; creates it if it may.
-pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Database> {
+pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Opened> {
     let builder = options.builder()?;
     if let Some(storage) = options.storage() {
-        return builder.create_with_backend(Shared(Arc::clone(storage))).map_err(translate);
+        let created = builder.create_with_backend(Shared(Arc::clone(storage)));
+        return created.map(Opened::Writable).map_err(translate);
     }
     let data = data_file(directory);
     if !data.exists() {
@@ -36,10 +77,26 @@ pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Database> 
             return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
         }
         if let Some(created) = create(directory, &builder)? {
-            return Ok(created);
+            return Ok(Opened::Writable(created));
         }
     }
-    builder.open(data).map_err(translate)
+    match builder.open(&data).map_err(translate) {
+        // redb recovers by writing, so it is asked to do so first.
+        Err(error) if options.common().read_only && comes_of_unwritable(&error) => {
+            builder.open_read_only(data).map(Opened::ReadOnly).map_err(translate_unwritable)
+        }
+        opened => opened.map(Opened::Writable),
+    }
+}
+
+/// Of a file that can only be read.
+fn translate_unwritable(error: DatabaseError) -> Error {
+    let needs_repair = matches!(error, DatabaseError::RepairAborted);
+    let error = translate(error);
+    if needs_repair {
+        return needs_writing("redb", "it was not closed, and has to be recovered", error);
+    }
+    error
 }
 
 pub(crate) fn data_file(directory: &Path) -> PathBuf {
@@ -57,17 +114,17 @@ fn create(directory: &Path, builder: &redb::Builder) -> Result<Option<Database>>
         .open(&unfinished)
         .map_err(translate_io)?;
     // Nobody else may be at work on the file that is about to be emptied, ...
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => translate(redb::DatabaseError::DatabaseAlreadyOpen),
-        TryLockError::Error(cause) => translate_io(cause),
+    let lock = FileLock::exclusive(file).map_err(|failure| match failure {
+        LockFailure::Held(..) => translate(redb::DatabaseError::DatabaseAlreadyOpen),
+        other => other.into_error(&unfinished),
     })?;
     // ... and it may not have got its final name between our looking and our opening it.
     if data.exists() {
         return Ok(None);
     }
-    file.set_len(0).map_err(translate_io)?;
+    lock.file().set_len(0).map_err(translate_io)?;
     // redb locks the file itself, which on Windows it could not while we do.
-    file.unlock().map_err(translate_io)?;
+    let file = lock.unlock().map_err(translate_io)?;
     let database =
         builder.create_with_backend(FileBackend::new(file).map_err(translate)?).map_err(translate)?;
     // Renamed while it is open, and so locked: whoever comes now finds either name taken.
@@ -76,33 +133,9 @@ fn create(directory: &Path, builder: &redb::Builder) -> Result<Option<Database>>
     Ok(Some(database))
 }
 
-/// Makes the new file's name durable, and the name of its directory, which may be new too.
-#[cfg(unix)]
-fn sync_entry(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
-    File::open(&directory)?.sync_all()?;
-    let Some(parent) = directory.parent() else { return Ok(()) };
-    match File::open(parent).and_then(|parent| parent.sync_all()) {
-        // A parent that may be passed through but not read: others made the directory, and keep it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_entry(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
-    Ok(())
-}
-
 /// What the file takes on the disk, holes left out.
 pub(crate) fn disk_bytes(data_file: &Path) -> Result<u64> {
-    let metadata = std::fs::metadata(data_file).map_err(translate_io)?;
-    #[cfg(unix)]
-    let bytes = std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
-    #[cfg(not(unix))]
-    let bytes = metadata.len();
-    Ok(bytes)
+    std::fs::metadata(data_file).map(|metadata| file_bytes(&metadata)).map_err(translate_io)
 }
 
 /// A storage that the caller keeps a hand on.

@@ -1,5 +1,6 @@
 //! A keyspace: the name of a table, and the types of what is in it.
 
+use crate::files::Opened;
 use redb::TableDefinition;
 use std::sync::{Arc, RwLock};
 
@@ -7,7 +8,7 @@ use std::sync::{Arc, RwLock};
 pub(crate) type Row = &'static [u8];
 
 /// Compaction and the integrity check need the database for themselves; everybody else shares it.
-pub(crate) type Database = RwLock<redb::Database>;
+pub(crate) type Database = RwLock<Opened>;
 
 /// A keyspace of redb: the name of a table.
 #[derive(Debug, Clone)]

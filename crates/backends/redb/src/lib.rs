@@ -34,6 +34,7 @@
 //! | buffered | `Durability::None` |
 //! | flush | an empty power-safe commit |
 //! | compaction | `Database::compact`; readers and writers wait, and it answers `Unavailable` while a snapshot, cursor or shared value is alive |
+//! | read-only | opened as ever, with the lock; where the file cannot be written, as a `ReadOnlyDatabase`, if it was closed in order |
 //! | integrity check | `Database::check_integrity`, on the same terms; it repairs what it can and then answers `Corruption` |
 //!
 //! # Durability

@@ -98,7 +98,7 @@ fn a_failed_commit_is_unknown_and_poisons() {
     type Countdown = fn(&FailingStorage) -> &AtomicU64;
     let countdowns: [Countdown; 2] = [|storage| &storage.writes, |storage| &storage.syncs];
     for countdown in countdowns {
-        let Fixture { storage, backend, rows, .. } = fixture();
+        let Fixture { storage, backend, rows, home: _home } = fixture();
         countdown(&storage).store(0, Ordering::SeqCst);
         let mut batch = WriteBatch::new();
         batch.put(rows, b"secret key", b"secret value");
@@ -116,7 +116,7 @@ fn a_failed_commit_is_unknown_and_poisons() {
 
 #[test]
 fn a_failed_flush_is_unknown_and_poisons() {
-    let Fixture { storage, backend, .. } = fixture();
+    let Fixture { storage, backend, home: _home, .. } = fixture();
     storage.syncs.store(0, Ordering::SeqCst);
     assert_eq!(backend.flush().unwrap_err().kind(), ErrorKind::CommitUnknown);
     assert_eq!(backend.flush().unwrap_err().kind(), ErrorKind::Closed);
@@ -126,7 +126,7 @@ fn a_failed_flush_is_unknown_and_poisons() {
 fn a_failed_read_is_an_error_and_never_the_end() {
     for scan in [Scan::all(), Scan::all().reverse(), Scan::all().keys_only()] {
         for reads in [0, 1, 5, 20, 60] {
-            let Fixture { storage, backend, rows, .. } = fixture();
+            let Fixture { storage, backend, rows, home: _home } = fixture();
             let snapshot = backend.snapshot().unwrap();
             storage.reads.store(reads, Ordering::SeqCst);
             let mut seen = 0;
@@ -145,7 +145,7 @@ fn a_failed_read_is_an_error_and_never_the_end() {
 
 #[test]
 fn a_failed_get_is_an_error_and_never_an_absent_key() {
-    let Fixture { storage, backend, rows, .. } = fixture();
+    let Fixture { storage, backend, rows, home: _home } = fixture();
     storage.reads.store(0, Ordering::SeqCst);
     let failed = (0..ROWS).filter(|number| backend.get(rows, &number.to_be_bytes()).is_err()).count();
     assert!(failed > 0);

@@ -1,8 +1,8 @@
 //! RocksDB as an [`Engine`].
 
 use crate::commit::Commits;
-use crate::error::{is_outdated_list, is_read_only_place, translate};
-use crate::keyspace::{Database, RocksDbKeyspace, UNUSED_FAMILY, family_name, keyspace_name};
+use crate::error::{is_denied, is_outdated_list, is_read_only_place, translate};
+use crate::keyspace::{Database, OpenDatabase, RocksDbKeyspace, UNUSED_FAMILY, family_name, keyspace_name};
 use crate::options::RocksDbOptions;
 use crate::snapshot::{RocksDbSnapshot, get};
 use crate::{files, verify};
@@ -14,18 +14,17 @@ use rocksdb::{
     WaitForCompactOptions,
 };
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_core::{
     BatchLimits, Bytes, Capabilities, Compression, Create, Durability, Engine, EngineBatch, EngineInfo,
-    Gauge, KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
+    Gauge, KeyspaceHints, Marked, OpenContext, Options as CommonOptions, Result, Stats, Tuning, TypedOptions,
 };
 
 /// RocksDB, opened. Applications use it as [`RocksDbBackend`](crate::RocksDbBackend).
 pub struct RocksDbEngine {
-    database: Arc<Database>,
+    database: Arc<OpenDatabase>,
     is_locked: bool,
-    directory: PathBuf,
     options: RocksDbOptions,
     /// As RocksDB took them: for new column families, and where it counts.
     families: Options,
@@ -67,14 +66,18 @@ struct Opened {
 }
 
 /// Opens the database at `home` with all its column families.
-fn open(home: &Path, options: &Options, is_read_only: bool) -> Result<Opened> {
+fn open(home: &Path, options: &Options, common: &CommonOptions) -> Result<Opened> {
+    // Without permission to write, another user may be at work: RocksDB's lock cannot be taken to find out. A store
+    // above has taken its own.
+    let is_unwritable =
+        |text: &str| is_read_only_place(text) || (common.marked == Marked::Writable && is_denied(text));
     let try_once = || {
         // One that cannot be listed cannot be opened either, and opening tells better why: it may be locked.
         let families = Database::list_cf(&Options::default(), home);
         let families = families.unwrap_or_else(|_| vec![UNUSED_FAMILY.to_owned()]);
         let describe = || families.iter().map(|name| ColumnFamilyDescriptor::new(name, options.clone()));
         match Database::open_cf_descriptors(options, home, describe()) {
-            Err(error) if is_read_only && is_read_only_place(error.as_ref()) => {
+            Err(error) if common.read_only && is_unwritable(error.as_ref()) => {
                 let database = Database::open_cf_descriptors_read_only(options, home, describe(), false)?;
                 Ok(Opened { database, families, is_locked: false })
             }
@@ -124,17 +127,17 @@ impl Engine for RocksDbEngine {
         let common = options.common();
         let creates = files::prepare(directory, common.create)?;
         families.create_if_missing(creates && common.create == Create::IfMissing);
+        let home = files::enter_home(directory)?;
         let Opened { database, families: found, is_locked } =
-            open(&files::home(directory), &families, common.read_only)?;
+            open(home.directory().pinned_path(), &families, common)?;
         if is_locked && !common.read_only {
             // Also of one that is there: whoever made it may have been interrupted just before this.
             files::sync_names(directory)?;
         }
         let names = found.iter().filter_map(|family| keyspace_name(family)).map(str::to_owned).collect();
         Ok(Self {
-            database: Arc::new(database),
+            database: Arc::new(OpenDatabase::new(database, home)),
             is_locked,
-            directory: directory.to_owned(),
             options: options.clone(),
             families,
             cache,
@@ -188,7 +191,7 @@ impl Engine for RocksDbEngine {
     }
 
     fn stats(&self, stats: &mut Stats) -> Result<()> {
-        let usage = files::usage(&self.directory)?;
+        let usage = files::usage(self.database.home())?;
         stats.disk_bytes = Some(usage.disk_bytes);
         stats.cache_bytes = Some(u64::try_from(self.cache.get_usage()).unwrap_or(u64::MAX));
         let mut tell = |name: &str, figure: u64| stats.engine.push((name.to_owned(), figure));
@@ -231,7 +234,7 @@ impl Engine for RocksDbEngine {
     }
 
     fn verify(&self) -> Result<()> {
-        verify::files(&self.database, &files::home(&self.directory), &self.options)
+        verify::files(&self.database, self.database.home(), &self.options)
     }
 }
 

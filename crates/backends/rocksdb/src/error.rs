@@ -5,6 +5,7 @@
 
 use rocksdb::{Error as Rocks, ErrorKind as RocksKind};
 use std::io;
+use strongroom_core::files::relative_names;
 use strongroom_core::{Error, ErrorKind};
 
 /// Translates RocksDB's errors; the original's text stays as the cause.
@@ -67,7 +68,7 @@ fn translate_text_of_io(text: &str) -> Error {
     } else if says(&["Too many open files"]) {
         Error::new(ErrorKind::Io, "the process has too many files open")
             .hint("raise its limit, or lower option max_open_files")
-    } else if is_read_only_place(text) || says(&["Permission denied", "Operation not permitted"]) {
+    } else if is_read_only_place(text) || is_denied(text) {
         Error::new(ErrorKind::Io, "the files cannot be written").hint("check the owner and mode of the path")
     } else {
         Error::new(ErrorKind::Io, "reading or writing the database's files failed")
@@ -84,6 +85,11 @@ pub(crate) fn is_read_only_place(text: &str) -> bool {
     text.contains("Read-only file system")
 }
 
+/// Whether this user may not write there.
+pub(crate) fn is_denied(text: &str) -> bool {
+    text.contains("Permission denied") || text.contains("Operation not permitted")
+}
+
 /// Whether column families were made or dropped since they were listed.
 pub(crate) fn is_outdated_list(error: &Rocks) -> bool {
     let text: &str = error.as_ref();
@@ -92,6 +98,8 @@ pub(crate) fn is_outdated_list(error: &Rocks) -> bool {
 
 /// The text up to where it begins to tell keys, on one line.
 fn without_keys(text: &str) -> String {
+    // Files are told by the pinned path of their directory.
+    let text = &*relative_names(text);
     let end = [" key: ", " key '", " keys: ", " key=", " internal key"]
         .iter()
         .filter_map(|mark| text.find(mark))

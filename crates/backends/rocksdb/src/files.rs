@@ -7,9 +7,10 @@
 //! Nothing here opens a file of an open database: to close `LOCK` again would take the lock away.
 
 use crate::error::translate_io;
-use std::fs::{DirEntry, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use strongroom_core::files::{Directory, Presence, file_bytes, sync_directory, sync_entry};
 use strongroom_core::{Create, Error, ErrorKind, Result};
 
 /// Where RocksDB's files are.
@@ -63,6 +64,20 @@ fn is_of_a_creation(path: &Path) -> bool {
     FIRST_FILES.contains(&&*name) || name.starts_with("LOG.old.") || is_temporary
 }
 
+/// Opens the directory of RocksDB's files, which is made if it is missing, for this process alone.
+///
+/// RocksDB's own lock tells two handles of one process apart by their paths, and those differ here.
+pub(crate) fn enter_home(directory: &Path) -> Result<Presence> {
+    let home = home(directory);
+    match std::fs::create_dir(&home) {
+        Err(error) if !home.is_dir() => return Err(translate_io(error)),
+        _ => {}
+    }
+    Directory::open(&home)?
+        .enter_alone()
+        .ok_or_else(|| Error::new(ErrorKind::Locked, "another handle of this process has the database open"))
+}
+
 /// Makes sure that RocksDB will do the right thing in `directory`. Says whether it will create.
 pub(crate) fn prepare(directory: &Path, create: Create) -> Result<bool> {
     match look(&home(directory)) {
@@ -98,14 +113,7 @@ fn has_lost_its_log(home: &Path) -> bool {
 pub(crate) fn sync_names(directory: &Path) -> Result<()> {
     let sync = || {
         sync_directory(&home(directory))?;
-        let directory = directory.canonicalize()?;
-        sync_directory(&directory)?;
-        let Some(parent) = directory.parent() else { return Ok(()) };
-        match sync_directory(parent) {
-            // A parent that may be passed through but not read: others made the directory, and keep it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-            outcome => outcome,
-        }
+        sync_entry(directory)
     };
     sync().map_err(translate_io)
 }
@@ -124,17 +132,6 @@ pub(crate) fn sync_copy(directory: &Path) -> Result<()> {
     sync().map_err(translate_io)
 }
 
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
-    Ok(())
-}
-
 /// How much there is of what.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
@@ -144,11 +141,11 @@ pub(crate) struct Usage {
 }
 
 /// What the files take on the disk. RocksDB may remove some while we look.
-pub(crate) fn usage(directory: &Path) -> Result<Usage> {
+pub(crate) fn usage(home: &Path) -> Result<Usage> {
     let mut usage = Usage::default();
-    for entry in std::fs::read_dir(home(directory)).map_err(translate_io)? {
+    for entry in std::fs::read_dir(home).map_err(translate_io)? {
         let entry = entry.map_err(translate_io)?;
-        let bytes = match file_bytes(&entry) {
+        let bytes = match entry.metadata().map(|metadata| file_bytes(&metadata)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             outcome => outcome.map_err(translate_io)?,
         };
@@ -160,14 +157,4 @@ pub(crate) fn usage(directory: &Path) -> Result<Usage> {
         }
     }
     Ok(usage)
-}
-
-#[cfg(unix)]
-fn file_bytes(entry: &DirEntry) -> io::Result<u64> {
-    Ok(std::os::unix::fs::MetadataExt::blocks(&entry.metadata()?) * 512)
-}
-
-#[cfg(not(unix))]
-fn file_bytes(entry: &DirEntry) -> io::Result<u64> {
-    Ok(entry.metadata()?.len())
 }

@@ -5,18 +5,48 @@
 
 use rocksdb::{BoundColumnFamily, DBWithThreadMode, MultiThreaded};
 use self_cell::self_cell;
+use std::ops::Deref;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use strongroom_core::files::Presence;
 use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
 
 /// Column families may be made and dropped while others read: that is what the mode is about.
 pub(crate) type Database = DBWithThreadMode<MultiThreaded>;
+
+/// An open database and the directory of its files, which stays open for longer: RocksDB opens and removes files by
+/// path until it is closed.
+pub(crate) struct OpenDatabase {
+    database: Database,
+    home: Presence,
+}
+
+impl OpenDatabase {
+    pub(crate) fn new(database: Database, home: Presence) -> Self {
+        Self { database, home }
+    }
+
+    /// Where its files are, whatever becomes of the path by which it was opened.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.directory().pinned_path()
+    }
+}
+
+impl Deref for OpenDatabase {
+    type Target = Database;
+
+    #[inline]
+    fn deref(&self) -> &Database {
+        &self.database
+    }
+}
 
 pub(crate) type Family<'d> = Arc<BoundColumnFamily<'d>>;
 
 self_cell!(
     /// A column family and the database it is in, which stays open as long.
     pub(crate) struct Held {
-        owner: Arc<Database>,
+        owner: Arc<OpenDatabase>,
         #[covariant]
         dependent: Family,
     }
@@ -30,7 +60,7 @@ pub struct RocksDbKeyspace {
 
 impl RocksDbKeyspace {
     /// The keyspace of this name, which RocksDB has opened.
-    pub(crate) fn find(database: &Arc<Database>, name: &str) -> Result<Self> {
+    pub(crate) fn find(database: &Arc<OpenDatabase>, name: &str) -> Result<Self> {
         let family = family_name(name);
         let held = Held::try_new(Arc::clone(database), |database| database.cf_handle(family).ok_or(()));
         let held =

@@ -26,7 +26,7 @@
 //!
 //! | Contract | RocksDB |
 //! |---|---|
-//! | files | all in the directory `rocksdb/`, because RocksDB has a file `LOCK` too |
+//! | files | all in the directory `rocksdb/`, because RocksDB has a file `LOCK` too; on Linux it opens them by `/proc/self/fd`, so that a directory that was moved is still the one it writes to |
 //! | keyspace | column family of the same name; the keyspace `default` has `keyspace:default`, as RocksDB's own `default` is always there; hints are of no use to it |
 //! | get | `get_pinned_cf`; a value of more than 256 bytes shares RocksDB's block |
 //! | batch | one `WriteBatch` over all column families; later operations on a key win |
@@ -38,7 +38,7 @@
 //! | checkpoint | RocksDB's own: tables are linked where the file system can, so that damage done to one in place is done to both |
 //! | compaction | all column families, down to the last level, while readers go on |
 //! | integrity check | a second database reads all files again, the log too; readers go on |
-//! | read-only | opened as ever, with the lock; on a read-only file system without it, as it was then |
+//! | read-only | opened as ever, with the lock; on a read-only file system without it, as it was then; without write permission likewise, if a store above holds its own lock |
 //!
 //! # Durability
 //!

@@ -2,7 +2,7 @@
 
 use crate::cursor::RocksDbCursor;
 use crate::error::translate;
-use crate::keyspace::{Database, Family, RocksDbKeyspace};
+use crate::keyspace::{Family, OpenDatabase, RocksDbKeyspace};
 use crate::view::{self, OwnedView};
 use rocksdb::{DBPinnableSlice, ReadOptions};
 use self_cell::self_cell;
@@ -17,7 +17,7 @@ pub struct RocksDbSnapshot {
 }
 
 impl RocksDbSnapshot {
-    pub(crate) fn new(database: Arc<Database>, prefix_bytes: Option<usize>, pins: Gauge) -> Self {
+    pub(crate) fn new(database: Arc<OpenDatabase>, prefix_bytes: Option<usize>, pins: Gauge) -> Self {
         Self { view: Arc::new(view::open(database)), prefix_bytes, pins }
     }
 }
@@ -43,7 +43,7 @@ const COPIED_BYTES_MAX: usize = 256;
 self_cell!(
     /// A value in RocksDB's cache, and the database it is in, which stays open as long.
     struct SharedValue {
-        owner: Arc<Database>,
+        owner: Arc<OpenDatabase>,
         #[covariant]
         dependent: DBPinnableSlice,
     }
@@ -64,7 +64,7 @@ enum Other {
 
 /// The value of `key`, shared with RocksDB's block unless it is small.
 pub(crate) fn get(
-    database: &Arc<Database>,
+    database: &Arc<OpenDatabase>,
     family: &Family<'_>,
     key: &[u8],
     options: &ReadOptions,

@@ -1,6 +1,6 @@
 //! The state that a snapshot and its cursors read.
 
-use crate::keyspace::Database;
+use crate::keyspace::{Database, OpenDatabase};
 use rocksdb::{ReadOptions, SnapshotWithThreadMode};
 use self_cell::self_cell;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ pub(crate) struct View<'d> {
 self_cell!(
     /// A snapshot and the database it is of, which stays open as long.
     pub(crate) struct OwnedView {
-        owner: Arc<Database>,
+        owner: Arc<OpenDatabase>,
         #[covariant]
         dependent: View,
     }
 );
 
 /// The state of now.
-pub(crate) fn open(database: Arc<Database>) -> OwnedView {
+pub(crate) fn open(database: Arc<OpenDatabase>) -> OwnedView {
     OwnedView::new(database, |database| {
         let snapshot = database.snapshot();
         let mut options = ReadOptions::default();

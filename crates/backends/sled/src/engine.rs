@@ -13,6 +13,7 @@ use crate::write_through;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use strongroom_core::files::{comes_of_unwritable, needs_writing};
 use strongroom_core::{
     Bytes, Capabilities, Closer, Create, EngineBatch, EngineInfo, Error, ErrorKind, KeyspaceHints,
     LiveEngine, OpenContext, Result, Scan, Stats, Tuning, is_left_behind,
@@ -27,6 +28,30 @@ pub struct SledEngine {
 }
 
 impl SledEngine {
+    fn start(context: &OpenContext<'_, SledOptions>) -> Result<Self> {
+        let config = context.options.to_config()?.path(context.home.pinned_path());
+        let options = &context.options.common;
+        if files::begins_again(options) {
+            files::clear_unfinished(context.directory)?;
+        }
+        let is_new = !Self::exists(context.directory);
+        if options.create == Create::Never && files::is_unfinished(context.directory) {
+            let message = format!("{} holds no files of sled", context.directory.display());
+            return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
+        }
+        threads::try_out()?;
+        let files = Files::open_before_sled(context.home, context.options.write_through)?;
+        let closer = Closer::new(Self::INFO.name, files.directory())?;
+        let db = config.open().map_err(|error| locked_by_what_is_left(from_sled(error), &files))?;
+        let wait_max = Duration::from_millis(context.options.close_wait_ms);
+        let home = Arc::new(Home::new(db, files, closer, wait_max)?);
+        // Before anything is written: what sled has read and put in order while it opened may not be durable yet.
+        if is_new || home.files().cached().is_none() {
+            home.flush()?;
+        }
+        Ok(Self { home })
+    }
+
     fn has_tree(&self, name: &str) -> Result<bool> {
         Ok(self.home.db()?.tree_names().iter().any(|tree| tree == name.as_bytes()))
     }
@@ -65,27 +90,13 @@ impl LiveEngine for SledEngine {
     type Cursor = SledCursor;
 
     fn open(context: OpenContext<'_, SledOptions>) -> Result<Self> {
-        let config = context.options.to_config()?.path(context.directory);
-        let options = &context.options.common;
-        if files::begins_again(options) {
-            files::clear_unfinished(context.directory)?;
-        }
-        let is_new = !Self::exists(context.directory);
-        if options.create == Create::Never && files::is_unfinished(context.directory) {
-            let message = format!("{} holds no files of sled", context.directory.display());
-            return Err(Error::new(ErrorKind::NotFound, message).hint("check the path"));
-        }
-        threads::try_out()?;
-        let files = Files::open_before_sled(context.directory, context.options.write_through)?;
-        let closer = Closer::new(Self::INFO.name, files.directory())?;
-        let db = config.open().map_err(|error| locked_by_what_is_left(from_sled(error), &files))?;
-        let wait_max = Duration::from_millis(context.options.close_wait_ms);
-        let home = Arc::new(Home::new(db, files, closer, wait_max)?);
-        // Before anything is written: what sled has read and put in order while it opened may not be durable yet.
-        if is_new || home.files().cached().is_none() {
-            home.flush()?;
-        }
-        Ok(Self { home })
+        let reads_only = context.options.common.read_only;
+        Self::start(&context).map_err(|error| {
+            if reads_only && comes_of_unwritable(&error) {
+                return needs_writing("sled", "it locks, recovers and truncates them when it opens", error);
+            }
+            error
+        })
     }
 
     fn exists(directory: &Path) -> bool {

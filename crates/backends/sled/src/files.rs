@@ -3,11 +3,11 @@
 //! sled makes `blobs/`, `conf`, `db` and `snap.NUMBER`, and syncs none of their names before it has opened. So after
 //! a power cut any of them may be there without the others, and what is in them may be there in part.
 
-use crate::error::from_sled;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Marked, Options, Result};
+use strongroom_core::files::{FileLock, LockFailure, MARKER_FILE, is_reserved_name};
+use strongroom_core::{Create, Error, ErrorKind, Marked, Options, Result};
 
 const BLOBS: &str = "blobs";
 const SETTINGS: &str = "conf";
@@ -50,15 +50,15 @@ pub(crate) fn clear_unfinished(directory: &Path) -> Result<()> {
 }
 
 /// Takes sled's own lock, if there is anything to be locked.
-fn lock(data: &Path) -> Result<Option<File>> {
+fn lock(data: &Path) -> Result<Option<FileLock>> {
     let file = match File::options().read(true).write(true).open(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(|error| Error::from_io("cannot open sled's file", error))?,
     };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked, "somebody has the store open")),
-        Err(TryLockError::Error(cause)) => Err(from_sled(sled::Error::Io(cause))),
+    match FileLock::exclusive(file) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockFailure::Held(..)) => Err(Error::new(ErrorKind::Locked, "another handle has the store open")),
+        Err(other) => Err(other.into_error(data)),
     }
 }
 
@@ -83,7 +83,7 @@ fn is_begun(directory: &Path) -> bool {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         is_marked |= name == MARKER_FILE;
-        let is_ours = name.starts_with(MARKER_FILE) || ["LOCK", "lost+found"].contains(&&*name);
+        let is_ours = is_reserved_name(&name);
         if !is_ours && !is_sleds(&name) {
             return false;
         }

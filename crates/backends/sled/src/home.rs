@@ -5,6 +5,7 @@ use crate::sync::Files;
 use sled::{Db, Tree};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use strongroom_core::files::Directory;
 use strongroom_core::{Closed, Closer, Error, ErrorKind, Result};
 
 /// The adapter's own tree: for each tree that it made, whether it is to be walked carefully (see
@@ -36,6 +37,8 @@ pub(crate) struct Remains {
     _register: Option<Tree>,
     _retired: Vec<Tree>,
     _db: Option<Db>,
+    /// sled opens files by a path that leads to it, even when it was left behind.
+    _directory: Directory,
 }
 
 impl Home {
@@ -113,6 +116,7 @@ impl Drop for Home {
             _register: lock(&self.register).take(),
             _retired: std::mem::take(&mut *lock(&self.retired)),
             _db: self.db.take(),
+            _directory: self.files.home().clone(),
         };
         let Some(closer) = self.closer.take() else { return };
         // sled writes what is left when it is closed, and panics or waits for ever if it cannot. There is nobody to

@@ -36,7 +36,10 @@
 //! | buffered | sled's buffer, written by its background thread |
 //! | flush | sled's `flush`; where files are not written through, `fsync` of all of them through descriptors of our own |
 //! | checkpoint | core's: one snapshot copied |
+//! | read-only | opened as ever; not where its files cannot be written |
 //! | compaction, integrity check | sled has none |
+//!
+//! On Linux sled opens its files by `/proc/self/fd`, so that a directory that was moved is still the one it writes to.
 //!
 //! The cache is [128 MiB](CACHE_BYTES_DEFAULT) unless `cache_bytes` says otherwise.
 //!

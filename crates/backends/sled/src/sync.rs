@@ -19,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use strongroom_core::files::Directory;
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// How long closing a store waits for sled's threads to let go of its files.
@@ -31,7 +32,8 @@ const STAMP_RESOLUTION: Duration = Duration::from_secs(2);
 /// The files of one sled store.
 #[derive(Debug)]
 pub(crate) struct Files {
-    directory: PathBuf,
+    /// Kept open for sled too, which opens blobs by path.
+    home: Directory,
     db: File,
     writing: Writing,
     /// Held while files are synced: of two that come together, the second must not return before the first.
@@ -55,10 +57,8 @@ struct Synced {
 impl Files {
     /// Opens, or creates empty, the file that sled is about to open, and has it written through if that is wanted and
     /// can be had.
-    pub(crate) fn open_before_sled(directory: &Path, write_through: bool) -> Result<Self> {
-        // An absolute path, whatever becomes of the process's working directory.
-        let directory = std::path::absolute(directory)
-            .map_err(|error| Error::from_io("cannot find the directory", error))?;
+    pub(crate) fn open_before_sled(home: &Directory, write_through: bool) -> Result<Self> {
+        let directory = home.pinned_path();
         // The directory of blobs first: from then on the files are known for sled's.
         let blobs = directory.join("blobs");
         std::fs::create_dir_all(&blobs)
@@ -72,7 +72,29 @@ impl Files {
             .map_err(|error| Error::from_io("cannot open sled's file", error))?;
         let begun = if write_through { write_through::begin } else { write_through::end };
         let writing = begun(&db, &blobs);
-        Ok(Self { directory, db, writing, synced: Mutex::default() })
+        Ok(Self { home: home.clone(), db, writing, synced: Mutex::default() })
+    }
+
+    /// Where a file or directory of sled's is, whatever becomes of the path by which the store was opened.
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.home.pinned_path().join(name)
+    }
+
+    /// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
+    fn sync_path(&self, path: PathBuf) -> Result<()> {
+        match File::open(&path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, what: &str, path: PathBuf, error: io::Error) -> Error {
+        Error::from_io(format!("cannot {what} {}", self.home.shown(&path).display()), error)
+    }
+
+    /// Their directory, which is open for as long as this is.
+    pub(crate) fn home(&self) -> &Directory {
+        &self.home
     }
 
     /// Why what sled believes to be on the disk may not be there; none if it is.
@@ -85,7 +107,7 @@ impl Files {
 
     /// Where they are: an absolute path.
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        self.home.path()
     }
 
     /// Makes everything durable that sled has handed to the operating system so far. Once that has failed, it always
@@ -110,15 +132,15 @@ impl Files {
             self.sync_blobs(synced)?;
         }
         if !synced.since_open {
-            for path in self.written_at_open().map_err(|error| failed("list", &self.directory, error))? {
-                sync_path(&path)?;
+            for path in self.written_at_open().map_err(|error| self.failed("list", self.path(""), error))? {
+                self.sync_path(path)?;
             }
         }
-        self.db.sync_all().map_err(|error| failed("sync", &self.directory.join("db"), error))?;
+        self.db.sync_all().map_err(|error| self.failed("sync", self.path("db"), error))?;
         if !synced.since_open {
-            sync_path(&self.directory)?;
-            if let Some(parent) = self.directory.parent() {
-                sync_path(parent)?;
+            self.sync_path(self.path(""))?;
+            if let Some(parent) = self.home.path().parent() {
+                self.sync_path(parent.to_owned())?;
             }
             synced.since_open = true;
         }
@@ -127,8 +149,8 @@ impl Files {
 
     /// Syncs the blobs that were not synced before, and their directory if there are such.
     fn sync_blobs(&self, synced: &mut Synced) -> Result<()> {
-        let directory = self.directory.join("blobs");
-        let cannot_list = |error| failed("list", &directory, error);
+        let directory = self.path("blobs");
+        let cannot_list = |error| self.failed("list", directory.clone(), error);
         let changed =
             std::fs::metadata(&directory).and_then(|found| found.modified()).map_err(cannot_list)?;
         if synced.blobs_listed_for == Some(changed) {
@@ -142,12 +164,12 @@ impl Files {
             let name = entry.map_err(cannot_list)?.file_name();
             if !synced.blobs.contains(&name) {
                 has_new = true;
-                sync_path(&directory.join(&name))?;
+                self.sync_path(directory.join(&name))?;
             }
             present.insert(name);
         }
         if has_new {
-            sync_path(&directory)?;
+            self.sync_path(directory.clone())?;
         }
         synced.blobs = present;
         synced.blobs_listed_for = settled.then_some(changed);
@@ -156,8 +178,8 @@ impl Files {
 
     /// The settings and the snapshots for recovery (with their number in the name).
     fn written_at_open(&self) -> io::Result<Vec<PathBuf>> {
-        let mut paths = vec![self.directory.join("conf")];
-        for entry in std::fs::read_dir(&self.directory)? {
+        let mut paths = vec![self.path("conf")];
+        for entry in std::fs::read_dir(self.path(""))? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with("snap.") {
                 paths.push(entry.path());
@@ -167,7 +189,8 @@ impl Files {
     }
 
     /// Waits until sled has let go of its lock: threads of its pool may hold the file for a moment after
-    /// the last handle was dropped, and opening the store again would then fail.
+    /// the last handle was dropped, and so may a process that was forked and has not called `exec` yet. Opening the
+    /// store again would then fail.
     pub(crate) fn wait_for_release(&self) {
         let begun = Instant::now();
         while let Err(TryLockError::WouldBlock) = self.db.try_lock() {
@@ -177,19 +200,9 @@ impl Files {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        // The lock is ours now. To close the file is not enough: a process that is being forked shares it.
+        let _ = self.db.unlock();
     }
-}
-
-/// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
-fn sync_path(path: &Path) -> Result<()> {
-    match File::open(path).and_then(|file| file.sync_all()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("sync", path, error)),
-        _ => Ok(()),
-    }
-}
-
-fn failed(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::from_io(format!("cannot {what} {}", path.display()), error)
 }
 
 #[cfg(test)]
@@ -204,14 +217,14 @@ mod tests {
     #[test]
     fn what_sled_writes_is_synced() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path(), false).unwrap();
+        let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         assert!(home.path().join("blobs").is_dir() && home.path().join("db").is_file());
         for name in ["conf", "snap.0000000000000017", "STRONGROOM", "blobs/10"] {
             std::fs::write(home.path().join(name), name).unwrap();
         }
         let mut at_open = files.written_at_open().unwrap();
         at_open.sort();
-        assert_eq!(at_open, ["conf", "snap.0000000000000017"].map(|name| files.directory.join(name)));
+        assert_eq!(at_open, ["conf", "snap.0000000000000017"].map(|name| files.path(name)));
 
         files.sync().unwrap();
         assert!(files.synced.lock().unwrap().since_open);
@@ -228,7 +241,7 @@ mod tests {
     #[test]
     fn blobs_are_listed_again_only_if_some_were_made_or_removed() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path(), false).unwrap();
+        let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         let blobs = home.path().join("blobs");
         let long_ago = SystemTime::now() - Duration::from_secs(60);
         std::fs::write(blobs.join("10"), "").unwrap();
@@ -244,7 +257,7 @@ mod tests {
     #[test]
     fn what_is_written_through_is_synced_once() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path(), true).unwrap();
+        let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), true).unwrap();
         if files.cached().is_some() {
             return;
         }
@@ -259,7 +272,7 @@ mod tests {
     #[test]
     fn what_cannot_be_synced_is_an_error() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files::open_before_sled(home.path(), false).unwrap();
+        let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         let blobs = home.path().join("blobs");
         std::fs::remove_dir(&blobs).unwrap();
         assert!(files.sync().is_err());

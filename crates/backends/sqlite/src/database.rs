@@ -5,9 +5,9 @@ use crate::files::{self, Files};
 use crate::options::SqliteOptions;
 use crate::pool::{Place, Pool};
 use crate::schema;
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use strongroom_core::files::Directory;
 use strongroom_core::{Error, ErrorKind, Result, TypedOptions, ViewRelease};
 
 /// What the engine and its snapshots share.
@@ -21,9 +21,9 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) fn open(directory: &Path, options: &SqliteOptions, view: ViewRelease) -> Result<Self> {
+    pub(crate) fn open(home: &Directory, options: &SqliteOptions, view: ViewRelease) -> Result<Self> {
         options.check()?;
-        let (mut files, place) = Files::open(directory, options)?;
+        let (mut files, place) = Files::open(home, options)?;
         let (writer, pool) = if options.common().read_only {
             (None, Pool::new(readable(&mut files, place)?, options))
         } else {

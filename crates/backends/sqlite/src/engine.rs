@@ -44,7 +44,7 @@ impl Engine for SqliteEngine {
     const VIEW: ViewSharing = ViewSharing::InTurns;
 
     fn open(context: OpenContext<'_, SqliteOptions>) -> Result<Self> {
-        let database = Database::open(context.directory, context.options, context.view)?;
+        let database = Database::open(context.home, context.options, context.view)?;
         Ok(Self { database: Arc::new(database) })
     }
 

@@ -13,9 +13,10 @@ use crate::pool::Place;
 use crate::schema::{self, APPLICATION_ID, FORMAT};
 use crate::shared_memory;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use strongroom_core::files::{Directory, FileLock, LockFailure, file_bytes, sync_directory, sync_entry};
 use strongroom_core::{Create, Error, ErrorKind, Result, TypedOptions};
 
 const DATA_FILE: &str = "data.sqlite";
@@ -47,33 +48,33 @@ pub(crate) struct Files {
     data: PathBuf,
     /// Locked for as long as it is open: alone by who writes, shared by who takes the file to be unchanging.
     /// None: this handle only reads, and SQLite knows of it.
-    writer: Option<File>,
+    writer: Option<FileLock>,
 }
 
 impl Files {
     /// Finds the database in `directory`, or creates it if it may, and makes sure that it is one of ours.
-    pub(crate) fn open(directory: &Path, options: &SqliteOptions) -> Result<(Self, Place)> {
-        let directory = std::path::absolute(directory).map_err(translate_io)?;
+    pub(crate) fn open(home: &Directory, options: &SqliteOptions) -> Result<(Self, Place)> {
+        let directory = home.path();
         let data = directory.join(DATA_FILE);
         let reads_only = options.common().read_only;
         let never = reads_only || options.common().create == Create::Never;
         if never && !data.exists() {
-            return Err(missing(&directory));
+            return Err(missing(directory));
         }
-        let mut writer = if reads_only { None } else { Some(lock(&directory)?) };
+        let writer = if reads_only { None } else { Some(lock(directory)?) };
         if !data.exists() {
-            if was_lost(&directory) {
-                return Err(missing(&directory));
+            if was_lost(directory) {
+                return Err(missing(directory));
             }
-            create(&directory, options)?;
+            create(directory, options)?;
         }
         if writer.is_some() {
             shared_memory::prepare(&data, &beside(&data, INDEX))?;
         }
-        let place = Place::new(data.clone(), options);
+        let place = Place::new(data.clone(), options).in_directory(home);
         identify(&place, &data)?;
-        if let Some(writer) = &mut writer {
-            mark(writer, &directory)?;
+        if let Some(writer) = &writer {
+            mark(writer.file(), directory)?;
         }
         Ok((Self { data, writer }, place))
     }
@@ -87,15 +88,20 @@ impl Files {
         Ok(metadata(&beside(&self.data, LOG))?.map_or(0, |found| found.len()))
     }
 
-    /// Whether the database is on a medium that cannot be written here, and nothing is left in a log. SQLite
+    /// Whether the database is where this process cannot write, and nothing is left in a log. SQLite
     /// cannot make its index there and opens such a file only if it is told that it does not change; that it
     /// does not, from elsewhere either, is what the writer's lock is then held for.
     pub(crate) fn keep_unchanging(&mut self) -> Result<bool> {
-        let Some(directory) = self.data.parent().filter(|directory| is_read_only_medium(directory)) else {
+        let Some(directory) = self.data.parent() else { return Ok(false) };
+        let is_medium = is_read_only_medium(directory);
+        if !is_medium && !is_denied(directory) {
             return Ok(false);
-        };
+        }
         self.writer = lock_shared(directory)?;
-        Ok(metadata(&beside(&self.data, INDEX))?.is_none() && self.log_bytes()? == 0)
+        // Where others may write, the lock is what keeps them out.
+        Ok((is_medium || self.writer.is_some())
+            && metadata(&beside(&self.data, INDEX))?.is_none()
+            && self.log_bytes()? == 0)
     }
 }
 
@@ -107,6 +113,12 @@ fn is_read_only_medium(directory: &Path) -> bool {
     };
     let writer = File::options().append(true).open(directory.join(WRITER_FILE));
     refused(std::fs::remove_file(directory.join(NO_FILE))) || refused(writer.map(drop))
+}
+
+/// Whether this user may not write the files of the database.
+fn is_denied(directory: &Path) -> bool {
+    let writer = File::options().append(true).open(directory.join(WRITER_FILE));
+    writer.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn beside(data: &Path, suffix: &str) -> PathBuf {
@@ -129,39 +141,36 @@ fn missing(directory: &Path) -> Error {
 }
 
 /// Keeps every other writer out, of this process too.
-fn lock(directory: &Path) -> Result<File> {
+fn lock(directory: &Path) -> Result<FileLock> {
     let path = directory.join(WRITER_FILE);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(translate_io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(ErrorKind::Locked, "another handle has the database open for writing")
-                .hint("close it first, or open this one read-only"))
+    FileLock::exclusive(file.map_err(translate_io)?).map_err(|failure| match failure {
+        LockFailure::Held(..) => {
+            Error::new(ErrorKind::Locked, "another handle has the database open for writing")
+                .hint("close it first, or open this one read-only")
         }
-        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
-    }
+        other => other.into_error(directory),
+    })
 }
 
 /// Keeps writers out. None: there was none since the files were copied here.
-fn lock_shared(directory: &Path) -> Result<Option<File>> {
+fn lock_shared(directory: &Path) -> Result<Option<FileLock>> {
     let file = match File::open(directory.join(WRITER_FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(translate_io)?,
     };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
+    FileLock::shared(file).map(Some).map_err(|failure| match failure {
+        LockFailure::Held(..) => Error::new(
             ErrorKind::Locked,
             "another process writes the store, and here SQLite cannot follow it",
         )
-        .hint("read it where its directory can be written, or close the writer")),
-        Err(TryLockError::Error(cause)) => Err(translate_io(cause)),
-    }
+        .hint("read it where its directory can be written, or close the writer"),
+        other => other.into_error(directory),
+    })
 }
 
 /// Remembers that the database is there.
-fn mark(writer: &mut File, directory: &Path) -> Result<()> {
+fn mark(mut writer: &File, directory: &Path) -> Result<()> {
     if writer.metadata().map_err(translate_io)?.len() > 0 {
         return Ok(());
     }
@@ -183,7 +192,7 @@ fn create(directory: &Path, options: &SqliteOptions) -> Result<()> {
     schema::create(&connection).map_err(translate)?;
     finish(connection, &unfinished)?;
     std::fs::rename(&unfinished, directory.join(DATA_FILE)).map_err(translate_io)?;
-    sync_directory(directory).and_then(|()| sync_parent(directory)).map_err(translate_io)
+    sync_entry(directory).map_err(translate_io)
 }
 
 /// Switches a database that nobody else has open to a write-ahead log, closes it, and makes it durable as one
@@ -279,32 +288,5 @@ fn metadata(path: &Path) -> Result<Option<std::fs::Metadata>> {
 }
 
 fn disk_bytes(path: &Path) -> Result<u64> {
-    let Some(found) = metadata(path)? else { return Ok(0) };
-    #[cfg(unix)]
-    let bytes = std::os::unix::fs::MetadataExt::blocks(&found) * 512;
-    #[cfg(not(unix))]
-    let bytes = found.len();
-    Ok(bytes)
-}
-
-/// The parent's entry for the directory, which may be new too.
-fn sync_parent(directory: &Path) -> io::Result<()> {
-    let directory = directory.canonicalize()?;
-    let Some(parent) = directory.parent() else { return Ok(()) };
-    match sync_directory(parent) {
-        // A parent that may be passed through but not read: others made the directory, and keep it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome,
-    }
-}
-
-#[cfg(unix)]
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
-    Ok(())
+    Ok(metadata(path)?.map_or(0, |found| file_bytes(&found)))
 }

@@ -3,7 +3,7 @@
 use crate::commit::Writer;
 use crate::database::Database;
 use crate::error::{is_busy, translate};
-use crate::files::{copy_target, finish, sync_directory};
+use crate::files::{copy_target, finish};
 use crate::options::SqliteOptions;
 use crate::view::{begin, end};
 use rusqlite::backup::{Backup, StepResult};
@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use strongroom_core::files::sync_directory;
 use strongroom_core::{Error, ErrorKind, Result};
 
 /// Pages that are copied at a time.

@@ -99,9 +99,9 @@
 //! # Readers in other processes and read-only media
 //!
 //! A read-only handle takes no lock of ours and changes no data, but SQLite shares its index of the log
-//! through `data.sqlite-shm` and makes that file where it is missing. On a read-only file system it cannot:
-//! there a store that was closed in order (no log is left) is opened as one that does not change, and any
-//! other is refused.
+//! through `data.sqlite-shm` and makes that file where it is missing. On a read-only file system, or without permission,
+//! it cannot: there a store that was closed in order (no log is left) is opened as one that does not change, which a
+//! shared lock on the writer's file makes true, and any other is refused.
 
 mod commit;
 mod cursor;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use strongroom_core::Result;
+use strongroom_core::files::Directory;
 use strongroom_core::limits::{
     KEY_BYTES_MAX, KEY_OVERHEAD_BYTES_MAX, VALUE_BYTES_MAX, VALUE_OVERHEAD_BYTES_MAX,
 };
@@ -40,11 +41,23 @@ pub(crate) struct Place {
     path: PathBuf,
     is_uri: bool,
     busy_timeout: Duration,
+    /// None: the file is in no store yet.
+    home: Option<Directory>,
 }
 
 impl Place {
     pub(crate) fn new(path: PathBuf, options: &SqliteOptions) -> Self {
-        Self { path, is_uri: false, busy_timeout: options.busy_timeout() }
+        Self { path, is_uri: false, busy_timeout: options.busy_timeout(), home: None }
+    }
+
+    /// The same file, refused when the path of its directory leads elsewhere: SQLite opens files by path whenever a
+    /// connection is made.
+    pub(crate) fn in_directory(self, home: &Directory) -> Self {
+        Self { home: Some(home.clone()), ..self }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.home.as_ref().map_or(Ok(()), Directory::check)
     }
 
     /// The same file, of which is known that nobody changes it: SQLite then makes no files and takes no
@@ -61,7 +74,7 @@ impl Place {
             }
         }
         uri.extend_from_slice(b"?immutable=1");
-        Self { path: path_of(uri), is_uri: true, busy_timeout: self.busy_timeout }
+        Self { path: path_of(uri), is_uri: true, ..self.clone() }
     }
 
     pub(crate) fn busy_timeout(&self) -> Duration {
@@ -85,7 +98,9 @@ impl Place {
         if self.is_uri {
             flags |= OpenFlags::SQLITE_OPEN_URI;
         }
+        self.check()?;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(translate)?;
+        self.check()?;
         connection.busy_timeout(self.busy_timeout).map_err(translate)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         harden(&connection)?;

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use strongroom_core::Result;
+use strongroom_core::files::write_in_place;
 
 /// Makes the file at `path` beside `data`, if it is not there. One that is there may be in use.
 pub(crate) fn prepare(data: &Path, path: &Path) -> Result<()> {
@@ -22,16 +23,6 @@ pub(crate) fn prepare(data: &Path, path: &Path) -> Result<()> {
     let permissions = std::fs::metadata(data).map_err(translate_io)?.permissions();
     file.set_permissions(permissions).map_err(translate_io)
 }
-
-/// It has to be empty for that. Other file systems do not know the mark, and do so anyway.
-#[cfg(target_os = "linux")]
-fn write_in_place(file: &File) {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let _ = ioctl_getflags(file).and_then(|flags| ioctl_setflags(file, flags | IFlags::NOCOW));
-}
-
-#[cfg(not(target_os = "linux"))]
-fn write_in_place(_: &File) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,15 @@
 //! The handle, and how it is opened.
 
 use super::health::Health;
-use super::open::{self, adjusted};
+use super::open::{self, Prepared, adjusted};
 use super::shared::Shared;
 use super::view::{self, SharedView};
 use crate::engine::{Engine, OpenContext};
+use crate::files::Directory;
 use crate::options::{Create, Options};
 use crate::stats::Gauge;
-use crate::{ErrorKind, Result};
-use std::path::{Path, PathBuf};
+use crate::{Error, ErrorKind, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// An engine as a [`StorageBackend`](crate::StorageBackend). `RedbBackend`, `SledBackend` and the others are names for it.
@@ -17,7 +18,6 @@ use std::sync::Arc;
 pub struct Backend<E: Engine> {
     pub(super) shared: Arc<Shared<E>>,
     pub(super) options: Option<E::Options>,
-    pub(super) directory: Option<PathBuf>,
 }
 
 impl<E: Engine> Backend<E> {
@@ -35,14 +35,13 @@ impl<E: Engine> Backend<E> {
     /// [`Locked`](ErrorKind::Locked): another handle has it. [`Corruption`](ErrorKind::Corruption): its
     /// files are not as they were written, or a checkpoint into it was not finished.
     pub fn open(directory: impl AsRef<Path>, options: E::Options) -> Result<Self> {
-        let directory = directory.as_ref();
-        let read_only =
-            open::prepare::<E>(directory, &options).map_err(|error| error.at(E::INFO.name, "open"))?;
-        Self::start(directory, options, read_only)
+        let Prepared { home, read_only } = open::prepare::<E>(directory.as_ref(), &options)
+            .map_err(|error| error.at(E::INFO.name, "open"))?;
+        Self::start(home, options, read_only)
     }
 
     /// Opens the engine in a directory that is known to be its own.
-    pub(super) fn start(directory: &Path, options: E::Options, read_only: bool) -> Result<Self> {
+    pub(super) fn start(home: Directory, options: E::Options, read_only: bool) -> Result<Self> {
         let name = E::INFO.name;
         // The engine too has to know: it may find files that it would take for a reason to create others.
         let options = if read_only { adjusted(options, only_read) } else { options };
@@ -50,25 +49,43 @@ impl<E: Engine> Backend<E> {
         let health = Health::new(name);
         let view = Arc::new(SharedView::new());
         let release = view::release_of(&view);
-        let context = OpenContext { directory, options: &options, pins: pins.clone(), view: release };
+        let context = OpenContext {
+            directory: home.path(),
+            home: &home,
+            options: &options,
+            pins: pins.clone(),
+            view: release,
+        };
         let engine = health.call("open", || E::open(context)).map_err(|error| match error.kind() {
             // An engine that panics while it opens its files does not like what is in them.
             ErrorKind::Closed => {
                 error.into_kind(ErrorKind::Corruption, "the engine cannot read its files").at(name, "open")
             }
+            ErrorKind::Locked if home.is_entered() && !error.message().contains("this process") => {
+                open_in_this_process(&home, error).at(name, "open")
+            }
             _ => error,
         })?;
-        let shared = Shared::over(engine, health, pins, view, read_only);
+        let shared = Shared::over(engine, health, pins, view, read_only, Some(home.enter()));
         shared.open_keyspaces()?;
-        Ok(Self { shared: Arc::new(shared), options: Some(options), directory: Some(directory.to_owned()) })
+        Ok(Self { shared: Arc::new(shared), options: Some(options) })
     }
 
     /// Over an engine that has no files and no keyspaces yet.
     pub(crate) fn over_new_engine(engine: E, read_only: bool) -> Self {
         let view = Arc::new(SharedView::new());
-        let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), view, read_only);
-        Self { shared: Arc::new(shared), options: None, directory: None }
+        let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), view, read_only, None);
+        Self { shared: Arc::new(shared), options: None }
     }
+}
+
+/// The engine says that another handle has its files, and this process does.
+#[cold]
+fn open_in_this_process(home: &Directory, error: Error) -> Error {
+    let shown = home.path().display();
+    error
+        .into_kind(ErrorKind::Locked, format!("this process has {shown} open already"))
+        .hint("drop the other handle first; a snapshot, cursor or value that is kept holds it open")
 }
 
 fn only_read(common: &mut Options) {

@@ -10,13 +10,14 @@
 //! leaves something that is refused; an error leaves nothing.
 
 use super::backend::Backend;
-use super::open::{self, INCOMPLETE_FILE, adjusted};
+use super::open::{INCOMPLETE_FILE, adjusted};
 use super::shared::Shared;
 use super::snapshot::GuardedSnapshot;
 use crate::backend::{Snapshot, StorageBackend};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
 use crate::engine::{Engine, TypedOptions};
+use crate::files::{self, Directory};
 use crate::keyspace::KeyspaceId;
 use crate::options::{Create, Marked};
 use crate::range::Scan;
@@ -38,7 +39,7 @@ pub(super) fn checkpoint<E: Engine>(
     refuse_occupied(directory)?;
     let site = Site::begin(directory)?;
     // The copy is closed when `fill` returns: nothing writes to the directory any more.
-    copy(shared, options, directory).and_then(|()| site.finish()).inspect_err(|_| site.abandon())
+    copy(shared, options, &site.directory).and_then(|()| site.finish()).inspect_err(|_| site.abandon())
 }
 
 /// In the engine's own way if it has one, or else row by row.
@@ -69,7 +70,7 @@ fn fill<E: Engine>(
 ) -> Result<()> {
     // The snapshot first, the names second: a keyspace that is created in between is seen empty.
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
-    let copy = Backend::<E>::start(directory, options, false)?;
+    let copy = Backend::<E>::start(Directory::open(directory)?, options, false)?;
     for (name, id) in names {
         let hints = match shared.keyspaces.get(id) {
             Ok(slot) => slot.placed.hints(),
@@ -123,7 +124,7 @@ fn refuse_occupied(directory: &Path) -> Result<()> {
     let occupied = match std::fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(Error::from_io(format!("cannot look into {}", directory.display()), error)),
+        Err(error) => return Err(files::path_error("look into", directory, error)),
     };
     if occupied {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{} is not empty", directory.display()))
@@ -142,11 +143,14 @@ struct Site {
 impl Site {
     /// Makes the directory and marks it as incomplete.
     fn begin(directory: &Path) -> Result<Self> {
-        let site = Self { directory: directory.to_owned(), made: open::create_directories(directory)? };
+        let made = files::create_directories(directory)?;
+        // Real and absolute: the current directory may change while the copy is made.
+        let directory = Directory::open(directory).inspect_err(|_| files::remove_directories(&made))?;
+        let site = Self { directory: directory.path().to_owned(), made };
         // Who did not make the mark is not alone here, and removes no files.
         let mark = File::create_new(site.mark())
             .map_err(|error| site.failed("mark", error))
-            .inspect_err(|_| open::remove_directories(&site.made))?;
+            .inspect_err(|_| files::remove_directories(&site.made))?;
         site.write_mark(mark).map_err(|error| site.failed("mark", error)).inspect_err(|_| site.abandon())?;
         Ok(site)
     }
@@ -158,13 +162,13 @@ impl Site {
     fn write_mark(&self, mut mark: File) -> io::Result<()> {
         mark.write_all(b"A checkpoint was begun here and is not finished. Remove the directory.\n")?;
         mark.sync_all()?;
-        open::sync_directory(&self.directory)
+        files::sync_directory(&self.directory)
     }
 
     /// Takes the mark off, durably: the copy is whole.
     fn finish(&self) -> Result<()> {
         std::fs::remove_file(self.mark())
-            .and_then(|()| open::sync_directory(&self.directory))
+            .and_then(|()| files::sync_directory(&self.directory))
             .map_err(|error| self.failed("unmark", error))
     }
 
@@ -172,7 +176,7 @@ impl Site {
     fn abandon(&self) {
         if self.remove_files().is_ok() {
             let _ = std::fs::remove_file(self.mark());
-            open::remove_directories(&self.made);
+            files::remove_directories(&self.made);
         }
     }
 

@@ -51,6 +51,10 @@ impl<E: Engine> Shared<E> {
         self.check_claim(durability)?;
         self.info.batch.check(self.info.name, batch)?;
         batch.check()?;
+        // Beside a sync this costs nothing. Buffered commits are left to the flush that makes them durable.
+        if durability == Durability::PowerSafe {
+            self.check_home()?;
+        }
         match batch.token() {
             None => self.commit_in_turn(batch, durability),
             Some(token) => self.commit_once(batch, durability, token),

@@ -57,6 +57,7 @@ impl<E: Engine> Shared<E> {
             return Ok(*id);
         }
         self.check_writable()?;
+        self.check_home()?;
         let _in_turn = write(&self.commit_turn);
         let _change = self.view.begin_change();
         let is_own = self.catalogue.wants_own_table(hints.placement, self.engine.keyspaces_max());
@@ -127,6 +128,7 @@ impl<E: Engine> Shared<E> {
     pub(super) fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()> {
         self.health.check("drop keyspace")?;
         self.check_writable()?;
+        self.check_home()?;
         let mut names = self.keyspaces.names();
         let slot = self.keyspaces.get(keyspace)?;
         let _in_turn = write(&self.commit_turn);

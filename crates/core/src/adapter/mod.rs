@@ -53,7 +53,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
     }
 
     fn directory(&self) -> Option<&Path> {
-        self.directory.as_deref()
+        self.shared.home.as_ref().map(|home| home.directory().path())
     }
 
     fn is_read_only(&self) -> bool {
@@ -113,17 +113,22 @@ impl<E: Engine> StorageBackend for Backend<E> {
         if self.shared.read_only {
             return self.shared.health.check("flush");
         }
-        self.shared.health.change("flush", || self.shared.engine.flush())
+        self.shared.located("flush", || {
+            self.shared.health.check("flush")?;
+            self.shared.check_home()?;
+            self.shared.health.change("flush", || self.shared.engine.flush())
+        })
     }
 
     fn stats(&self) -> Result<Stats> {
-        self.shared.stats()
+        self.shared.located("stats", || self.shared.stats())
     }
 
     fn compact(&self) -> Result<()> {
         self.shared.located("compact", || {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
+            self.shared.check_home()?;
             let _in_turn = write(&self.shared.commit_turn);
             self.shared.remove_all()?;
             let _no_view = self.shared.pause_view();
@@ -134,6 +139,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
     fn checkpoint(&self, directory: &Path) -> Result<()> {
         self.shared.located("checkpoint", || {
             check_declared(self.shared.info.capabilities.checkpoint, "checkpoints")?;
+            self.shared.check_home()?;
             match &self.options {
                 Some(options) => checkpoint::checkpoint(&self.shared, options, directory),
                 None => Err(Error::new(ErrorKind::Unsupported, "the engine has no files to copy")),
@@ -146,6 +152,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.integrity_check, "an integrity check")?;
             // An engine may repair what it finds.
             self.shared.check_writable()?;
+            self.shared.check_home()?;
             let _in_turn = write(&self.shared.commit_turn);
             let _no_view = self.shared.pause_view();
             self.shared.health.call("verify", || self.shared.engine.verify())

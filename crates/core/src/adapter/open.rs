@@ -1,23 +1,25 @@
 //! Looking before opening: an engine is never let loose on a path that is not its own.
 
 use crate::engine::{Engine, TypedOptions};
-use crate::options::{Create, MARKER_FILE, Marked, Options};
+use crate::files::{self, Directory, MARKER_FILE, is_reserved_name, path_error};
+use crate::options::{Create, Marked, Options};
 use crate::{Error, ErrorKind, Result};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Marks a directory as a checkpoint that is not whole. It begins with the marker's name, so that nobody
 /// takes it for a foreign file.
 pub(super) const INCOMPLETE_FILE: &str = "STRONGROOM.incomplete";
 
-/// Names that do not make a directory foreign: ours, and what file systems put there.
-fn is_not_foreign(name: &str) -> bool {
-    name.starts_with(MARKER_FILE) || name == "LOCK" || name == "lost+found"
+/// A directory in which the engine may be let loose.
+pub(super) struct Prepared {
+    pub(super) home: Directory,
+    /// The handle has to be read-only; then the engine's files are there.
+    pub(super) read_only: bool,
 }
 
-/// Checks the directory and creates it if it may. Says whether the handle has to be read-only; then the
-/// engine's files are there.
-pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Result<bool> {
+/// Checks the directory, after creating it if it may, and resolves its path for good.
+pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Result<Prepared> {
     let options: &Options = options.common();
     E::INFO.tuning.check(E::INFO.name, options)?;
     // A handle that may write nothing creates nothing either.
@@ -26,8 +28,15 @@ pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Resu
         if !may_create {
             return Err(not_found(format!("there is no {}", directory.display())));
         }
-        create_directories(directory)?;
+        files::create_directories(directory)?;
     }
+    let home = Directory::open(directory)?;
+    let read_only = look::<E>(home.path(), options, may_create)?;
+    Ok(Prepared { home, read_only })
+}
+
+/// Looks at a directory that is there. Says whether the handle has to be read-only.
+fn look<E: Engine>(directory: &Path, options: &Options, may_create: bool) -> Result<bool> {
     refuse_incomplete(directory)?;
     let spared = options.marked == Marked::ReadOnly && has(directory, MARKER_FILE)?;
     if E::exists(directory) {
@@ -52,9 +61,16 @@ fn is_there(directory: &Path) -> Result<bool> {
             let message = format!("{shown} is a file, not a store's directory");
             Err(Error::new(ErrorKind::InvalidInput, message).hint("give the path of a directory"))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::from_io(format!("cannot look at {shown}"), error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_in_removed_directory(directory) => {
+            Ok(false)
+        }
+        Err(error) => Err(path_error("look at", directory, error)),
     }
+}
+
+/// Whether nothing can be there, because the path is relative to a current directory that was removed.
+fn is_in_removed_directory(path: &Path) -> bool {
+    path.is_relative() && std::env::current_dir().is_err()
 }
 
 /// Whether the directory holds a file of this name. One that cannot be looked at is not one that is missing.
@@ -89,7 +105,7 @@ fn refuse_foreign<E: Engine>(directory: &Path) -> Result<()> {
         .map_err(|error| Error::from_io(format!("cannot look into {shown}"), error))?;
     for entry in entries {
         let entry = entry.map_err(|error| Error::from_io(format!("cannot look into {shown}"), error))?;
-        if !is_not_foreign(&entry.file_name().to_string_lossy()) {
+        if !is_reserved_name(&entry.file_name().to_string_lossy()) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("{shown} is not empty and holds no files of {}", E::INFO.name),
@@ -97,54 +113,6 @@ fn refuse_foreign<E: Engine>(directory: &Path) -> Result<()> {
             .hint("choose an empty directory, or the engine that wrote this one"));
         }
     }
-    Ok(())
-}
-
-/// Creates `directory` and what is missing above it, and makes their names durable: no commit in it can be
-/// safer than they are. Says which directories are new, the outermost first; after an error there are none.
-pub(super) fn create_directories(directory: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_create = |error| Error::from_io(format!("cannot create {}", directory.display()), error);
-    let absolute = std::path::absolute(directory).map_err(cannot_create)?;
-    let mut missing: Vec<_> = absolute.ancestors().take_while(|above| !above.is_dir()).collect();
-    missing.reverse();
-    let mut made = Vec::new();
-    for new in missing {
-        if let Err(error) = create_durably(new, &mut made) {
-            // Left behind they would count as durable the next time.
-            remove_directories(&made);
-            return Err(cannot_create(error));
-        }
-    }
-    Ok(made)
-}
-
-fn create_durably(directory: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
-    match std::fs::create_dir(directory) {
-        Ok(()) => made.push(directory.to_owned()),
-        // Somebody else was quicker, and may not have made it durable yet.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
-        Err(error) => return Err(error),
-    }
-    directory.parent().map_or(Ok(()), sync_directory)
-}
-
-/// Removes directories that [`create_directories`] made, as far as they are empty.
-pub(super) fn remove_directories(made: &[PathBuf]) {
-    for directory in made.iter().rev() {
-        // Somebody else may have put something there meanwhile: then it stays.
-        let _ = std::fs::remove_dir(directory);
-    }
-}
-
-/// Makes the names in a directory durable.
-#[cfg(unix)]
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    std::fs::File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
-    // Directories cannot be synced here; the file system's journal has to do.
     Ok(())
 }
 

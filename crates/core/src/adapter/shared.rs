@@ -9,6 +9,7 @@ use super::view::{Pause, SharedView};
 use crate::Result;
 use crate::capabilities::EngineInfo;
 use crate::engine::Engine;
+use crate::files::Presence;
 use crate::stats::{Gauge, Stats};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -29,6 +30,8 @@ pub(super) struct Shared<E: Engine> {
     pub(super) snapshots: Gauge,
     pub(super) commits: AtomicU64,
     pub(super) power_safe_commits: AtomicU64,
+    /// None: it has no files. Last, because what an engine removes when it is closed may go by its pinned path.
+    pub(super) home: Option<Presence>,
 }
 
 impl<E: Engine> Shared<E> {
@@ -38,6 +41,7 @@ impl<E: Engine> Shared<E> {
         pins: Gauge,
         view: Arc<SharedView<E::Snapshot>>,
         read_only: bool,
+        home: Option<Presence>,
     ) -> Self {
         let mut info = E::INFO;
         let unclaimed = engine.unclaimed();
@@ -56,12 +60,19 @@ impl<E: Engine> Shared<E> {
             snapshots: Gauge::default(),
             commits: AtomicU64::new(0),
             power_safe_commits: AtomicU64::new(0),
+            home,
         }
     }
 
     /// Whether another process may write meanwhile.
     pub(super) fn reads_beside_a_writer(&self) -> bool {
         self.read_only && self.info.capabilities.shared_reads
+    }
+
+    /// Refuses if the path no longer leads to the directory that was opened, before the engine is called: it may
+    /// open files by path.
+    pub(super) fn check_home(&self) -> Result<()> {
+        self.home.as_ref().map_or(Ok(()), |home| home.directory().check())
     }
 
     /// Adds engine and operation to errors of our own.
@@ -75,6 +86,8 @@ impl<E: Engine> Shared<E> {
     }
 
     pub(super) fn stats(&self) -> Result<Stats> {
+        self.health.check("stats")?;
+        self.check_home()?;
         let mut stats = Stats {
             commits: self.commits.load(Ordering::Relaxed),
             power_safe_commits: self.power_safe_commits.load(Ordering::Relaxed),

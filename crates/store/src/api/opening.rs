@@ -4,7 +4,7 @@ use super::store::Store;
 use crate::base::{Base, BaseParts, check_claim};
 use crate::catalog::Catalog;
 use crate::commit::Pipeline;
-use crate::directory::{StoreDirectory, Wanted};
+use crate::directory::{StoreDirectory, Wanted, identity};
 use crate::features::Features;
 use crate::features::conditions::Conditions;
 use crate::features::counters::Counters;
@@ -144,6 +144,9 @@ fn begin(
     if directory.is_some_and(StoreDirectory::is_finished) {
         check_not_lost(&*backend)?;
     }
+    if let Some(directory) = directory {
+        identity::check(&*backend, directory)?;
+    }
     let status = recovery::check(&*backend, directory, options.accept_lost_tail)?;
     if !backend.is_read_only() {
         backend.create_keyspace(DEFAULT_KEYSPACE, KeyspaceHints::default())?;
@@ -155,6 +158,9 @@ fn begin(
     let ledger = Ledger::open(&*backend, directory, integrity)?;
     let accepted = status.accepted().filter(|_| backend.is_read_only());
     let sequences = Sequences::open(&*backend, status.sequence_floor())?;
+    if let Some(directory) = directory {
+        identity::settle(&*backend, directory)?;
+    }
     let catalog = Catalog::load(&*backend, ledger.map(Ledger::id))?;
     let features = Features {
         conditions: Conditions,

@@ -11,10 +11,11 @@
 //! The slots begin 4,096 bytes apart, so that no sector or page holds both: a write that is torn spoils the
 //! slot that it writes, which is never the newest good one (invariant 10).
 
-use super::marker::{StoreId, sync_directory};
+use super::marker::StoreId;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind as IoKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use strongroom_core::files::sync_directory;
 use strongroom_core::{Error, ErrorKind, MARKER_FILE, Result};
 use xxhash_rust::xxh3::xxh3_64;
 

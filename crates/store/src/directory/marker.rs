@@ -22,7 +22,8 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Write as _};
 use std::path::Path;
-use strongroom_core::{Error, ErrorKind, MARKER_FILE, Result};
+use strongroom_core::files::{MARKER_FILE, path_error, sync_directory};
+use strongroom_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 const TITLE: &str = "Strongroom store";
@@ -103,7 +104,7 @@ impl Marker {
             Err(_) => {
                 return Err(looked.err().map_or_else(
                     || damaged(&path, "cannot be read"),
-                    |error| Error::from_io(format!("cannot look at {shown}"), error),
+                    |error| path_error("look at", &path, error),
                 ));
             }
         };
@@ -195,11 +196,6 @@ impl Marker {
         };
         write().map_err(|error| Error::from_io(format!("cannot write {}", path.display()), error))
     }
-}
-
-/// Makes the names in a directory durable. Only Unix lets a directory be opened for that.
-pub(crate) fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 fn damaged(path: &Path, what: &str) -> Error {

@@ -3,21 +3,25 @@
 //! Everything is looked at before anything is touched. A directory without a marker is refused unless it is
 //! empty; one with a marker is opened with the engine that it names, or not at all.
 
+pub(crate) mod identity;
 mod lock;
 pub(crate) mod mark_file;
 pub(crate) mod marker;
 mod special;
 
 use crate::integrity::Integrity;
-use lock::{DirectoryLock, LOCK_FILE};
+use lock::DirectoryLock;
 use mark_file::{MarkFile, file_name as high_water_file_name};
 pub use marker::StoreId;
-pub(crate) use marker::sync_directory;
 use marker::{FORMAT, Marker, State};
 pub use special::ADMIN_SOCKET_FILE;
 use std::fs;
 use std::path::{Path, PathBuf};
-use strongroom_core::{Create, Error, ErrorKind, MARKER_FILE, Marked, Result};
+use strongroom_core::files::{
+    Directory, LOCK_FILE, MARKER_FILE, create_directories, is_reserved_name, path_error, remove_directories,
+    sync_directory,
+};
+use strongroom_core::{Create, Error, ErrorKind, Marked, Result};
 
 /// What the caller wants to open.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +34,8 @@ pub(crate) struct Wanted<'w> {
 /// A directory that is ours: locked, marked, and ready for its engine.
 #[derive(Debug)]
 pub(crate) struct StoreDirectory {
-    path: PathBuf,
+    /// Open, so that one that is put in its place is noticed.
+    home: Directory,
     marker: Marker,
     /// We began in an empty directory, so that all that is in it is ours.
     is_new: bool,
@@ -49,17 +54,17 @@ impl StoreDirectory {
         if create == Create::Never && !is_finished {
             return Err(no_store(path));
         }
-        let made = make_directories(path)?;
+        let made = create_directories(path)?;
+        let home = Directory::open(path).inspect_err(|_| remove_directories(&made))?;
+        let path = home.path();
         // Who has no lock removes no files: another may have begun a store here meanwhile.
-        let lock = DirectoryLock::take(path, only_reads).inspect_err(|_| remove_empty(&made))?;
+        let lock = DirectoryLock::take(path, only_reads).inspect_err(|_| remove_directories(&made))?;
         match begin(path, wanted) {
-            Ok((marker, is_new)) => {
-                Ok(Self { path: path.to_owned(), marker, is_new, made, _lock: Some(lock) })
-            }
+            Ok((marker, is_new)) => Ok(Self { home, marker, is_new, made, _lock: Some(lock) }),
             Err(error) => {
                 if !made.is_empty() {
                     remove_own_files(path);
-                    remove_empty(&made);
+                    remove_directories(&made);
                 }
                 Err(error)
             }
@@ -71,7 +76,8 @@ impl StoreDirectory {
     pub(crate) fn look_in(path: &Path, wanted: Wanted<'_>) -> Result<Self> {
         match look(path, wanted)? {
             Found::Store(marker) if marker.state == State::Ready => {
-                Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: None })
+                let home = Directory::open(path)?;
+                Ok(Self { home, marker, is_new: false, made: Vec::new(), _lock: None })
             }
             _ => Err(no_store(path)),
         }
@@ -95,11 +101,12 @@ impl StoreDirectory {
             None => return Err(unmarked(path)),
         };
         let lock = if shared_read { None } else { Some(DirectoryLock::take(path, false)?) };
-        Ok(Self { path: path.to_owned(), marker, is_new: false, made: Vec::new(), _lock: lock })
+        Ok(Self { home: Directory::open(path)?, marker, is_new: false, made: Vec::new(), _lock: lock })
     }
 
+    /// Absolute and without symbolic links.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.home.path()
     }
 
     pub(crate) fn store_id(&self) -> StoreId {
@@ -138,31 +145,28 @@ impl StoreDirectory {
 
     /// The engine's files are complete and durable.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        // The engine has opened it by path: it must be the directory that was locked.
+        self.home.check()?;
         if self.marker.state == State::Ready {
             return Ok(());
         }
         let ready = Marker { state: State::Ready, ..self.marker.clone() };
-        ready.write(&self.path)?;
+        ready.write(self.home.path())?;
         self.marker = ready;
-        // The store's own name has to survive too, and those of the directories above that are new.
-        for new in self.made.iter().chain([&self.path]) {
-            let parent =
-                new.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            sync_directory(parent)
-                .map_err(|error| Error::from_io(format!("cannot sync {}", parent.display()), error))?;
-        }
-        Ok(())
+        // The store's own name has to survive too. Those of new directories above it do already.
+        let parent = self.home.path().parent().unwrap_or(Path::new("/"));
+        sync_directory(parent).map_err(|error| path_error("sync", parent, error))
     }
 
     /// Takes back a creation that failed; what was there before stays.
     pub(crate) fn abandon(self) {
-        if self.marker.state != State::Creating || !self.is_new {
+        if self.marker.state != State::Creating || !self.is_new || self.home.check().is_err() {
             return;
         }
         // Best effort: what is left is marked as unfinished, and the next opening goes on with it.
-        if remove_engine_files(&self.path).is_ok() {
-            remove_own_files(&self.path);
-            remove_empty(&self.made);
+        if remove_engine_files(self.path()).is_ok() {
+            remove_own_files(self.path());
+            remove_directories(&self.made);
         }
     }
 
@@ -207,31 +211,12 @@ fn new_marker(wanted: Wanted<'_>) -> Result<Marker> {
     })
 }
 
-/// Makes the directory and those above it; says which were not there.
-fn make_directories(path: &Path) -> Result<Vec<PathBuf>> {
-    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-    let mut made: Vec<_> = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-    made.reverse();
-    fs::create_dir_all(path).map_err(|error| {
-        remove_empty(&made);
-        Error::from_io(format!("cannot create {}", path.display()), error)
-    })?;
-    Ok(made)
-}
-
 /// Removes what a creation leaves beside the engine's files. Only for who holds the lock.
 fn remove_own_files(path: &Path) {
     let mark = high_water_file_name();
     let own = [MARKER_FILE, &format!("{MARKER_FILE}.new"), &mark, &format!("{mark}.new"), LOCK_FILE];
     for name in own {
         let _ = fs::remove_file(path.join(name));
-    }
-}
-
-/// Removes directories that we made, the innermost first; one that is not empty stays.
-fn remove_empty(made: &[PathBuf]) {
-    for directory in made.iter().rev() {
-        let _ = fs::remove_dir(directory);
     }
 }
 
@@ -255,15 +240,17 @@ fn look(path: &Path, wanted: Wanted<'_>) -> Result<Found> {
             )
             .hint("give the path of a directory"));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(Error::from_io(format!("cannot look at {shown}"), error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_nowhere(path) => {
+            return Ok(Found::Nothing);
+        }
+        Err(error) => return Err(path_error("look at", path, error)),
     }
     special::refuse(path)?;
     if let Some(marker) = Marker::read(path)? {
         check_wanted(&marker, path, wanted)?;
         return Ok(Found::Store(marker));
     }
-    match entries(path)?.iter().find(|name| !is_ours(name)) {
+    match entries(path)?.iter().find(|name| !is_reserved_name(name)) {
         None => Ok(Found::Empty),
         Some(_) => Err(unmarked(path)),
     }
@@ -316,13 +303,14 @@ fn entries(path: &Path) -> Result<Vec<String>> {
         .collect()
 }
 
-fn is_ours(name: &str) -> bool {
-    name == LOCK_FILE || name.starts_with(MARKER_FILE) || name == "lost+found"
+/// Whether the path is relative to a current directory that was removed.
+fn is_nowhere(path: &Path) -> bool {
+    path.is_relative() && std::env::current_dir().is_err()
 }
 
 /// Removes the files of an engine whose creation failed, in a directory that was empty before.
 fn remove_engine_files(path: &Path) -> Result<()> {
-    for name in entries(path)?.iter().filter(|name| !is_ours(name)) {
+    for name in entries(path)?.iter().filter(|name| !is_reserved_name(name)) {
         let entry = path.join(name);
         let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
         removed.map_err(|error| Error::from_io(format!("cannot remove {}", entry.display()), error))?;

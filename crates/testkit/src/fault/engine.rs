@@ -85,6 +85,7 @@ impl<L: LiveEngine> LiveEngine for FaultyEngine<L> {
         let passed = faults.pass("open")?;
         let inner = OpenContext {
             directory: context.directory,
+            home: context.home,
             options: &context.options.engine,
             pins: context.pins.clone(),
             view: context.view.clone(),

@@ -1,0 +1,23 @@
+//! A test that needs a process of its own: the current directory and the user belong to the whole process.
+
+use std::process::Command;
+
+const CASE: &str = "STRONGROOM_TEST_CASE";
+
+/// What the process is to do; none in the process that runs all tests.
+pub fn case() -> Option<Vec<String>> {
+    let text = std::env::var(CASE).ok()?;
+    Some(text.split('\n').map(str::to_owned).collect())
+}
+
+/// Runs the ignored test `name` of this test binary in a process of its own, with these arguments for [`case`].
+/// Fails as it does.
+#[track_caller]
+pub fn run(name: &str, arguments: &[&str]) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([name, "--exact", "--ignored", "--nocapture"]).env(CASE, arguments.join("\n"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed = !output.status.success() || !text.contains("1 passed");
+    assert!(!failed, "{arguments:?}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
