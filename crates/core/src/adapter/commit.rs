@@ -49,7 +49,7 @@ impl<E: Engine> Shared<E> {
         self.health.check("commit")?;
         self.check_writable()?;
         self.check_claim(durability)?;
-        self.info.batch.check(self.info.name, batch)?;
+        self.info.batch.check(self.info.name, batch.len(), batch.bytes())?;
         batch.check()?;
         match batch.token() {
             None => self.commit_in_turn(batch, durability),
