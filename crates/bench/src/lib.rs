@@ -19,7 +19,7 @@
 #![allow(missing_docs, clippy::missing_panics_doc)] // Not published: modules and names tell enough.
 #![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
 
-pub mod batch;
+pub mod batch_memory;
 pub mod builds;
 pub mod cost;
 pub mod footprint;

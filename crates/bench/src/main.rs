@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
 use strongroom_bench::shapes;
-use strongroom_bench::{batch, builds, cost, footprint, group, keyspaces, placement, snapshots};
+use strongroom_bench::{batch_memory, builds, cost, footprint, group, keyspaces, placement, snapshots};
 
 #[derive(Parser)]
 #[command(about = "What the layer costs over the raw engines, side by side in one run")]
@@ -24,7 +24,7 @@ enum Command {
     /// Anonymous memory of a load, engine by engine
     Footprint(footprint::Arguments),
     /// Anonymous memory of one large batch, engine by engine
-    Batch(batch::Arguments),
+    Batch(batch_memory::Arguments),
     /// Ten thousand keyspaces, and keyspaces that come and go: raw engine and store
     Keyspaces(keyspaces::Arguments),
     /// One operation in a keyspace with a table of its own or a shared one, to count its instructions
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Command::Group(arguments) => return group::run(&arguments),
         Command::Snapshots(arguments) => snapshots::run(&arguments),
         Command::Footprint(arguments) => footprint::run(&arguments),
-        Command::Batch(arguments) => batch::run(&arguments),
+        Command::Batch(arguments) => batch_memory::run(&arguments),
         Command::Keyspaces(arguments) => keyspaces::run(&arguments),
         Command::Placement(arguments) => placement::run(&arguments),
         #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]

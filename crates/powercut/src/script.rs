@@ -328,7 +328,6 @@ impl Writer {
             Workload::Batches | Workload::Keyspaces | Workload::Expiring => 2 + self.random.below(8),
             Workload::Compaction => 4 + self.random.below(12),
             Workload::Churn if self.random.below(12) == 0 => 60,
-            Workload::Churn | Workload::ChurnConcurrent => 1 + self.random.below(4),
             _ => 1 + self.random.below(4),
         }
     }

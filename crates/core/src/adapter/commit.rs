@@ -49,7 +49,7 @@ impl<E: Engine> Shared<E> {
         self.health.check("commit")?;
         self.check_writable()?;
         self.check_claim(durability)?;
-        self.info.batch.check(self.info.name, batch)?;
+        self.info.batch.check(self.info.name, batch.len(), batch.bytes())?;
         batch.check()?;
         // Beside a sync this costs nothing. Buffered commits are left to the flush that makes them durable.
         if durability == Durability::PowerSafe {
