@@ -92,6 +92,11 @@ pub(super) const ALL: &[Broken] = &[
         caught_by: "a_panicking_engine_is_caught_and_poisons_the_handle",
         fixture: || above_engine(Above::Answers(ErrorKind::Closed)),
     },
+    Broken {
+        name: "an engine's panic in a commit comes through",
+        caught_by: "an_engine_that_panics_while_it_writes_leaves_the_commit_unknown",
+        fixture: || above_engine(Above::Answers(ErrorKind::CommitUnknown)),
+    },
 ];
 
 #[derive(Default)]
