@@ -24,7 +24,8 @@
 //! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
 //! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
 //! * [`packed`]: any backend with all keyspaces in shared tables, so that the suite runs over those too.
-//! * [`broken`]: backends that are broken on purpose, with which the suite itself is tested.
+//! * `broken` (with the feature of that name): backends that are broken on purpose, with which the suite itself is
+//!   tested.
 //!
 //! An engine with a fault hook of its own runs the cases about failing engines too: give its
 //! [`Faults`](fault::Faults) to [`Fixture::with_faults`], and use the second form of [`conformance!`].
@@ -35,6 +36,7 @@
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod batches;
+#[cfg(feature = "broken")]
 pub mod broken;
 pub mod conformance;
 pub mod fault;
