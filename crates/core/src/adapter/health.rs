@@ -114,8 +114,7 @@ impl Health {
         }
         self.poison(PANICKED);
         // The panic's text is left out: engines put keys and values into theirs.
-        Error::new(ErrorKind::Corruption, "the engine panicked while it read: its files are damaged")
-            .hint("stop writing and restore from a backup; if a copy of the files is sound, report the panic")
+        Error::new(ErrorKind::Corruption, "the engine panicked while it read, as engines do on damaged files")
             .at(self.engine, operation)
     }
 
