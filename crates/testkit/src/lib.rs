@@ -24,6 +24,7 @@
 //! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
 //! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
 //! * [`packed`]: any backend with all keyspaces in shared tables, so that the suite runs over those too.
+//! * [`twist`]: a backend that does what the one inside does, but for what a few methods change.
 //! * `broken` (with the feature of that name): backends that are broken on purpose, with which the suite itself is
 //!   tested.
 //!
@@ -51,6 +52,7 @@ pub mod pretend;
 mod random;
 mod store_suite;
 mod support;
+pub mod twist;
 
 pub use conformance::{CASES, Case, Need, Outcome, case, property_title, run_case};
 pub use fixture::{Factory, Fixture};

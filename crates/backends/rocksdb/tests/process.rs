@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
-use strongroom_core::{Durability, KeyspaceHints, StorageBackend, WriteBatch};
+use strongroom_core::{Durability, KeyspaceHints, Placement, StorageBackend, WriteBatch};
 use strongroom_rocksdb::RocksDbBackend;
 
 const TASK: &str = "STRONGROOM_ROCKSDB_TASK";
@@ -60,7 +60,8 @@ fn a_directory_that_is_gone_is_no_crash_when_it_is_closed() {
     let whole = home.path().join("whole");
     let backend = RocksDbBackend::new(&whole).unwrap();
     for number in 0..KEYSPACES {
-        backend.create_keyspace(&number.to_string(), KeyspaceHints::default()).unwrap();
+        let alone = KeyspaceHints::default().placed(Placement::Dedicated);
+        backend.create_keyspace(&number.to_string(), alone).unwrap();
     }
     drop(backend);
     // It depends on what happens when: in three tries it is seen.

@@ -1,8 +1,8 @@
 //! Figures, checkpoints and errors that mislead.
 
 use super::backend::{Broken, on_disk, on_memory};
-use super::twist::{Twist, Twisted};
 use crate::fault::Faults;
+use crate::twist::{Twist, Twisted};
 use crate::{Fixture, PretendBackend};
 use bytes::Bytes;
 use std::path::Path;
