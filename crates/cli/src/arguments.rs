@@ -132,7 +132,8 @@ const LOAD_HELP: &str = "\
 Rows:
   Each row becomes one record. Its key is the column named by --key, its value
   the row as a JSON object, column by column; of JSON Lines, the line's object.
-  CSV has quotes; TSV has none, so a \" is data. Blank lines are skipped.
+  CSV has quotes; TSV has none, so a \" is data. Empty lines are skipped, and
+  in JSON Lines those of white space; in a table white space is data.
   A number of JSON Lines that is a key is taken as it is written: 1, 1.0 and
   1e0 are three keys, and 1 and \"1\" are the same one.
   Rows are numbered from 1, the header not counted.
@@ -168,9 +169,18 @@ Process:
   on Linux only, and without what is mapped from files.
 
 Output:
-  Standard output says what was found, and --json the same for machines: the
-  verdict is sound, damaged, crashed, out_of_time, out_of_memory, or unknown if
-  the check could not be made. A store that is not there has no verdict.
+  Standard output has the verdict, sound or not, and --json the same for
+  machines. Standard error has one line if it is not sound.
+  sound          status 0
+  damaged        status 3: restore a backup; an engine that panics while it
+                 reads or checks these files is damage too
+  crashed        status 3: these files end the engine's process, so they are
+                 damaged as well
+  out_of_time, out_of_memory
+                 status 3: a limit that was asked for ended the check
+  unknown        status 3: the check could not be made; the reason says why
+  There is no verdict where there is no store or the URL is wrong (status 2),
+  and where the check was stopped (status 130).
 
 Examples:
   strongroom verify redb:./data

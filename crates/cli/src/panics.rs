@@ -7,20 +7,22 @@ use std::sync::OnceLock;
 
 static LOCATION: OnceLock<String> = OnceLock::new();
 
-/// Silences panics, but for those who ask with `RUST_BACKTRACE`.
+/// Remembers where a panic happened, and silences panics, but for those who ask with `RUST_BACKTRACE`.
 pub(crate) fn install() {
-    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
-        return;
-    }
-    std::panic::set_hook(Box::new(|panic| {
+    let told = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
         if let Some(place) = panic.location() {
             // The first panic is the one that matters.
             let _ = LOCATION.set(format!("{}:{}", place.file(), place.line()));
         }
+        if told {
+            print(panic);
+        }
     }));
 }
 
-/// Where a panic happened, if one was silenced.
+/// Where a panic happened first, if one did.
 pub(crate) fn location() -> Option<&'static str> {
     LOCATION.get().map(String::as_str)
 }

@@ -90,7 +90,12 @@ fn a_flipped_bit_in_a_value_is_told_with_its_key() {
         let (path, at) = find(&sandbox, "data-redb", value.as_bytes());
         flip(&path, at + 100);
         let ran = sandbox.run(["verify", &url]);
-        assert!(ran.output.is_empty(), "{ran:?}");
+        let text = String::from_utf8(ran.output.clone()).unwrap();
+        assert!(text.starts_with("verdict       damaged\nreason        redb: verify: the row"), "{text}");
+        assert!(
+            text.contains("row-0500000-x") && text.ends_with('\n') && text.lines().count() == 2,
+            "{text}"
+        );
         ran.failed(3, &["redb: verify:", "row-0500000-x", "\"default\"", "checksum", "backup"]);
 
         let ran = sandbox.run(["verify", &url, "--json"]);

@@ -33,7 +33,8 @@ pub enum ErrorKind {
     NotFound,
     /// The keyspace, namespace or commit token is there already.
     AlreadyExists,
-    /// What is stored is not what was written: stop, and restore from a backup.
+    /// What is stored is not what was written: stop, and restore from a backup. An engine that panics while it reads is
+    /// told so too, and the handle is poisoned.
     Corruption,
     /// The handle is closed or poisoned: reopen.
     Closed,

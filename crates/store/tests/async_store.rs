@@ -3,8 +3,12 @@
 #![cfg(feature = "async")]
 #![allow(clippy::unwrap_used)] // Tests fail by panicking.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, MemoryBackend};
 use strongroom_store::{AsyncStore, Store, StoreOptions};
@@ -71,4 +75,34 @@ async fn work_that_has_begun_ends_though_nobody_waits() {
     // The only permit is free again when the work is done.
     let found = store.run(|store| store.default_keyspace()?.has("k")).await.unwrap();
     assert!(found);
+}
+
+#[test]
+fn work_that_waits_for_a_thread_is_cancelled_when_nobody_waits_for_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let store = store(1);
+        // The pool's only thread is busy with what is no business of the store's.
+        let (release, released) = mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || released.recv());
+        let captured = Arc::new(());
+        {
+            let held = Arc::clone(&captured);
+            let mut run = pin!(store.run(move |store| {
+                let _held = held;
+                store.default_keyspace()?.set("k", "v")
+            }));
+            // It is handed to the pool, and waits there.
+            assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(Arc::strong_count(&captured), 2);
+        }
+        assert_eq!(Arc::strong_count(&captured), 1, "what it captured is dropped at once");
+        // Its permit, the only one, is free at once too: the next one reaches the pool.
+        let mut next = pin!(store.run(|store| store.default_keyspace()?.has("k")));
+        assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        release.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        // The pool is in order, so that what was cancelled would have run before it.
+        assert!(!next.await.unwrap(), "cancelled work ran");
+    });
 }

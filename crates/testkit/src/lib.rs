@@ -24,7 +24,9 @@
 //! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
 //! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
 //! * [`packed`]: any backend with all keyspaces in shared tables, so that the suite runs over those too.
-//! * [`broken`]: backends that are broken on purpose, with which the suite itself is tested.
+//! * [`twist`]: a backend that does what the one inside does, but for what a few methods change.
+//! * `broken` (with the feature of that name): backends that are broken on purpose, with which the suite itself is
+//!   tested.
 //!
 //! An engine with a fault hook of its own runs the cases about failing engines too: give its
 //! [`Faults`](fault::Faults) to [`Fixture::with_faults`], and use the second form of [`conformance!`].
@@ -35,6 +37,7 @@
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod batches;
+#[cfg(feature = "broken")]
 pub mod broken;
 pub mod conformance;
 pub mod fault;
@@ -49,6 +52,7 @@ pub mod pretend;
 mod random;
 mod store_suite;
 mod support;
+pub mod twist;
 
 pub use conformance::{CASES, Case, Need, Outcome, case, property_title, run_case};
 pub use fixture::{Factory, Fixture};

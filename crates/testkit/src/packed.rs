@@ -1,6 +1,6 @@
 //! A backend whose keyspaces are all packed, so that the suite runs over shared tables too.
 
-use crate::broken::{Twist, Twisted};
+use crate::twist::{Twist, Twisted};
 use strongroom_core::{KeyspaceHints, KeyspaceId, Placement, Result, StorageBackend};
 
 struct AllPacked;

@@ -20,6 +20,8 @@ const OWN: &[(&str, &str, &str)] = &[
     ("fjall", "compact.rs", "compaction on demand takes several steps"),
     ("fjall", "journals.rs", "a batch that a power cut tore has to be cut off, which fjall refuses"),
     ("rocksdb", "pass_through.rs", "RocksDB parses options of its own, some of which would break a promise"),
+    ("rocksdb", "report.rs", "RocksDB crashes when it cannot begin a new file of its report"),
+    ("rocksdb", "threads.rs", "RocksDB aborts the process when it can start no thread"),
     ("rocksdb", "verify.rs", "the integrity check opens the files a second time"),
     ("lmdb", "environment.rs", "the map grows while nobody reads, so everybody is counted"),
     ("sqlite", "shared_memory.rs", "SQLite maps it to be written, which must not need room on the disk"),

@@ -86,7 +86,8 @@ const ROOMS: &[Room] = &[
     Room {
         dir: "crates/testkit",
         normal: Names::Only(&[CORE, STORE]),
-        dev: Names::Only(&[]),
+        // Itself, with the feature that its own tests need.
+        dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
     Room {

@@ -39,11 +39,13 @@ fn verdict(error: &Redb) -> (ErrorKind, &'static str, Option<&'static str>) {
         Redb::RepairAborted => {
             (ErrorKind::Corruption, "the database needs a repair that did not finish", None)
         }
-        Redb::UpgradeRequired(_) => (
+        // Formats that there were; any other number is none of redb's.
+        Redb::UpgradeRequired(1 | 2) => (
             ErrorKind::InvalidInput,
             "the file has a format of redb before version 3",
             Some("upgrade it with redb 2.6 first"),
         ),
+        Redb::UpgradeRequired(_) => (ErrorKind::Corruption, "the database's header is damaged", None),
         Redb::TransactionInProgress | Redb::ReadTransactionStillInUse(_) | Redb::WouldBlock => (
             ErrorKind::Unavailable,
             "snapshots, cursors or shared values are still in use",
@@ -82,6 +84,7 @@ mod tests {
         let kind = |error: DatabaseError| translate(error).kind();
         assert_eq!(kind(DatabaseError::DatabaseAlreadyOpen), ErrorKind::Locked);
         assert_eq!(kind(DatabaseError::UpgradeRequired(2)), ErrorKind::InvalidInput);
+        assert_eq!(kind(DatabaseError::UpgradeRequired(0x7d)), ErrorKind::Corruption);
         assert_eq!(kind(DatabaseError::TransactionInProgress), ErrorKind::Unavailable);
         assert_eq!(kind(StorageError::PreviousIo.into()), ErrorKind::Closed);
         assert_eq!(kind(StorageError::Corrupted("x".into()).into()), ErrorKind::Corruption);

@@ -5,7 +5,7 @@ use crate::error::{is_denied, is_outdated_list, is_read_only_place, translate};
 use crate::keyspace::{Database, OpenDatabase, RocksDbKeyspace, UNUSED_FAMILY, family_name, keyspace_name};
 use crate::options::RocksDbOptions;
 use crate::snapshot::{RocksDbSnapshot, get};
-use crate::{files, verify};
+use crate::{files, report, threads, verify};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::properties::{ACTUAL_DELAYED_WRITE_RATE, CUR_SIZE_ALL_MEM_TABLES, IS_WRITE_STOPPED, PropName};
 use rocksdb::statistics::Ticker;
@@ -128,6 +128,9 @@ impl Engine for RocksDbEngine {
         let creates = files::prepare(directory, common.create)?;
         families.create_if_missing(creates && common.create == Create::IfMissing);
         let home = files::enter_home(directory)?;
+        // Last, since options that are read from text forget it.
+        families.set_info_logger(report::logger(home.directory().pinned_path()));
+        threads::check(options.threads_max())?;
         let Opened { database, families: found, is_locked } =
             open(home.directory().pinned_path(), &families, common)?;
         if is_locked && !common.read_only {
@@ -211,6 +214,7 @@ impl Engine for RocksDbEngine {
     }
 
     fn compact(&self) -> Result<()> {
+        threads::check(self.options.threads_max())?;
         let mut options = CompactOptions::default();
         // Else what was deleted stays in the last level.
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
@@ -234,6 +238,7 @@ impl Engine for RocksDbEngine {
     }
 
     fn verify(&self) -> Result<()> {
+        threads::check(self.options.threads_max())?;
         verify::files(&self.database, self.database.home(), &self.options)
     }
 }

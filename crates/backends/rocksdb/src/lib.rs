@@ -38,6 +38,8 @@
 //! | checkpoint | RocksDB's own: tables are linked where the file system can, so that damage done to one in place is done to both |
 //! | compaction | all column families, down to the last level, while readers go on |
 //! | integrity check | a second database reads all files again, the log too; readers go on |
+//! | report | `LOG` and `LOG.old.0`, warnings and errors, up to 1 MiB each; written by the adapter, since RocksDB crashes when it cannot begin a new one |
+//! | threads | tried before RocksDB starts any, which aborts the process where it can start none: opening, compaction and the integrity check answer `Unavailable` |
 //! | read-only | opened as ever, with the lock; on a read-only file system without it, as it was then; without write permission likewise, if a store above holds its own lock |
 //!
 //! # Durability
@@ -59,7 +61,9 @@ mod files;
 mod keyspace;
 mod options;
 mod pass_through;
+mod report;
 mod snapshot;
+mod threads;
 mod verify;
 mod view;
 

@@ -47,9 +47,12 @@ const THREADS_MAX: usize = 256;
 const OPEN_FILES_MAX: i32 = 512;
 /// The log may be this many times as large as all write buffers; an open replays up to that much.
 const LOG_BYTES_FACTOR: u64 = 2;
-/// RocksDB's own report, the file `LOG`.
-const REPORT_BYTES_MAX: usize = 1_024 * 1_024;
+/// Of files `LOG.old.…`, which earlier versions of the adapter left to RocksDB.
 const REPORTS_KEPT: usize = 2;
+/// What RocksDB takes where nobody says otherwise.
+const BACKGROUND_THREADS_DEFAULT: usize = 2;
+const OPENING_THREADS_DEFAULT: usize = 16;
+const OPENING_THREADS: &str = "max_file_opening_threads";
 
 /// How RocksDB merges its files.
 ///
@@ -107,7 +110,7 @@ impl FromStr for CompactionStyle {
 /// | [`prefix_bytes`](Self::prefix_bytes) | `prefix_bytes` | none |
 /// | [`compaction_style`](Self::compaction_style) | `compaction_style` (`level`, `universal`) | `level` |
 /// | [`statistics`](Self::statistics) | `statistics` | `false` |
-/// | [`option`](Self::option) | any other name of RocksDB's | RocksDB's own, but `max_open_files` 512, `max_total_wal_size` twice `db_write_buffer_size`, `keep_log_file_num` 2, `max_log_file_size` 1 MiB, `info_log_level` warnings, `cache_index_and_filter_blocks` and `pin_l0_filter_and_index_blocks_in_cache` on |
+/// | [`option`](Self::option) | any other name of RocksDB's | RocksDB's own, but `max_open_files` 512, `max_total_wal_size` twice `db_write_buffer_size`, `cache_index_and_filter_blocks` and `pin_l0_filter_and_index_blocks_in_cache` on |
 ///
 /// They hold for all keyspaces and from now on: what is in the files stays readable.
 ///
@@ -259,6 +262,14 @@ impl RocksDbOptions {
         self.prefix_bytes
     }
 
+    /// The threads that RocksDB may start for one database.
+    pub(crate) fn threads_max(&self) -> usize {
+        let given = self.passed_through.iter().find(|(name, _)| name == OPENING_THREADS);
+        let opening = given.and_then(|(_, value)| value.parse().ok()).unwrap_or(OPENING_THREADS_DEFAULT);
+        // Bounded by the check of what is passed through.
+        opening.min(THREADS_MAX) + self.common.background_threads.unwrap_or(BACKGROUND_THREADS_DEFAULT)
+    }
+
     pub(crate) fn has_statistics(&self) -> bool {
         self.statistics.unwrap_or_default()
     }
@@ -370,10 +381,10 @@ fn never_pass_over_damage(options: &mut rocksdb::Options) {
     options.set_track_and_verify_wals_in_manifest(true);
 }
 
+/// Who opens a database gives it a logger: RocksDB's own crashes (see [`report`](crate::report)).
 fn keep_reports_small(options: &mut rocksdb::Options) {
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(REPORTS_KEPT);
-    options.set_max_log_file_size(REPORT_BYTES_MAX);
     // Neither into the report nor into memory.
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);

@@ -37,6 +37,17 @@ const REFUSED: &[(&[&str], &str)] = &[
         ],
         "damage that RocksDB can see is never passed over",
     ),
+    (
+        &[
+            "info_log",
+            "info_log_level",
+            "keep_log_file_num",
+            "log_file_time_to_roll",
+            "max_log_file_size",
+            "recycle_log_file_num",
+        ],
+        "the adapter writes the report, since RocksDB crashes when it cannot begin a new one",
+    ),
     (&["manual_wal_flush"], "a buffered commit has to survive the end of the process"),
     (
         &["unordered_write", "two_write_queues", "allow_2pc", "inplace_update_support"],

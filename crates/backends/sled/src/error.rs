@@ -2,6 +2,9 @@
 
 use strongroom_core::{Error, ErrorKind};
 
+/// What sled says of settings that are no text.
+const UNREADABLE_SETTINGS: &str = "earlier than 0.29";
+
 /// Turns an error of sled into one of ours.
 pub(crate) fn from_sled(error: sled::Error) -> Error {
     match error {
@@ -10,6 +13,10 @@ pub(crate) fn from_sled(error: sled::Error) -> Error {
             Error::new(ErrorKind::Corruption, "a page or a record of the log is damaged").caused_by(error)
         }
         sled::Error::CollectionNotFound(_) => Error::new(ErrorKind::NotFound, "the keyspace was dropped"),
+        // It reads them as text. Nobody keeps a store here that is as old as the message takes it for.
+        sled::Error::Unsupported(text) if text.contains(UNREADABLE_SETTINGS) => {
+            Error::new(ErrorKind::Corruption, "its file `conf` is damaged").caused_by(text)
+        }
         sled::Error::Unsupported(text) => Error::new(ErrorKind::InvalidInput, text)
             .hint("open it with the options and the version of sled that it was created with"),
         sled::Error::ReportableBug(text) => Error::new(ErrorKind::Io, text)
@@ -33,12 +40,21 @@ fn from_io(error: std::io::Error) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // Tests fail by panicking.
 mod tests {
     use super::*;
     use std::io;
 
     fn kind_of(io_kind: io::ErrorKind, text: &str) -> ErrorKind {
         from_sled(sled::Error::Io(io::Error::new(io_kind, text))).kind()
+    }
+
+    #[test]
+    fn settings_that_are_no_text_are_damage() {
+        let home = tempfile::tempdir().unwrap();
+        drop(sled::open(home.path()).unwrap());
+        std::fs::write(home.path().join("conf"), [0xff; 64]).unwrap();
+        assert_eq!(from_sled(sled::open(home.path()).unwrap_err()).kind(), ErrorKind::Corruption);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! JSON Lines: an object a line.
+//! JSON Lines: an object a line. White space between tokens means nothing in JSON, so a line of nothing else is blank.
 
 use super::input::Input;
 use super::lines::Lines;
@@ -23,7 +23,10 @@ impl JsonLines {
 
 impl Source for JsonLines {
     fn next(&mut self, record: &mut Record) -> Result<bool, String> {
-        let advanced = self.lines.advance();
+        let mut advanced = self.lines.advance();
+        while advanced == Ok(true) && self.lines.text().bytes().all(is_space) {
+            advanced = self.lines.advance();
+        }
         if advanced == Ok(false) {
             return Ok(false);
         }
@@ -106,13 +109,18 @@ impl<'a> Visitor<'a> for MembersVisitor {
     }
 }
 
+/// What JSON takes for white space.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
 /// Drops the white space between the tokens of valid JSON.
 fn compact(json: &str, out: &mut Vec<u8>) {
     out.clear();
     let mut in_text = false;
     let mut is_escaped = false;
     for byte in json.bytes() {
-        if !in_text && matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+        if !in_text && is_space(byte) {
             continue;
         }
         if byte == b'"' && !is_escaped {
@@ -142,6 +150,24 @@ mod tests {
         assert_eq!(key, "12345678901234567890123");
         assert_eq!(value, r#"{"a b":"c \" d\\","id":12345678901234567890123,"x":[1.0,{}]}"#);
         assert_eq!(record(r#"{"id":"\u00e4"}"#).unwrap().0, "ä");
+    }
+
+    #[test]
+    fn a_line_of_white_space_is_blank_and_counted_as_a_line_only() {
+        let file: &[u8] = b"   \n{\"id\":1}\n\n \t \r\n{\"id\":2}\n  ";
+        let mut lines = JsonLines::open(Input::of(file), "id");
+        let mut record = Record::default();
+        let mut found = Vec::new();
+        while lines.next(&mut record).unwrap() {
+            found.push((record.row, record.line, String::from_utf8(record.key.clone()).unwrap()));
+        }
+        assert_eq!(found, [(1, 2, "1".to_owned()), (2, 5, "2".to_owned())]);
+        assert_eq!(lines.bytes(), file.len() as u64);
+        // JSON's white space alone: others do not belong between its tokens either.
+        for other in ["\u{a0}\n", "\u{b}\n"] {
+            let problem = JsonLines::open(Input::of(other.as_bytes()), "id").next(&mut Record::default());
+            assert!(problem.unwrap_err().contains("no JSON object"), "{other:?}");
+        }
     }
 
     #[test]

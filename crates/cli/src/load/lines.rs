@@ -3,7 +3,7 @@
 use super::input::{Meter, RowReader};
 use std::io::{BufRead as _, BufReader};
 
-/// Reads lines. Blank ones are skipped; the end of a line may be LF or CR LF.
+/// Reads lines. Empty ones are skipped, and spaces are no less data than others; the end of a line may be LF or CR LF.
 pub(super) struct Lines {
     reader: BufReader<RowReader>,
     meter: Meter,
@@ -19,7 +19,7 @@ impl Lines {
         Self { reader, meter, line: String::new(), number: 0, bytes: 0 }
     }
 
-    /// Moves to the next line that is not blank; `false` at the end.
+    /// Moves to the next line that is not empty; `false` at the end.
     pub(super) fn advance(&mut self) -> Result<bool, String> {
         let mut line = std::mem::take(&mut self.line).into_bytes();
         loop {

@@ -307,6 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn spaces_are_data_and_only_an_empty_line_is_skipped() {
+        for found in [csv(b"id\n1\n\n  \n2\n"), tsv(b"id\n1\n\n  \n2\n")] {
+            let keys: Vec<_> = found.unwrap().into_iter().map(|(line, key, _)| (line, key)).collect();
+            assert_eq!(keys, [(2, "1".to_owned()), (4, "  ".to_owned()), (5, "2".to_owned())]);
+        }
+        for found in [csv(b"id,n\n1,2\n  \n"), tsv(b"id\tn\n1\t2\n  \n")] {
+            let (row, line, problem) = found.unwrap_err();
+            assert_eq!((row, line), (2, 3), "{problem}");
+            assert!(problem.contains("1 field, and there are 2 columns"), "{problem}");
+        }
+    }
+
+    #[test]
     fn bad_headers_are_refused() {
         let refused = |bytes: &[u8], key| CsvTable::open(Input::of(bytes), key, true).err().unwrap();
         assert!(refused(b"a,b\n1,2\n", "c").contains(r#""a", "b""#));

@@ -5,8 +5,10 @@ use crate::arguments::VerifyChild;
 use crate::exit::{Failure, Outcome, Status};
 use crate::memory::limit_memory;
 use crate::open::{Access, Target, keyspace};
+use crate::panics;
 use std::io::{self, Read as _, Stdout, Write as _};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use strongroom::{DEFAULT_KEYSPACE, Store, Verified, VerifyProgress};
 
@@ -16,9 +18,19 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(crate) fn run(arguments: &VerifyChild) -> Outcome {
     end_with_parent()?;
     let mut out = io::stdout();
-    let answer = match check(arguments, &mut out) {
-        Ok(found) => Line::Sound(found),
-        Err(failure) => Line::Failed(Failed::from(failure)),
+    // A panic that nobody has caught is an answer too: of the engine where it lends a row, or is let go of.
+    let checked = catch_unwind(AssertUnwindSafe(|| check(arguments, &mut out)));
+    let answer = match (checked, panics::location().is_some()) {
+        (Ok(Ok(found)), false) => Line::Sound(found),
+        (Ok(Ok(_)), true) => {
+            let failure = Failure::damaged("verify: the rows are as they were written");
+            Line::Failed(Failed::of(&failure, true))
+        }
+        (Ok(Err(failure)), has_panicked) => Line::Failed(Failed::of(&failure, has_panicked)),
+        (Err(_), _) => {
+            let failure = Failure::new(Status::StoreFailed, "verify: the check did not come to its end");
+            Line::Failed(Failed::of(&failure, true))
+        }
     };
     tell(&mut out, &answer).map_err(|error| Failure::output(&error))
 }

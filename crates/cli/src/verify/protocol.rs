@@ -4,6 +4,9 @@ use crate::exit::{Failure, Status};
 use serde::{Deserialize, Serialize};
 use strongroom::ErrorKind;
 
+/// What to do about damage that an engine shows by dying of it.
+pub(super) const RESTORE: &str = "they are damaged; restore a backup";
+
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,14 +64,22 @@ pub(super) struct Failed {
     pub(super) line: String,
 }
 
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        Self {
+impl Failed {
+    /// What `failure` says of the store. `has_panicked`: a panic was caught on the way. It is the engine's, on one of
+    /// its own threads or while it wrote, and it does not panic on files that are as it wrote them.
+    pub(super) fn of(failure: &Failure, has_panicked: bool) -> Self {
+        let failed = Self {
             status: failure.status(),
             is_damage: failure.kind() == Some(ErrorKind::Corruption),
             kind: failure.kind().map(|kind| kind.as_str().to_owned()),
             line: failure.line().to_owned(),
+        };
+        let says_what_to_do = failed.is_damage && failed.line.contains("backup");
+        if !has_panicked || says_what_to_do {
+            return failed;
         }
+        let line = format!("{}; the engine panicked on these files: {RESTORE}", failed.line);
+        Self { status: Status::StoreFailed, is_damage: true, line, ..failed }
     }
 }
 
@@ -86,12 +97,20 @@ mod tests {
             engine_check: EngineCheck::LeftOut,
         };
         let rows = RowsRead { keyspace: "a\nb".to_owned(), rows: 1, rows_expected: Some(2) };
-        let failed = Failed::from(Failure::damaged("a row\nis wrong"));
+        let failed = Failed::of(&Failure::damaged("a row\nis wrong"), false);
         assert!(failed.is_damage && failed.status == Status::StoreFailed);
         for line in [Line::Rows(rows), Line::EngineCheck, Line::Sound(found), Line::Failed(failed)] {
             let text = serde_json::to_string(&line).unwrap();
             assert!(!text.contains('\n'));
             assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
         }
+    }
+
+    #[test]
+    fn an_error_after_a_panic_is_damage_and_says_what_to_do() {
+        let failure = Failure::new(Status::StoreFailed, "redb: commit: the write failed");
+        assert!(!Failed::of(&failure, false).is_damage);
+        let failed = Failed::of(&failure, true);
+        assert!(failed.is_damage && failed.line.contains("restore a backup"), "{failed:?}");
     }
 }

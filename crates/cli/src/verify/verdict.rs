@@ -1,7 +1,7 @@
 //! What a check says in the end, for people and for machines.
 
 use super::progress::Progress;
-use super::protocol::{EngineCheck, Failed, Found};
+use super::protocol::{EngineCheck, Failed, Found, RESTORE};
 use super::watch::{End, signal};
 use crate::arguments::Verify;
 use crate::exit::{Failure, Outcome, Status};
@@ -53,8 +53,7 @@ impl Verdict {
                 }
                 if is_crash(status) {
                     let line = format!(
-                        "{engine}: verify: the engine crashed on these files ({how}): they are damaged; restore a \
-                         backup; {read}"
+                        "{engine}: verify: the engine crashed on these files ({how}): {RESTORE}; {read}"
                     );
                     return bad("crashed", line);
                 }
@@ -88,9 +87,14 @@ impl Verdict {
         }
     }
 
-    /// Nothing where the line on standard error says it.
+    /// The reason is here too, so that a file or a pipe with the verdict is whole.
     pub(super) fn as_text(&self) -> String {
-        let Self::Sound(found) = self else { return String::new() };
+        let found = match self {
+            Self::Sound(found) => found,
+            Self::Bad { name, line, .. } => {
+                return format!("verdict       {name}\nreason        {}\n", one_line(line));
+            }
+        };
         let missing = match found.integrity.as_str() {
             "full" => "full",
             _ => "rows (a row that is gone is not noticed)",
@@ -116,6 +120,11 @@ impl Verdict {
             Self::Bad { line, .. } => Err(Failure::new(Status::StoreFailed, line)),
         }
     }
+}
+
+/// An engine's message may hold anything, also what a terminal would obey.
+fn one_line(text: &str) -> String {
+    text::visible(&text.replace(['\n', '\r'], " "))
 }
 
 /// What was sound when nothing more was heard.

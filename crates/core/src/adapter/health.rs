@@ -3,11 +3,17 @@
 //! After a failed commit nobody knows what the engine's memory and files hold, and a second `fsync` after a
 //! failed one may report success although data was lost. So the handle is poisoned and never reaches the
 //! engine again (invariant 4); opening anew goes through the engine's recovery.
+//!
+//! A panic poisons the handle too, and the call that met it says why. An engine that panics while it only reads has met
+//! bytes that it did not write: that is `Corruption`. One that panics while it writes leaves an outcome that nobody
+//! knows, as any failed write does: `CommitUnknown`. Every later call answers `Closed`.
 
 use crate::{Error, ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+const PANICKED: &str = "the engine panicked";
 
 #[derive(Debug)]
 pub(super) struct Health {
@@ -41,14 +47,14 @@ impl Health {
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Calls into the engine. A panic poisons the handle and becomes an error.
+    /// Calls into the engine to read. A panic poisons the handle and becomes an error.
     #[inline]
     pub(super) fn call<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check(operation)?;
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(error.at(self.engine, operation)),
-            Err(_) => Err(self.panicked(operation)),
+            Err(_) => Err(self.panicked_in_read(operation)),
         }
     }
 
@@ -57,7 +63,11 @@ impl Health {
     pub(super) fn change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
         // Before the rest: nothing is unknown about a call that a poisoned handle refuses.
         self.check(operation)?;
-        self.call(operation, f).map_err(|error| {
+        let changed = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
+            self.poison(PANICKED);
+            Err(Error::new(ErrorKind::Closed, PANICKED))
+        });
+        changed.map_err(|error| {
             self.poison("a write failed and its outcome is unknown");
             error
                 .into_kind(ErrorKind::CommitUnknown, "the write failed and may or may not be stored")
@@ -97,11 +107,14 @@ impl Health {
     }
 
     #[cold]
-    pub(super) fn panicked(&self, operation: &'static str) -> Error {
-        self.poison("the engine panicked");
+    pub(super) fn panicked_in_read(&self, operation: &'static str) -> Error {
+        // Another call met the cause before this one, and has told it.
+        if self.is_poisoned() {
+            return self.closed(operation);
+        }
+        self.poison(PANICKED);
         // The panic's text is left out: engines put keys and values into theirs.
-        Error::new(ErrorKind::Closed, "the engine panicked, the handle cannot be used any more")
-            .hint("reopen the store; if it happens again, report it with the panic's message on stderr")
+        Error::new(ErrorKind::Corruption, "the engine panicked while it read, as engines do on damaged files")
             .at(self.engine, operation)
     }
 

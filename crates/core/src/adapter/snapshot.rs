@@ -109,7 +109,7 @@ impl<E: Engine> GuardedCursor<E> {
                 self.slot.check().map(|()| false).map_err(|error| error.at(E::INFO.name, "scan"))
             }
             Ok(outcome) => outcome.map_err(|error| error.at(E::INFO.name, "scan")),
-            Err(_) => Err(health.panicked("scan")),
+            Err(_) => Err(health.panicked_in_read("scan")),
         };
         self.failure = outcome.as_ref().err().map(|error| (error.kind(), error.one_line()));
         outcome

@@ -5,7 +5,7 @@
 //! synchronous store. The number that run at once is bounded; others wait without blocking a thread.
 
 use super::store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
@@ -51,8 +51,9 @@ impl AsyncStore {
 
     /// Runs `work` on the blocking pool of the current tokio runtime and gives its result.
     ///
-    /// A future that is dropped before `work` has begun cancels it; once begun, `work` runs to its end, as
-    /// half a commit would be worse than an unobserved one.
+    /// A future that is dropped before `work` has begun cancels it, also where it waits for a thread of a busy pool: it
+    /// is dropped at once and never runs. Once begun, `work` runs to its end, as half a commit would be worse than an
+    /// unobserved one.
     ///
     /// [`Closed`](ErrorKind::Closed): the runtime is shutting down.
     ///
@@ -66,17 +67,49 @@ impl AsyncStore {
         let closed = |what: &str| Error::new(ErrorKind::Closed, what).at(self.store.engine().name, "run");
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| closed("the pool is closed"))?;
-        let store = self.store.clone();
+        let waiting = Waiting::new((permit, self.store.clone(), work));
+        // Dropped with this future.
+        let _cancels = CancelOnDrop(waiting.clone());
         let task = tokio::task::spawn_blocking(move || {
+            let (permit, store, work) = waiting.take()?;
             // Held until the work is done, also when nobody waits for it any more.
             let _permit = permit;
-            work(&store)
+            Some(work(&store))
         });
         match task.await {
-            Ok(result) => result,
+            Ok(Some(result)) => result,
             // As if it had panicked here: it is the caller's own, and the store is well.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(closed("the runtime is shutting down")),
+            // Nobody cancels what is awaited here, so the first of them is the runtime's too.
+            Ok(None) | Err(_) => Err(closed("the runtime is shutting down")),
         }
+    }
+}
+
+/// Work that waits for a thread of the pool. It is taken once: to run, or to be dropped.
+struct Waiting<W>(Arc<Mutex<Option<W>>>);
+
+impl<W> Waiting<W> {
+    fn new(work: W) -> Self {
+        Self(Arc::new(Mutex::new(Some(work))))
+    }
+
+    fn take(&self) -> Option<W> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<W> Clone for Waiting<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct CancelOnDrop<W>(Waiting<W>);
+
+impl<W> Drop for CancelOnDrop<W> {
+    fn drop(&mut self) {
+        drop(self.0.take());
     }
 }

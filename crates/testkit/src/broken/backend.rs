@@ -1,7 +1,7 @@
 //! A broken backend, and the healthy ones that a twist is put over.
 
-use super::twist::{Twist, Twisted};
 use crate::fault::{Faults, FaultyEngine, FaultyOptions};
+use crate::twist::{Twist, Twisted};
 use crate::{Fixture, PretendBackend, PretendEngine};
 use strongroom_core::{Backend, MemoryBackend, Undo};
 

@@ -1,8 +1,8 @@
 //! Wrong commits.
 
 use super::backend::{Broken, on_memory};
-use super::twist::Twist;
 use crate::batches::{copy_conditions, ops, push};
+use crate::twist::Twist;
 use std::time::Duration;
 use strongroom_core::{
     CommitToken, Durability, Error, ErrorKind, KeyRange, KeyspaceId, Op, Result, Scan, StorageBackend,

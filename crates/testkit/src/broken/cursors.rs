@@ -1,7 +1,7 @@
 //! Wrong scans and seeks.
 
 use super::backend::{Broken, on_faults, on_memory};
-use super::twist::{CursorTwist, Twist, TwistedCursor, View};
+use crate::twist::{CursorTwist, Twist, TwistedCursor, View};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{

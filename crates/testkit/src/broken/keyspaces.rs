@@ -1,9 +1,9 @@
 //! Keyspaces that are lost, mixed up or never go.
 
 use super::backend::{Broken, on_disk, on_faults, on_memory};
-use super::twist::Twist;
 use crate::batches::{ops, push};
 use crate::support::Row;
+use crate::twist::Twist;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_core::{

@@ -2,7 +2,7 @@
 //! catches it, and a suite that lets one pass is broken itself.
 //!
 //! They are the errors that layers like this one have had: those of the peers that `docs/` tells of, and
-//! those that are easily made. Each is a few lines over a healthy backend, by way of [`Twist`].
+//! those that are easily made. Each is a few lines over a healthy backend, by way of [`Twist`](crate::twist::Twist).
 
 mod backend;
 mod batches;
@@ -12,10 +12,8 @@ mod operations;
 mod persistence;
 mod reading;
 mod snapshots;
-mod twist;
 
 pub use backend::Broken;
-pub use twist::{CursorTwist, Twist, Twisted, TwistedCursor, View};
 
 /// All of them.
 pub fn all() -> Vec<Broken> {

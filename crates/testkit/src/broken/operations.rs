@@ -1,8 +1,8 @@
 //! Figures, checkpoints and errors that mislead.
 
 use super::backend::{Broken, on_disk, on_memory};
-use super::twist::{Twist, Twisted};
 use crate::fault::Faults;
+use crate::twist::{Twist, Twisted};
 use crate::{Fixture, PretendBackend};
 use bytes::Bytes;
 use std::path::Path;
@@ -91,6 +91,11 @@ pub(super) const ALL: &[Broken] = &[
         name: "an engine's panic comes through",
         caught_by: "a_panicking_engine_is_caught_and_poisons_the_handle",
         fixture: || above_engine(Above::Answers(ErrorKind::Closed)),
+    },
+    Broken {
+        name: "an engine's panic in a commit comes through",
+        caught_by: "an_engine_that_panics_while_it_writes_leaves_the_commit_unknown",
+        fixture: || above_engine(Above::Answers(ErrorKind::CommitUnknown)),
     },
 ];
 

@@ -1,7 +1,7 @@
 //! What is lost, and claims that do not hold.
 
 use super::backend::{Broken, on_disk, on_memory};
-use super::twist::{Twist, Twisted, View};
+use crate::twist::{Twist, Twisted, View};
 use crate::{Fixture, PretendBackend, PretendEngine};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Wrong keys and values.
 
 use super::backend::{Broken, on_memory};
-use super::twist::Twist;
 use crate::batches::{ops, push};
+use crate::twist::Twist;
 use bytes::Bytes;
 use strongroom_core::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Op, Result, StorageBackend, WriteBatch};

@@ -1,7 +1,7 @@
 //! Snapshots that are none.
 
 use super::backend::{Broken, on_memory};
-use super::twist::{CursorTwist, Twist, TwistedCursor, View};
+use crate::twist::{CursorTwist, Twist, TwistedCursor, View};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

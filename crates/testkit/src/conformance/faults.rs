@@ -180,7 +180,7 @@ pub(super) fn a_panicking_engine_is_caught_and_poisons_the_handle(fixture: &Fixt
             walk(&mut *cursor).1
         }));
         let Ok(result) = caught else { panic!("{demand}: it came through") };
-        let error = refused(result, ErrorKind::Closed, &demand);
+        let error = refused(result, ErrorKind::Corruption, &demand);
         let text = error.one_line();
         assert!(
             !text.contains(crate::fault::INJECTED),
@@ -189,6 +189,23 @@ pub(super) fn a_panicking_engine_is_caught_and_poisons_the_handle(fixture: &Fixt
         faults.disarm();
         assert_poisoned(&*backend, numbers);
     }
+}
+
+pub(super) fn an_engine_that_panics_while_it_writes_leaves_the_commit_unknown(fixture: &Fixture) {
+    let faults = switch(fixture);
+    let backend = fixture.open();
+    let numbers = keyspace(&*backend, "numbers");
+    load(&*backend, numbers, &numbered_rows(10));
+    faults.fail_at_operation("apply", 1, How::Panic);
+    let demand = "property 11: a panic of the engine in a commit is caught, and its outcome unknown";
+    let mut batch = WriteBatch::new();
+    batch.put(numbers, b"k", b"v");
+    let caught = catch_unwind(AssertUnwindSafe(|| backend.commit(&batch, Durability::Buffered)));
+    let Ok(result) = caught else { panic!("{demand}: it came through") };
+    let text = refused(result, ErrorKind::CommitUnknown, demand).one_line();
+    assert!(!text.contains(crate::fault::INJECTED), "property 11: a panic's text is not repeated: {text}");
+    faults.disarm();
+    assert_poisoned(&*backend, numbers);
 }
 
 pub(super) fn no_fault_beneath_a_history_is_swallowed(fixture: &Fixture) {

@@ -117,6 +117,7 @@ macro_rules! __each_conformance_case {
             faults::a_failed_commit_is_unknown_and_poisons_the_handle(8, Faults);
             faults::a_failed_flush_poisons_the_handle(8, Faults);
             faults::a_panicking_engine_is_caught_and_poisons_the_handle(11, Faults);
+            faults::an_engine_that_panics_while_it_writes_leaves_the_commit_unknown(11, Faults);
             faults::no_fault_beneath_a_history_is_swallowed(11, Faults);
             concurrency::concurrent_increments_lose_no_update(6);
             concurrency::concurrent_batches_are_seen_whole(6);

@@ -1,0 +1,102 @@
+//! Where RocksDB by itself ends the process. What is tried runs in a child process, which is this test again.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use strongroom_core::{Durability, KeyspaceHints, Placement, StorageBackend, WriteBatch};
+use strongroom_rocksdb::RocksDbBackend;
+
+const TASK: &str = "STRONGROOM_ROCKSDB_TASK";
+const DIRECTORY: &str = "STRONGROOM_ROCKSDB_DIRECTORY";
+
+/// For each keyspace RocksDB would write some 8 KiB about its options into a report that is rolled at 1 MiB.
+const KEYSPACES: u32 = 170;
+
+/// Not a test: what the child does.
+#[test]
+fn child_does_its_task() {
+    let (Some(task), Some(directory)) = (std::env::var_os(TASK), std::env::var_os(DIRECTORY)) else { return };
+    let directory = Path::new(&directory);
+    match task.to_str().unwrap() {
+        "open" => match RocksDbBackend::new(directory) {
+            Ok(_) => println!("opened"),
+            Err(error) => println!("refused: {}: {}", error.kind(), error.one_line()),
+        },
+        "lose its directory" => {
+            let backend = RocksDbBackend::new(directory).unwrap();
+            std::fs::remove_dir_all(directory).unwrap();
+            let rows = backend.keyspace("0").unwrap();
+            let mut batch = WriteBatch::new();
+            batch.put(rows, b"a", b"b");
+            let outcome = backend.commit(&batch, Durability::PowerSafe).and_then(|()| backend.compact());
+            drop(backend);
+            println!("closed after {:?}", outcome.map_err(|error| error.kind()));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// A child that does `task`; `limits` is what the shell does before.
+fn child(task: &str, directory: &Path, limits: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limits} exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
+    command.args(["child_does_its_task", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(TASK, task).env(DIRECTORY, directory);
+    command
+}
+
+fn said(output: &Output) -> String {
+    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}: {out}{errors}", output.status)
+}
+
+#[test]
+fn a_directory_that_is_gone_is_no_crash_when_it_is_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let whole = home.path().join("whole");
+    let backend = RocksDbBackend::new(&whole).unwrap();
+    for number in 0..KEYSPACES {
+        let alone = KeyspaceHints::default().placed(Placement::Dedicated);
+        backend.create_keyspace(&number.to_string(), alone).unwrap();
+    }
+    drop(backend);
+    // It depends on what happens when: in three tries it is seen.
+    for number in 0..3 {
+        let copy = home.path().join(number.to_string());
+        let copied = Command::new("cp").arg("-r").args([&whole, &copy]).status().unwrap();
+        assert!(copied.success());
+        let output = child("lose its directory", &copy, "").output().unwrap();
+        assert!(output.status.success() && said(&output).contains("closed after"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn without_threads_it_says_so_and_the_process_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    // The limit does not hold for root, so that the child becomes somebody else, who has to find everything.
+    let is_root = home.path().metadata().unwrap().uid() == 0;
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let run = |limits: &str| {
+        let mut command = child("open", &home.path().join("store"), limits);
+        if is_root {
+            command.gid(65_534).uid(65_534);
+        }
+        command.output().unwrap()
+    };
+    // Shells do not agree on its name.
+    let output = run("ulimit -u 1 2>/dev/null || ulimit -p 1 || exit;");
+    assert!(output.status.success(), "{}", said(&output));
+    let text = said(&output);
+    if text.contains("Permission denied") && !text.contains("refused") {
+        println!("SKIPPED: nobody may run this test: {text}");
+        return;
+    }
+    assert!(text.contains("refused: unavailable: rocksdb: open: the system does not start"), "{text}");
+    assert!(text.contains("ulimit -u"), "{text}");
+    // Nothing is left that is in the way when there are threads again.
+    assert!(said(&run("")).contains("opened"));
+}
