@@ -57,7 +57,7 @@ const ROOMS: &[Room] = &[
         dir: "crates/core",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
-        outside: Outside::Only(&["boxcar", "bytes"]),
+        outside: Outside::Only(&["arc-swap", "boxcar", "bytes"]),
     },
     Room {
         dir: "crates/backends/*",

@@ -163,7 +163,7 @@ impl Twist for SharesTooLong {
         keyspace: KeyspaceId,
         key: &[u8],
     ) -> Result<Option<Bytes>> {
-        const GETS: u32 = 4;
+        const GETS: u32 = 100;
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (snapshot, gets) = match shared.take() {
             Some((snapshot, gets)) if gets < GETS => (snapshot, gets + 1),

@@ -11,6 +11,8 @@ const WRITERS: usize = 2;
 const COMMITS: u64 = 250;
 /// Steps of each reader, at least and at most.
 const STEPS: std::ops::Range<u32> = 100..20_000;
+/// Steps of all readers for each commit at least: a fast writer would else be done before the first of them.
+const STEPS_FOR_A_COMMIT: u64 = 4;
 
 /// What one writer has written: a number that each of its commits makes larger by one.
 #[derive(Default)]
@@ -40,19 +42,28 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
     let backend = &*backend;
     let numbers = keyspace(backend, "numbers");
     let written: [Written; WRITERS] = Default::default();
-    let writing = AtomicU64::new(WRITERS as u64);
+    let (writing, reading) = (AtomicU64::new(WRITERS as u64), AtomicU64::new(READERS as u64));
+    let steps = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for (place, written) in written.iter().enumerate() {
-            let writing = &writing;
+            let (writing, reading, steps) = (&writing, &reading, &steps);
             scope.spawn(move || {
                 let _done = Done(writing);
-                (1..=COMMITS).for_each(|number| write(backend, numbers, place, number, written));
+                for number in 1..=COMMITS {
+                    let wanted = number * STEPS_FOR_A_COMMIT;
+                    while steps.load(Ordering::SeqCst) < wanted && reading.load(Ordering::SeqCst) > 0 {
+                        std::thread::yield_now();
+                    }
+                    write(backend, numbers, place, number, written);
+                }
             });
         }
         for _ in 0..READERS {
-            let (writing, written) = (&writing, &written);
+            let (writing, reading, steps, written) = (&writing, &reading, &steps, &written);
             scope.spawn(move || {
+                let _done = Done(reading);
                 for step in 0..STEPS.end {
+                    steps.fetch_add(1, Ordering::SeqCst);
                     if step >= STEPS.start && writing.load(Ordering::SeqCst) == 0 {
                         break;
                     }
@@ -66,7 +77,7 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
     }
 }
 
-/// Told also when a writer fails, or the readers would go on.
+/// Counted down also when a thread fails, or the others would wait for it.
 struct Done<'w>(&'w AtomicU64);
 
 impl Drop for Done<'_> {
