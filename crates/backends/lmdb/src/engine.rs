@@ -64,6 +64,10 @@ impl Engine for LmdbEngine {
         LmdbKeyspace::open(&self.environment, name)
     }
 
+    fn is_current(&self, name: &str, keyspace: &LmdbKeyspace) -> Result<bool> {
+        keyspace.is_current(name)
+    }
+
     fn drop_keyspace(&self, name: &str, keyspace: &LmdbKeyspace) -> Result<()> {
         keyspace.drop_named(name).map_err(|error| match error.kind() {
             // LMDB has taken the handle away already, so it is not true that nothing was touched.

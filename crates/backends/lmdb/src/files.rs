@@ -188,7 +188,7 @@ fn try_open_env(
     }
 }
 
-/// How many keyspaces there are: each is a row of the unnamed database.
+/// How many keyspaces there are at most: each is a row of the unnamed database, and its creation mostly another.
 fn stored_keyspaces(env: &Env<WithoutTls>) -> u32 {
     u32::try_from(env.unnamed_database_stat().entries).unwrap_or(u32::MAX)
 }

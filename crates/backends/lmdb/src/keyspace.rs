@@ -1,9 +1,11 @@
 //! A keyspace: a named database, which keeps the environment open that it is in.
 
 use crate::environment::Environment;
+use crate::error::translate;
 use heed::types::Bytes;
 use heed::{Database, DatabaseOpener, MdbError, RoTxn, RwTxn, WithoutTls};
 use self_cell::self_cell;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +18,25 @@ self_cell!(
     struct Opened {
         owner: Arc<Environment>,
         #[covariant]
-        dependent: Map,
+        dependent: Maps,
     }
 );
+
+/// The named database, and the unnamed one, in which it is listed.
+struct Maps<'e> {
+    own: Map<'e>,
+    names: Map<'e>,
+}
+
+/// The number of the transaction that created a keyspace. LMDB finds a named database by its name in each transaction,
+/// so a handle that was opened before another process dropped it finds one that was created since. This tells the two
+/// apart. None: an older version created it.
+type Creation = Option<[u8; 8]>;
+
+/// The key in the unnamed database under which the creation of the keyspace `name` stands. No keyspace can be called so.
+fn creation_key(name: &str) -> Vec<u8> {
+    [b"\0created\0", name.as_bytes()].concat()
+}
 
 /// A keyspace of LMDB: a named database.
 #[derive(Clone)]
@@ -26,6 +44,7 @@ pub struct LmdbKeyspace(Arc<Inner>);
 
 struct Inner {
     opened: Opened,
+    created: Creation,
     /// LMDB has given its number away, maybe to another one.
     dropped: AtomicBool,
 }
@@ -33,19 +52,30 @@ struct Inner {
 impl LmdbKeyspace {
     /// Opens it; creates it unless the environment is read-only.
     pub(crate) fn open(environment: &Arc<Environment>, name: &str) -> Result<Self> {
+        let created = Cell::new(None);
         let opened = Opened::try_new(Arc::clone(environment), |environment| {
-            let found =
-                environment.read_names(|opener, transaction| open_existing(opener, transaction, name))?;
-            match found {
-                Some(map) => Ok(map),
+            let found = environment
+                .read_names(|opener, transaction| open_existing(opener, transaction, name, &created))?;
+            let (own, names) = match found {
+                Some(maps) => maps,
                 None if environment.is_read_only() => {
-                    Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}")))
+                    return Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}")));
                 }
                 None => environment
-                    .change_names(|opener, transaction| opener.create_database(transaction, Some(name))),
-            }
+                    .change_names(|opener, transaction| create(opener, transaction, name, &created))?,
+            };
+            Ok(Maps { own, names })
         })?;
-        Ok(Self(Arc::new(Inner { opened, dropped: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { opened, created: created.get(), dropped: AtomicBool::new(false) })))
+    }
+
+    /// Whether it is the one that is called `name` now. Another process may have dropped it and created another.
+    pub(crate) fn is_current(&self, name: &str) -> Result<bool> {
+        let names = &self.0.opened.borrow_dependent().names;
+        self.0.opened.borrow_owner().read(|transaction| {
+            let created = names.get(transaction, creation_key(name).as_slice()).map_err(translate)?;
+            Ok(created == self.0.created.as_ref().map(<[u8; 8]>::as_slice))
+        })
     }
 
     /// Removes it, with its rows.
@@ -58,7 +88,7 @@ impl LmdbKeyspace {
     #[inline]
     pub(crate) fn map(&self) -> Option<&Map<'_>> {
         let is_there = !self.0.dropped.load(Ordering::Acquire);
-        is_there.then(|| self.0.opened.borrow_dependent())
+        is_there.then(|| &self.0.opened.borrow_dependent().own)
     }
 }
 
@@ -72,15 +102,32 @@ fn open_existing<'e>(
     opener: &DatabaseOpener<'e, WithoutTls>,
     transaction: &RoTxn<'e, WithoutTls>,
     name: &str,
-) -> heed::Result<Option<Map<'e>>> {
+    created: &Cell<Creation>,
+) -> heed::Result<Option<(Map<'e>, Map<'e>)>> {
     let Some(names) = opener.open_database::<Bytes, Bytes>(transaction, None)? else { return Ok(None) };
     match names.get(transaction, name.as_bytes())? {
         Some(record) if Record::read(record).is_some_and(|record| record.flags == 0) => {
-            opener.open_database(transaction, Some(name))
+            let number = names.get(transaction, creation_key(name).as_slice())?;
+            created.set(number.and_then(|number| number.try_into().ok()));
+            Ok(opener.open_database(transaction, Some(name))?.map(|own| (own, names)))
         }
         Some(_) => Err(MdbError::Incompatible.into()),
         None => Ok(None),
     }
+}
+
+fn create<'e>(
+    opener: &DatabaseOpener<'e, WithoutTls>,
+    transaction: &mut RwTxn<'e>,
+    name: &str,
+    created: &Cell<Creation>,
+) -> heed::Result<(Map<'e>, Map<'e>)> {
+    let own = opener.create_database(transaction, Some(name))?;
+    let names = opener.create_database(transaction, None)?;
+    let number = (transaction.id() as u64).to_be_bytes();
+    names.put(transaction, creation_key(name).as_slice(), number.as_slice())?;
+    created.set(Some(number));
+    Ok((own, names))
 }
 
 fn remove<'e>(
@@ -91,6 +138,9 @@ fn remove<'e>(
 ) -> heed::Result<()> {
     // Opened anew: an attempt that found the map full has closed it already.
     let Some(map) = opener.open_database::<Bytes, Bytes>(transaction, Some(name))? else { return Ok(()) };
+    if let Some(names) = opener.open_database::<Bytes, Bytes>(transaction, None)? {
+        names.delete(transaction, creation_key(name).as_slice())?;
+    }
     // LMDB frees the name now, whatever becomes of the transaction.
     dropped.store(true, Ordering::Release);
     // SAFETY: LMDB gives the handle's number and name away. Nobody uses either any more: names change only while
@@ -115,7 +165,7 @@ pub(crate) fn list(environment: &Environment) -> Result<(Vec<String>, u64)> {
         found.1 = (own.branch_pages + own.leaf_pages + own.overflow_pages) as u64;
         for row in names.iter(transaction)? {
             let (name, record) = row?;
-            // Other rows are somebody else's: LMDB's own tools pass over them too.
+            // Other rows are those of creations, or somebody else's: LMDB's own tools pass over them too.
             let name = std::str::from_utf8(name).ok().filter(|name| check_keyspace_name(name).is_ok());
             if let (Some(name), Some(record)) = (name, Record::read(record)) {
                 found.0.push(name.to_owned());

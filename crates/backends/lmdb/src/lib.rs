@@ -27,7 +27,7 @@
 //! | Contract | LMDB |
 //! |---|---|
 //! | files | `data.mdb` (made as `data.mdb.new` and renamed when it is whole), `lock.mdb`, and `data.mdb.writer`, which the one writer locks |
-//! | keyspace | named database; hints are of no use to it |
+//! | keyspace | named database, and a row in the unnamed one with the number of the transaction that created it; hints are of no use to it |
 //! | get | a read transaction each; a value of more than 4 KiB shares the map and keeps the transaction open |
 //! | batch | one write transaction |
 //! | snapshot | one read transaction, used by threads in turns |
