@@ -2,7 +2,7 @@
 
 use super::backend::{Broken, on_disk, on_memory};
 use crate::fault::Faults;
-use crate::twist::{Twist, Twisted};
+use crate::twist::{Twist, Twisted, View};
 use crate::{Fixture, PretendBackend};
 use bytes::Bytes;
 use std::path::Path;
@@ -114,7 +114,7 @@ impl Twist for NeverCounts {
 struct LeaksSnapshot(std::sync::Mutex<Vec<std::sync::Arc<dyn strongroom_core::Snapshot>>>);
 
 impl Twist for LeaksSnapshot {
-    fn snapshot_get(&self, view: &super::View, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
+    fn snapshot_get(&self, view: &View, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(view.snapshot.clone());
         view.snapshot.get(keyspace, key)
     }
