@@ -83,13 +83,13 @@ impl Files {
     /// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
     fn sync_path(&self, path: PathBuf) -> Result<()> {
         match File::open(&path).and_then(|file| file.sync_all()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", path, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", &path, error)),
             _ => Ok(()),
         }
     }
 
-    fn failed(&self, what: &str, path: PathBuf, error: io::Error) -> Error {
-        Error::from_io(format!("cannot {what} {}", self.home.shown(&path).display()), error)
+    fn failed(&self, what: &str, path: &Path, error: io::Error) -> Error {
+        Error::from_io(format!("cannot {what} {}", self.home.shown(path).display()), error)
     }
 
     /// Their directory, which is open for as long as this is.
@@ -132,11 +132,11 @@ impl Files {
             self.sync_blobs(synced)?;
         }
         if !synced.since_open {
-            for path in self.written_at_open().map_err(|error| self.failed("list", self.path(""), error))? {
+            for path in self.written_at_open().map_err(|error| self.failed("list", &self.path(""), error))? {
                 self.sync_path(path)?;
             }
         }
-        self.db.sync_all().map_err(|error| self.failed("sync", self.path("db"), error))?;
+        self.db.sync_all().map_err(|error| self.failed("sync", &self.path("db"), error))?;
         if !synced.since_open {
             self.sync_path(self.path(""))?;
             if let Some(parent) = self.home.path().parent() {
@@ -150,7 +150,7 @@ impl Files {
     /// Syncs the blobs that were not synced before, and their directory if there are such.
     fn sync_blobs(&self, synced: &mut Synced) -> Result<()> {
         let directory = self.path("blobs");
-        let cannot_list = |error| self.failed("list", directory.clone(), error);
+        let cannot_list = |error| self.failed("list", &directory, error);
         let changed =
             std::fs::metadata(&directory).and_then(|found| found.modified()).map_err(cannot_list)?;
         if synced.blobs_listed_for == Some(changed) {

@@ -37,11 +37,11 @@ impl<E: Engine> Backend<E> {
     pub fn open(directory: impl AsRef<Path>, options: E::Options) -> Result<Self> {
         let Prepared { home, read_only } = open::prepare::<E>(directory.as_ref(), &options)
             .map_err(|error| error.at(E::INFO.name, "open"))?;
-        Self::start(home, options, read_only)
+        Self::start(&home, options, read_only)
     }
 
     /// Opens the engine in a directory that is known to be its own.
-    pub(super) fn start(home: Directory, options: E::Options, read_only: bool) -> Result<Self> {
+    pub(super) fn start(home: &Directory, options: E::Options, read_only: bool) -> Result<Self> {
         let name = E::INFO.name;
         // The engine too has to know: it may find files that it would take for a reason to create others.
         let options = if read_only { adjusted(options, only_read) } else { options };
@@ -51,7 +51,7 @@ impl<E: Engine> Backend<E> {
         let release = view::release_of(&view);
         let context = OpenContext {
             directory: home.path(),
-            home: &home,
+            home,
             options: &options,
             pins: pins.clone(),
             view: release,
@@ -62,7 +62,7 @@ impl<E: Engine> Backend<E> {
                 error.into_kind(ErrorKind::Corruption, "the engine cannot read its files").at(name, "open")
             }
             ErrorKind::Locked if home.is_entered() && !error.message().contains("this process") => {
-                open_in_this_process(&home, error).at(name, "open")
+                open_in_this_process(home, error).at(name, "open")
             }
             _ => error,
         })?;

@@ -70,7 +70,7 @@ fn fill<E: Engine>(
 ) -> Result<()> {
     // The snapshot first, the names second: a keyspace that is created in between is seen empty.
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
-    let copy = Backend::<E>::start(Directory::open(directory)?, options, false)?;
+    let copy = Backend::<E>::start(&Directory::open(directory)?, options, false)?;
     for (name, id) in names {
         let hints = match shared.keyspaces.get(id) {
             Ok(slot) => slot.placed.hints(),

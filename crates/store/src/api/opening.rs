@@ -53,7 +53,7 @@ impl Store {
             }
             None => None,
         };
-        Self::assemble(backend, directory, options).map_err(|(error, _)| error)
+        Self::assemble(backend, directory, options).map_err(|failed| failed.0)
     }
 
     /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there, with
@@ -82,7 +82,8 @@ impl Store {
         let engine_options =
             engine_options.clone().marked(directory.engine_marked()).create(directory.engine_create());
         match open_backend(directory.path(), &engine_options) {
-            Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|(error, directory)| {
+            Ok(backend) => Self::assemble(backend, Some(directory), options).map_err(|failed| {
+                let (error, directory) = *failed;
                 if let Some(directory) = directory {
                     directory.abandon();
                 }
@@ -112,7 +113,7 @@ impl Store {
         backend: Box<dyn StorageBackend>,
         mut directory: Option<StoreDirectory>,
         options: StoreOptions,
-    ) -> Result<Self, (Error, Option<StoreDirectory>)> {
+    ) -> Result<Self, Box<(Error, Option<StoreDirectory>)>> {
         let assembled = begin(backend, directory.as_ref(), options).and_then(|(mut pipeline, status)| {
             if let Some(directory) = &mut directory
                 && !pipeline.base.backend().is_read_only()
@@ -128,7 +129,7 @@ impl Store {
                 pipeline.base.directory = directory;
                 Ok(Self { handle: Arc::new(Handle::new(pipeline)) })
             }
-            Err(error) => Err((error, directory)),
+            Err(error) => Err(Box::new((error, directory))),
         }
     }
 }

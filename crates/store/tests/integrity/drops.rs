@@ -1,6 +1,6 @@
 //! A drop that was cut short.
 
-use super::common::{filled, root, tally, verify};
+use super::common::{filled, open_faulty, root, tally, verify};
 use super::support::pretend;
 use strongroom_core::{ErrorKind, Options, StorageBackend};
 use strongroom_store::{Integrity, Store, StoreOptions};
