@@ -261,7 +261,8 @@ mod wakers {
     fn one_may_drop_the_store_on_the_thread_that_sweeps() {
         let clock = strongroom_store::Clock::manual(1_000);
         let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
-        let store = Store::new(MemoryBackend::in_memory(), options.sweep_interval_ms(1)).unwrap();
+        let store =
+            Store::new(strongroom_core::MemoryBackend::in_memory(), options.sweep_interval_ms(1)).unwrap();
         let rows = store.create_keyspace("rows").unwrap();
         rows.set_with_ttl("a", "1", Duration::from_millis(10)).unwrap();
         let mut watch = rows.watch_prefix("").unwrap();

@@ -81,9 +81,9 @@ impl Files {
     }
 
     /// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
-    fn sync_path(&self, path: PathBuf) -> Result<()> {
-        match File::open(&path).and_then(|file| file.sync_all()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", &path, error)),
+    fn sync_path(&self, path: &Path) -> Result<()> {
+        match File::open(path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", path, error)),
             _ => Ok(()),
         }
     }
@@ -133,14 +133,14 @@ impl Files {
         }
         if !synced.since_open {
             for path in self.written_at_open().map_err(|error| self.failed("list", &self.path(""), error))? {
-                self.sync_path(path)?;
+                self.sync_path(&path)?;
             }
         }
         self.db.sync_all().map_err(|error| self.failed("sync", &self.path("db"), error))?;
         if !synced.since_open {
-            self.sync_path(self.path(""))?;
+            self.sync_path(&self.path(""))?;
             if let Some(parent) = self.home.path().parent() {
-                self.sync_path(parent.to_owned())?;
+                self.sync_path(parent)?;
             }
             synced.since_open = true;
         }
@@ -164,12 +164,12 @@ impl Files {
             let name = entry.map_err(cannot_list)?.file_name();
             if !synced.blobs.contains(&name) {
                 has_new = true;
-                self.sync_path(directory.join(&name))?;
+                self.sync_path(&directory.join(&name))?;
             }
             present.insert(name);
         }
         if has_new {
-            self.sync_path(directory.clone())?;
+            self.sync_path(&directory)?;
         }
         synced.blobs = present;
         synced.blobs_listed_for = settled.then_some(changed);

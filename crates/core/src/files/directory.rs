@@ -214,6 +214,7 @@ pub fn relative_names(text: &str) -> String {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)] // Tests fail by panicking.
 mod tests {
     use super::*;
     use std::fs;
