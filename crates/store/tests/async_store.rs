@@ -89,7 +89,7 @@ fn work_that_waits_for_a_thread_is_cancelled_when_nobody_waits_for_it() {
         {
             let held = Arc::clone(&captured);
             let mut run = pin!(store.run(move |store| {
-                let _held = held;
+                drop(held);
                 store.default_keyspace()?.set("k", "v")
             }));
             // It is handed to the pool, and waits there.

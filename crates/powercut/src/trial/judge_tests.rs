@@ -2,7 +2,7 @@
 
 use super::damage::judge as judge_damage;
 use super::fault::judge_end;
-use super::look::{cut_short, judge_look};
+use super::look::judge_look;
 use crate::child::{Look, Outcome};
 use crate::judge::{Finding, Found, History};
 use crate::look::{Checkpoint, Row, Seen, State};
