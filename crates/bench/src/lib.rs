@@ -20,6 +20,7 @@ pub mod builds;
 pub mod cost;
 pub mod footprint;
 pub mod group;
+pub mod layers;
 pub mod measure;
 pub mod raw;
 #[cfg(all(feature = "storage-redb", feature = "storage-sled"))]
