@@ -1,19 +1,15 @@
 //! Get, scan and batch load: the raw engine, the backend and the store take turns in one run.
 //!
 //! Each layer has a database of its own with the same rows, written in the same way, with the same cache.
-//! A value that is got is read; otherwise who verifies a checksum would pay for bringing it into the cache.
+//! A value that is got and a row that is scanned are read, in all layers: else whoever verifies a checksum would pay for
+//! bringing them into the cache.
 //! Rounds alternate the order, and the figure is the median over rounds; noise then meets all alike.
 
-use crate::measure::{geometric_mean, median, nanos_each, read};
-use crate::raw::{self, CACHE_BYTES, Raw};
-use crate::workload::{Op, key, mixed_batches, scatter, value};
+use crate::layers::{LAYERS, Layer, Open, engines, fill};
+use crate::measure::{geometric_mean, median, nanos_each};
+use crate::raw::CACHE_BYTES;
+use crate::workload::{key, mixed_batches, scatter};
 use std::hint::black_box;
-use std::ops::ControlFlow;
-use std::path::Path;
-use strongroom::core::{KeyspaceId, WriteBatch};
-use strongroom::{
-    ByteSize, Config, Durability, Keyspace, KeyspaceHints, Options, Registry, Scan, StorageBackend, Store,
-};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -43,161 +39,9 @@ pub struct Arguments {
     load_rounds: usize,
 }
 
-/// What one of the three layers offers to the measurement.
-trait Layer {
-    fn get(&self, key: &[u8]) -> usize;
-    /// Row by row.
-    fn scan(&self) -> (u64, u64);
-    /// By a visitor.
-    fn visit(&self) -> (u64, u64);
-    fn apply(&self, batch: &[Op]);
-    fn flush(&self);
-}
-
-struct RawLayer<R>(R);
-
-impl<R: Raw> Layer for RawLayer<R> {
-    fn get(&self, key: &[u8]) -> usize {
-        self.0.get(key)
-    }
-    fn scan(&self) -> (u64, u64) {
-        self.0.scan()
-    }
-    fn visit(&self) -> (u64, u64) {
-        self.0.scan()
-    }
-    fn apply(&self, batch: &[Op]) {
-        self.0.apply(batch);
-    }
-    fn flush(&self) {
-        self.0.flush();
-    }
-}
-
-struct BackendLayer {
-    backend: Box<dyn StorageBackend>,
-    keyspace: KeyspaceId,
-}
-
-impl BackendLayer {
-    fn open(engine: &str, directory: &Path) -> Self {
-        let registry = Registry::builtin();
-        let driver = registry.driver(engine).unwrap();
-        let mut options = Options::new();
-        options.cache_bytes = driver.info().tuning.cache.then_some(CACHE_BYTES);
-        let backend = driver.open_backend(directory, &options).unwrap();
-        let keyspace = backend.create_keyspace("bench", KeyspaceHints::default()).unwrap();
-        Self { backend, keyspace }
-    }
-}
-
-impl Layer for BackendLayer {
-    fn get(&self, key: &[u8]) -> usize {
-        self.backend.get(self.keyspace, key).unwrap().map_or(0, |value| read(&value))
-    }
-
-    fn scan(&self) -> (u64, u64) {
-        let mut cursor = self.backend.snapshot().unwrap().cursor(self.keyspace, Scan::all()).unwrap();
-        let (mut rows, mut bytes) = (0, 0);
-        while cursor.advance().unwrap() {
-            rows += 1;
-            let (key, value) = cursor.row();
-            bytes += (key.len() + value.len()) as u64;
-        }
-        (rows, bytes)
-    }
-
-    fn visit(&self) -> (u64, u64) {
-        let (mut rows, mut bytes) = (0, 0);
-        let mut count = |key: &[u8], value: &[u8]| {
-            rows += 1;
-            bytes += (key.len() + value.len()) as u64;
-            ControlFlow::Continue(())
-        };
-        let mut cursor = self.backend.snapshot().unwrap().cursor(self.keyspace, Scan::all()).unwrap();
-        cursor.visit(&mut count).unwrap();
-        (rows, bytes)
-    }
-
-    fn apply(&self, ops: &[Op]) {
-        let mut batch = WriteBatch::with_capacity(ops.len(), ops.len() * 128);
-        for op in ops {
-            match op {
-                Op::Put(key, value) => batch.put(self.keyspace, key, value),
-                Op::Delete(key) => batch.delete(self.keyspace, key),
-            };
-        }
-        self.backend.commit(&batch, Durability::Buffered).unwrap();
-    }
-
-    fn flush(&self) {
-        self.backend.flush().unwrap();
-    }
-}
-
-struct StoreLayer {
-    store: Store,
-    keyspace: Keyspace,
-}
-
-impl StoreLayer {
-    fn open(engine: &str, directory: &Path) -> Self {
-        let registry = Registry::builtin();
-        let mut config = Config::new(engine, directory).durability(Durability::Buffered);
-        config.cache = registry.driver(engine).unwrap().info().tuning.cache.then_some(ByteSize(CACHE_BYTES));
-        let store = registry.open_config(&config).unwrap();
-        let keyspace = store.create_keyspace("bench").unwrap();
-        Self { store, keyspace }
-    }
-}
-
-impl Layer for StoreLayer {
-    fn get(&self, key: &[u8]) -> usize {
-        self.keyspace.get(key).unwrap().map_or(0, |value| read(&value))
-    }
-
-    fn scan(&self) -> (u64, u64) {
-        let mut cursor = self.keyspace.scan(Scan::all()).unwrap();
-        let (mut rows, mut bytes) = (0, 0);
-        while cursor.advance().unwrap() {
-            rows += 1;
-            let (key, value) = cursor.row();
-            bytes += (key.len() + value.len()) as u64;
-        }
-        (rows, bytes)
-    }
-
-    fn visit(&self) -> (u64, u64) {
-        let (mut rows, mut bytes) = (0, 0);
-        let mut count = |key: &[u8], value: &[u8]| {
-            rows += 1;
-            bytes += (key.len() + value.len()) as u64;
-            ControlFlow::Continue(())
-        };
-        self.keyspace.scan(Scan::all()).unwrap().visit(&mut count).unwrap();
-        (rows, bytes)
-    }
-
-    fn apply(&self, ops: &[Op]) {
-        let mut batch = self.store.batch();
-        for op in ops {
-            match op {
-                Op::Put(key, value) => batch.set(&self.keyspace, key, value),
-                Op::Delete(key) => batch.delete(&self.keyspace, key),
-            };
-        }
-        self.store.commit(&batch).unwrap();
-    }
-
-    fn flush(&self) {
-        self.store.flush().unwrap();
-    }
-}
-
 /// Raw, backend, store.
 type Samples = [Vec<f64>; 3];
 
-const LAYERS: [&str; 3] = ["raw", "backend", "store"];
 /// Of "What the layer may cost" in the design: a ratio, or an added time in nanoseconds; backend and store.
 const BOUNDS: [(&str, [(f64, f64); 2]); 4] = [
     ("get", [(0.95, 50.0), (0.90, 200.0)]),
@@ -225,9 +69,9 @@ pub fn run(arguments: &Arguments) {
     );
     println!("|---|---|--:|--:|--:|--:|---|--:|--:|--:|---|");
     let mut ratios = [Vec::new(), Vec::new()];
-    for (name, measure) in engines() {
+    for (name, open) in engines() {
         if wanted(name) {
-            let samples = measure(name, arguments);
+            let samples = measure(name, open, arguments);
             report(name, &samples, &mut ratios);
         }
     }
@@ -236,26 +80,6 @@ pub fn run(arguments: &Arguments) {
         let least = GEOMETRIC_MEAN_MIN[place];
         println!("\ngeometric mean, {layer}: {mean:.3} (at least {least}: {})", verdict(mean >= least));
     }
-}
-
-type Measure = fn(&str, &Arguments) -> [Samples; 4];
-
-/// Those of this build, each with its raw counterpart.
-fn engines() -> Vec<(&'static str, Measure)> {
-    vec![
-        #[cfg(feature = "storage-redb")]
-        ("redb", measure::<raw::redb::Redb> as Measure),
-        #[cfg(feature = "storage-sled")]
-        ("sled", measure::<raw::sled::Sled>),
-        #[cfg(feature = "storage-fjall")]
-        ("fjall", measure::<raw::fjall::Fjall>),
-        #[cfg(feature = "storage-rocksdb")]
-        ("rocksdb", measure::<raw::rocksdb::RocksDb>),
-        #[cfg(feature = "storage-sqlite")]
-        ("sqlite", measure::<raw::sqlite::Sqlite>),
-        #[cfg(feature = "storage-lmdb")]
-        ("lmdb", measure::<raw::lmdb::Lmdb>),
-    ]
 }
 
 fn report(engine: &str, samples: &[Samples; 4], ratios: &mut [Vec<f64>; 2]) {
@@ -276,26 +100,13 @@ fn verdict(holds: bool) -> &'static str {
     if holds { "yes" } else { "NO" }
 }
 
-fn layers<R: Raw + 'static>(engine: &str, directory: &Path) -> [Box<dyn Layer>; 3] {
-    let place = |layer| {
-        let place = directory.join(layer);
-        std::fs::create_dir_all(&place).unwrap();
-        place
-    };
-    [
-        Box::new(RawLayer(R::open(&place("raw")))),
-        Box::new(BackendLayer::open(engine, &place("backend"))),
-        Box::new(StoreLayer::open(engine, &directory.join("store"))),
-    ]
-}
-
 /// Samples of get, scan and load.
-fn measure<R: Raw + 'static>(engine: &str, arguments: &Arguments) -> [Samples; 4] {
-    let load = loads::<R>(engine, arguments);
+fn measure(engine: &str, open: Open, arguments: &Arguments) -> [Samples; 4] {
+    let load = loads(engine, open, arguments);
     let directory = tempfile::tempdir().unwrap();
-    let layers = layers::<R>(engine, directory.path());
+    let layers = [0, 1, 2].map(|place| open(engine, directory.path(), CACHE_BYTES, place));
     for layer in &layers {
-        fill(&**layer, arguments);
+        fill(&**layer, arguments.rows, arguments.batch, arguments.value_bytes, key);
     }
     let mut get = Samples::default();
     let mut visit = Samples::default();
@@ -334,24 +145,12 @@ fn gets(layer: &dyn Layer, arguments: &Arguments, round: u64) {
     }
 }
 
-fn fill(layer: &dyn Layer, arguments: &Arguments) {
-    let mut batch = Vec::new();
-    for number in 0..arguments.rows {
-        batch.push(Op::Put(key(number), value(number, arguments.value_bytes)));
-        if batch.len() == arguments.batch || number + 1 == arguments.rows {
-            layer.apply(&batch);
-            batch.clear();
-        }
-    }
-    layer.flush();
-}
-
-fn loads<R: Raw + 'static>(engine: &str, arguments: &Arguments) -> Samples {
+fn loads(engine: &str, open: Open, arguments: &Arguments) -> Samples {
     let batches = mixed_batches(arguments.load_rows, arguments.batch, arguments.value_bytes);
     let mut samples = Samples::default();
     for round in 0..arguments.load_rounds {
         let directory = tempfile::tempdir().unwrap();
-        let layers = layers::<R>(engine, directory.path());
+        let layers = [0, 1, 2].map(|place| open(engine, directory.path(), CACHE_BYTES, place));
         for turn in 0..3 {
             let place = (round + turn) % 3;
             let layer = &*layers[place];

@@ -5,7 +5,7 @@
 //! process does the work, as its documentation asks for.
 
 use crate::measure::median;
-use crate::raw::{self, Raw};
+use crate::raw::{self, CACHE_BYTES, Raw};
 use crate::workload::{key, value};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -137,7 +137,7 @@ pub trait Durable: Sync {
 
 impl<R: Raw + Sync> Durable for R {
     fn open(directory: &Path) -> Self {
-        <R as Raw>::open(directory)
+        <R as Raw>::open(directory, CACHE_BYTES)
     }
 
     fn put(&self, key: &[u8], value: &[u8]) {
@@ -149,7 +149,7 @@ impl<R: Raw + Sync> Durable for R {
 #[cfg(feature = "storage-sqlite")]
 impl Durable for std::sync::Mutex<raw::sqlite::Sqlite> {
     fn open(directory: &Path) -> Self {
-        Self::new(raw::sqlite::Sqlite::open(directory))
+        Self::new(raw::sqlite::Sqlite::open(directory, CACHE_BYTES))
     }
 
     fn put(&self, key: &[u8], value: &[u8]) {

@@ -25,6 +25,7 @@ pub mod cost;
 pub mod footprint;
 pub mod group;
 pub mod keyspaces;
+pub mod layers;
 pub mod measure;
 pub mod placement;
 pub mod raw;

@@ -15,6 +15,11 @@ pub fn read(value: &[u8]) -> usize {
     value.len()
 }
 
+/// Reads a row of a scan; its length.
+pub fn read_row(key: &[u8], value: &[u8]) -> u64 {
+    (read(key) + read(value)) as u64
+}
+
 /// The median.
 pub fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();

@@ -1,63 +1,96 @@
-//! A scan over many rows: its memory stays flat, and the layer allocates nothing for a row.
+//! A scan over many rows, in each layer: its memory stays flat, and the layers allocate nothing for a row.
+//!
+//! It is also what instructions are counted with, layer by layer (the figure is divided by the rows):
+//!
+//! ```text
+//! valgrind --tool=callgrind --toggle-collect='*RawLayer*scan*' long-scan --rows 100000 --engine redb --layer raw
+//! ```
+//!
+//! and so on with `BackendLayer` and `StoreLayer`, and `*visit*` with `--by-visitor`.
 
 #![allow(clippy::unwrap_used)] // A benchmark that fails should stop.
 #![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
 
 use clap::Parser;
 use std::hint::black_box;
-use std::time::Instant;
-use strongroom::Scan;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use strongroom_bench::layers::{LAYERS, engines, fill};
 use strongroom_bench::measure::anonymous_bytes;
-use strongroom_bench::snapshots::{engines, filled, open};
+
+const CACHE_BYTES: u64 = 64 << 20;
 
 #[derive(Parser)]
 #[command(about = "Memory and allocations of a scan over many rows")]
 struct Arguments {
-    /// Engines to measure; all that keep files if none is named
+    /// Engines to measure; all of this build if none is named
     #[arg(long)]
     engine: Vec<String>,
-    /// Rows in the store
+    /// Layers to measure: raw, backend, store; all if none is named
+    #[arg(long)]
+    layer: Vec<String>,
+    /// Rows in each database
     #[arg(long, default_value_t = 10_000_000)]
     rows: u64,
+    /// Hand the rows to a visitor
+    #[arg(long)]
+    by_visitor: bool,
 }
 
 fn main() {
     let arguments = Arguments::parse();
-    println!("{} rows of 116 bytes, cache of 64 MiB\n", arguments.rows);
-    println!("| engine | rows | seconds | anonymous MiB before | at the most | grown | allocations a row |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
-    for engine in engines(&arguments.engine).into_iter().filter(|engine| engine != "memory") {
-        let directory = tempfile::tempdir().unwrap();
-        // Opened anew, so that what loading left behind is not counted.
-        drop(filled(&engine, directory.path(), arguments.rows, rising_key));
-        let store = open(&engine, &directory.path().join("store"));
-        let keyspace = store.keyspace("bench").unwrap();
-
-        let before = anonymous_bytes();
-        let mut most = before;
-        let mut count = 0;
-        let start = Instant::now();
-        let allocations = allocation_counter::measure(|| {
-            let mut rows = keyspace.scan(Scan::all()).unwrap();
-            while rows.advance().unwrap() {
-                black_box((rows.key(), rows.value()));
-                count += 1;
-                if count % 100_000 == 0 {
-                    most = most.max(anonymous_bytes());
-                }
-            }
-        });
-        let seconds = start.elapsed().as_secs_f64();
-        assert_eq!(count, arguments.rows, "{engine}: the scan lost rows");
-        let mib = |bytes: Option<u64>| bytes.map_or(f64::NAN, |bytes| bytes as f64 / f64::from(1 << 20));
-        println!(
-            "| {engine} | {count} | {seconds:.1} | {:.0} | {:.0} | {:.0} | {:.4} |",
-            mib(before),
-            mib(most),
-            mib(most) - mib(before),
-            allocations.count_total as f64 / count as f64
-        );
+    let wanted = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    println!("{} rows of 116 bytes, all of them read; cache of 64 MiB\n", arguments.rows);
+    println!("| engine | layer | seconds | anonymous MiB before | at the most | grown | allocations a row |");
+    println!("|---|---|--:|--:|--:|--:|--:|");
+    for (engine, open) in engines().into_iter().filter(|(engine, _)| wanted(&arguments.engine, engine)) {
+        for (place, layer) in
+            LAYERS.into_iter().enumerate().filter(|(_, layer)| wanted(&arguments.layer, layer))
+        {
+            let directory = tempfile::tempdir().unwrap();
+            let opened = || open(engine, directory.path(), CACHE_BYTES, place);
+            fill(&*opened(), arguments.rows, 10_000, 100, rising_key);
+            // Opened anew, so that what loading left behind is not counted.
+            let opened = opened();
+            let before = anonymous_bytes();
+            let start = Instant::now();
+            let mut read = (0, 0);
+            let (allocations, most) = while_watched(|| {
+                allocation_counter::measure(|| {
+                    read = if arguments.by_visitor { opened.visit() } else { opened.scan() };
+                })
+            });
+            let seconds = start.elapsed().as_secs_f64();
+            let (rows, bytes) = black_box(read);
+            assert_eq!((rows, bytes), (arguments.rows, arguments.rows * 116), "{engine}: the scan lost rows");
+            let mib = |bytes: Option<u64>| bytes.map_or(f64::NAN, |bytes| bytes as f64 / f64::from(1 << 20));
+            println!(
+                "| {engine} | {layer} | {seconds:.1} | {:.0} | {:.0} | {:.0} | {:.4} |",
+                mib(before),
+                mib(most),
+                mib(most) - mib(before),
+                allocations.count_total as f64 / rows as f64
+            );
+        }
     }
+}
+
+/// Does the work, and looks from another thread how much anonymous memory the process has meanwhile at the most.
+fn while_watched<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = anonymous_bytes();
+            while !is_done.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(5));
+                most = most.max(anonymous_bytes());
+            }
+            most
+        });
+        let done = work();
+        is_done.store(true, Ordering::Release);
+        (done, watch.join().unwrap_or_default())
+    })
 }
 
 /// Keys in the order of their numbers: a load in random order of ten million rows is another benchmark.

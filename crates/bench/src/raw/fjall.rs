@@ -1,7 +1,7 @@
 //! fjall itself.
 
-use super::{CACHE_BYTES, Raw};
-use crate::measure::read;
+use super::Raw;
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
@@ -12,8 +12,8 @@ pub struct Fjall {
 }
 
 impl Raw for Fjall {
-    fn open(directory: &Path) -> Self {
-        let database = Database::builder(directory).cache_size(CACHE_BYTES).open().unwrap();
+    fn open(directory: &Path, cache_bytes: u64) -> Self {
+        let database = Database::builder(directory).cache_size(cache_bytes).open().unwrap();
         Self { keyspace: database.keyspace("bench", KeyspaceCreateOptions::default).unwrap(), database }
     }
 
@@ -27,7 +27,7 @@ impl Raw for Fjall {
         for row in self.database.snapshot().iter(&self.keyspace) {
             let (key, value) = row.into_inner().unwrap();
             rows += 1;
-            bytes += (key.len() + value.len()) as u64;
+            bytes += read_row(&key, &value);
         }
         (rows, bytes)
     }

@@ -1,15 +1,12 @@
 //! LMDB itself, through heed.
 
-use super::Raw;
-use crate::measure::read;
+use super::{MAP_BYTES, Raw};
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls};
 use self_cell::self_cell;
 use std::path::Path;
-
-/// Address space, not memory.
-const MAP_BYTES: usize = 64 << 30;
 
 type Rows<'e> = Database<'e, Bytes, Bytes>;
 
@@ -22,9 +19,9 @@ self_cell!(
 );
 
 impl Raw for Lmdb {
-    fn open(directory: &Path) -> Self {
+    fn open(directory: &Path, _cache_bytes: u64) -> Self {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(MAP_BYTES).max_dbs(8);
+        options.map_size(usize::try_from(MAP_BYTES).unwrap()).max_dbs(8);
         // SAFETY: nobody else opens or changes the files of this benchmark.
         #[allow(unsafe_code)]
         let environment = unsafe { options.open(directory) }.unwrap();
@@ -48,7 +45,7 @@ impl Raw for Lmdb {
         for row in self.borrow_dependent().iter(&transaction).unwrap() {
             let (key, value) = row.unwrap();
             rows += 1;
-            bytes += (key.len() + value.len()) as u64;
+            bytes += read_row(key, value);
         }
         (rows, bytes)
     }

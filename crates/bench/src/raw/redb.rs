@@ -1,7 +1,7 @@
 //! redb itself.
 
-use super::{CACHE_BYTES, Raw};
-use crate::measure::read;
+use super::Raw;
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use std::path::Path;
@@ -11,8 +11,8 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bench");
 pub struct Redb(Database);
 
 impl Raw for Redb {
-    fn open(directory: &Path) -> Self {
-        let cache = usize::try_from(CACHE_BYTES).unwrap();
+    fn open(directory: &Path, cache_bytes: u64) -> Self {
+        let cache = usize::try_from(cache_bytes).unwrap();
         let database = Database::builder().set_cache_size(cache).create(directory.join("data.redb")).unwrap();
         let transaction = database.begin_write().unwrap();
         transaction.open_table(TABLE).unwrap();
@@ -31,7 +31,7 @@ impl Raw for Redb {
         for row in table.range::<&[u8]>(..).unwrap() {
             let (key, value) = row.unwrap();
             rows += 1;
-            bytes += (key.value().len() + value.value().len()) as u64;
+            bytes += read_row(key.value(), value.value());
         }
         (rows, bytes)
     }

@@ -1,7 +1,7 @@
 //! RocksDB itself, with the adapter's defaults.
 
-use super::{CACHE_BYTES, Raw};
-use crate::measure::read;
+use super::Raw;
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options};
 use rocksdb::{ReadOptions, WriteBatch, WriteOptions};
@@ -12,9 +12,9 @@ const ROWS: &str = "bench";
 pub struct RocksDb(DB);
 
 impl Raw for RocksDb {
-    fn open(directory: &Path) -> Self {
+    fn open(directory: &Path, cache_bytes: u64) -> Self {
         let mut table = BlockBasedOptions::default();
-        table.set_block_cache(&Cache::new_lru_cache(usize::try_from(CACHE_BYTES).unwrap()));
+        table.set_block_cache(&Cache::new_lru_cache(usize::try_from(cache_bytes).unwrap()));
         table.set_bloom_filter(10.0, false);
         table.set_cache_index_and_filter_blocks(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
@@ -44,7 +44,7 @@ impl Raw for RocksDb {
         walk.seek_to_first();
         while let Some((key, value)) = walk.item() {
             count += 1;
-            bytes += (key.len() + value.len()) as u64;
+            bytes += read_row(key, value);
             walk.next();
         }
         walk.status().unwrap();

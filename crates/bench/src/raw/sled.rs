@@ -1,7 +1,7 @@
 //! sled itself.
 
-use super::{CACHE_BYTES, Raw};
-use crate::measure::read;
+use super::Raw;
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use sled::{Batch, Db, Tree};
 use std::path::Path;
@@ -12,9 +12,9 @@ pub struct Sled {
 }
 
 impl Raw for Sled {
-    fn open(directory: &Path) -> Self {
+    fn open(directory: &Path, cache_bytes: u64) -> Self {
         // 500 ms is sled's own default, and the adapter's.
-        let config = sled::Config::new().cache_capacity(CACHE_BYTES).flush_every_ms(Some(500));
+        let config = sled::Config::new().cache_capacity(cache_bytes).flush_every_ms(Some(500));
         let db = config.path(directory).open().unwrap();
         Self { tree: db.open_tree("bench").unwrap(), db }
     }
@@ -28,7 +28,7 @@ impl Raw for Sled {
         for row in &self.tree {
             let (key, value) = row.unwrap();
             rows += 1;
-            bytes += (key.len() + value.len()) as u64;
+            bytes += read_row(&key, &value);
         }
         (rows, bytes)
     }

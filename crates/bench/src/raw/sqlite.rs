@@ -1,7 +1,7 @@
 //! SQLite itself: a connection that writes and one that reads, with cached statements.
 
-use super::{CACHE_BYTES, Raw};
-use crate::measure::read;
+use super::Raw;
+use crate::measure::{read, read_row};
 use crate::workload::Op;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
@@ -12,14 +12,14 @@ pub struct Sqlite {
 }
 
 impl Raw for Sqlite {
-    fn open(directory: &Path) -> Self {
+    fn open(directory: &Path, cache_bytes: u64) -> Self {
         let connection = |share: u64| {
             let connection = Connection::open(directory.join("data.sqlite")).unwrap();
             connection
                 .execute_batch(&format!(
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA mmap_size = 0;
                      PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -{};",
-                    CACHE_BYTES / share / 1_024
+                    cache_bytes / share / 1_024
                 ))
                 .unwrap();
             connection
@@ -47,7 +47,7 @@ impl Raw for Sqlite {
         while let Some(row) = found.next().unwrap() {
             let (key, value) = (row.get_ref(0).unwrap(), row.get_ref(1).unwrap());
             rows += 1;
-            bytes += (key.as_blob().unwrap().len() + value.as_blob().unwrap().len()) as u64;
+            bytes += read_row(key.as_blob().unwrap(), value.as_blob().unwrap());
         }
         (rows, bytes)
     }
