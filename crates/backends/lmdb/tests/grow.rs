@@ -365,7 +365,7 @@ fn the_map_grows_without_waiting_for_the_view_that_gets_share() {
     let _snapshot = backend.snapshot().unwrap();
     let error = (100..200).find_map(|step| {
         let mut batch = WriteBatch::new();
-        batch.put(rows, &u64::to_be_bytes(step), &vec![7; MIB as usize]);
+        batch.put(rows, &u64::to_be_bytes(step), &vec![7; 1 << 20]);
         backend.commit(&batch, Durability::Buffered).err()
     });
     assert_eq!(error.unwrap().kind(), ErrorKind::Unavailable);

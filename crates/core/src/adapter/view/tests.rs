@@ -22,6 +22,7 @@ impl Drop for Seen {
 }
 
 impl Toy {
+    #[allow(clippy::unnecessary_wraps)] // As an engine's.
     fn take(&self) -> Result<Taken<Seen>> {
         let snapshot = Seen(self.state.load(Ordering::SeqCst), Arc::clone(&self.dropped));
         Ok(Taken { snapshot, epoch: 0 })
