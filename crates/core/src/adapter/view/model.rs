@@ -42,6 +42,7 @@ impl Toy {
         })
     }
 
+    #[allow(clippy::unnecessary_wraps)] // As an engine's.
     fn take(&self) -> Result<Taken<u64>> {
         Ok(Taken { snapshot: self.visible.load(Ordering::SeqCst), epoch: 0 })
     }
@@ -183,7 +184,15 @@ fn an_empty_slot_that_was_filled_meanwhile_lets_no_older_view_in() {
 
 #[test]
 fn a_release_leaves_a_later_view_in() {
+    const OPEN_ONLY: fn(&Toy) = |toy| {
+        toy.check(|toy| {
+            toy.view.open(|| toy.take()).ok().flatten().map_or_else(|| toy.get_past_view(), |view| **view)
+        });
+    };
+    const SHOW: fn(&Toy) = |toy| toy.visible.store(1, Ordering::SeqCst);
     try_schedules(|toy| {
-        vec![spawn(toy, 1, OPEN), spawn(toy, 2, OPEN), spawn(toy, 1, RELEASE), spawn(toy, 1, Toy::commit)]
+        // In flight all the time, and visible at some time.
+        std::mem::forget(toy.view.begin_change());
+        vec![spawn(toy, 1, OPEN_ONLY), spawn(toy, 2, OPEN_ONLY), spawn(toy, 1, RELEASE), spawn(toy, 1, SHOW)]
     });
 }
