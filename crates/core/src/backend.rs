@@ -163,8 +163,7 @@ pub trait Cursor: Send {
     /// Walks on and hands each row to `visitor`, until it breaks or the rows end. Afterwards there
     /// may be no row to lend; `advance` or another visit goes on behind the last one that was handed over.
     ///
-    /// It gives the rows that `advance` would; an engine that has to move handles about to lend a row may walk
-    /// in a loop of its own. `visitor` must not use the cursor's backend for
+    /// It gives the rows that `advance` would, with fewer calls for each. `visitor` must not use the cursor's backend for
     /// anything that may wait for this scan.
     ///
     /// ```

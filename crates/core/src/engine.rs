@@ -9,7 +9,6 @@
 //! An engine that has no snapshots of its own implements [`LiveEngine`] instead and becomes an `Engine`
 //! in [`Undo`](crate::Undo).
 
-use crate::backend::Visitor;
 use crate::batch::{Op, WriteBatch};
 use crate::capabilities::EngineInfo;
 use crate::durability::Durability;
@@ -71,19 +70,6 @@ pub trait EngineCursor: Send + 'static {
     fn key(&self) -> &[u8];
     /// The value of the row it stands on.
     fn value(&self) -> &[u8];
-
-    /// Walks on and hands each row to `visitor`; `true` if that broke off, `false` at the end. See
-    /// [`Cursor::visit`](crate::Cursor::visit).
-    ///
-    /// To be overridden where a loop over the engine's own iterator is faster than lending row by row.
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        while self.advance()? {
-            if visitor(self.key(), self.value()).is_break() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
 }
 
 /// Snapshot of an engine. It owns what it needs: it may outlive the `Engine` that made it.

@@ -8,7 +8,7 @@ use heed::{MdbError, RoRange, RoRevRange, RoTxn};
 use self_cell::self_cell;
 use std::ops::Bound;
 use std::sync::Arc;
-use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
+use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
 /// Rows that are fetched at first, and in one turn at most: few for whoever wants one row, many for a scan.
 const FIRST_ROWS: usize = 2;
@@ -188,28 +188,6 @@ impl EngineCursor for LmdbCursor {
         let Some(walking) = &mut self.0 else { return Ok(false) };
         Ok(walking.with_dependent_mut(|_, rows| rows.lend())
             || walking.fetch()? && walking.with_dependent_mut(|_, rows| rows.lend()))
-    }
-
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        let Some(walking) = &mut self.0 else { return Ok(false) };
-        loop {
-            let is_broken_off = walking.with_dependent_mut(|_, rows| {
-                // One by one: a visitor that panics leaves off where it was.
-                while let Some((key, value)) = rows.fetched.get(rows.next) {
-                    rows.next += 1;
-                    if visitor(key, value).is_break() {
-                        return true;
-                    }
-                }
-                false
-            });
-            if is_broken_off {
-                return Ok(true);
-            }
-            if !walking.fetch()? {
-                return Ok(false);
-            }
-        }
     }
 
     #[inline]

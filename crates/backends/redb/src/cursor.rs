@@ -2,10 +2,10 @@
 
 use crate::error::translate;
 use crate::keyspace::{Database, Row};
-use redb::{AccessGuard, Range, StorageError};
+use redb::{AccessGuard, Range};
 use std::ops::Bound;
 use std::sync::Arc;
-use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
+use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
 /// Cursor of redb.
 ///
@@ -60,15 +60,6 @@ impl EngineCursor for RedbCursor {
         }
     }
 
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        (self.key, self.value) = (None, None);
-        let Some(rows) = &mut self.rows else { return Ok(false) };
-        match self.direction {
-            Direction::Forward => walk(rows, visitor),
-            Direction::Reverse => walk(rows.rev(), visitor),
-        }
-    }
-
     #[inline]
     fn key(&self) -> &[u8] {
         self.key.as_ref().map_or(&[], |key| key.value())
@@ -78,18 +69,4 @@ impl EngineCursor for RedbCursor {
     fn value(&self) -> &[u8] {
         self.value.as_ref().map_or(&[], |value| value.value())
     }
-}
-
-/// The rows stay where redb puts them: nothing is moved to lend them.
-fn walk(
-    rows: impl Iterator<Item = Result<(AccessGuard<'static, Row>, AccessGuard<'static, Row>), StorageError>>,
-    visitor: &mut Visitor<'_>,
-) -> Result<bool> {
-    for row in rows {
-        let (key, value) = row.map_err(translate)?;
-        if visitor(key.value(), value.value()).is_break() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

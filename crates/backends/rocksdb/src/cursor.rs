@@ -6,7 +6,7 @@ use crate::view::OwnedView;
 use rocksdb::{DBRawIteratorWithThreadMode, ReadOptions};
 use self_cell::self_cell;
 use std::sync::Arc;
-use strongroom_core::{Direction, EngineCursor, KeyRange, Result, Scan, Visitor};
+use strongroom_core::{Direction, EngineCursor, KeyRange, Result, Scan};
 
 type Iter<'s> = DBRawIteratorWithThreadMode<'s, Database>;
 
@@ -99,19 +99,6 @@ impl EngineCursor for RocksDbCursor {
     fn advance(&mut self) -> Result<bool> {
         let Self { rows, direction, is_positioned, .. } = self;
         rows.with_dependent_mut(|_, rows| step(rows, *direction, is_positioned))
-    }
-
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        let Self { rows, direction, is_positioned, .. } = self;
-        rows.with_dependent_mut(|_, rows| {
-            while step(rows, *direction, is_positioned)? {
-                let Some((key, value)) = rows.item() else { break };
-                if visitor(key, value).is_break() {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
     }
 
     #[inline]

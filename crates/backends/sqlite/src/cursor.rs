@@ -10,7 +10,7 @@ use crate::schema::SqliteKeyspace;
 use crate::view::{View, bytes};
 use rusqlite::Connection;
 use std::sync::Arc;
-use strongroom_core::{Direction, EngineCursor, Result, Scan, Visitor};
+use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
 /// Rows of the first block, by how much blocks grow, and rows and bytes of a block at most; a row that is
 /// larger still fits. To begin a block costs as much as several dozen rows, so a long walk should do it
@@ -154,20 +154,5 @@ impl EngineCursor for SqliteCursor {
     #[inline]
     fn value(&self) -> &[u8] {
         self.row().map_or(&[], |row| &self.block.bytes[row.key_end..row.end])
-    }
-
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        loop {
-            while let Some(row) = self.block.rows.get(self.place) {
-                self.place += 1;
-                let key = &self.block.bytes[row.start..row.key_end];
-                if visitor(key, &self.block.bytes[row.key_end..row.end]).is_break() {
-                    return Ok(true);
-                }
-            }
-            if !self.refill()? {
-                return Ok(false);
-            }
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! A cursor whose keys are shown without the id that they begin with.
 
 use crate::Result;
-use crate::backend::Visitor;
 use crate::engine::EngineCursor;
 
 /// A cursor of the engine over one keyspace.
@@ -33,13 +32,5 @@ impl<C: EngineCursor> EngineCursor for PackedCursor<C> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.rows.value()
-    }
-
-    fn visit(&mut self, visitor: &mut Visitor<'_>) -> Result<bool> {
-        let hidden = self.hidden;
-        if hidden == 0 {
-            return self.rows.visit(visitor);
-        }
-        self.rows.visit(&mut |key, value| visitor(key.get(hidden..).unwrap_or_default(), value))
     }
 }

@@ -13,7 +13,6 @@ use crate::range::{Scan, check_seek};
 use crate::stats::GaugeGuard;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -183,17 +182,21 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
             if is_stopped {
                 return Ok(true);
             }
-            cursor.visit(&mut |key, value| {
+            while cursor.advance()? {
                 is_stopped = slot.is_dropped();
                 if is_stopped {
-                    return ControlFlow::Break(());
+                    return Ok(true);
                 }
+                let (key, value) = (cursor.key(), if keys_only { &[] } else { cursor.value() });
                 is_visiting = true;
-                let flow = visitor(key, if keys_only { &[] } else { value });
+                let flow = visitor(key, value);
                 is_visiting = false;
                 is_stopped = health.is_poisoned() || slot.is_dropped();
-                if is_stopped { ControlFlow::Break(()) } else { flow }
-            })
+                if is_stopped || flow.is_break() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }));
         self.on_row = false;
         match walked {

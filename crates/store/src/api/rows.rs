@@ -159,9 +159,9 @@ impl Rows {
         self.meta.expires_at_ms
     }
 
-    /// Walks on and hands each row to `visitor`, until it breaks or the rows end. An engine that has to
-    /// move handles about to lend a row may walk in a loop of its own. Checksums are verified. Afterwards there
-    /// may be no row to lend; `advance` goes on behind the last one that was handed over.
+    /// Walks on and hands each row to `visitor`, until it breaks or the rows end, with fewer calls for each row than
+    /// `advance`. Checksums are verified. Afterwards there may be no row to lend; `advance` goes on after the last one
+    /// that was handed over.
     ///
     /// ```
     /// # use std::ops::ControlFlow;
