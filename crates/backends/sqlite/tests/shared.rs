@@ -12,8 +12,9 @@ use strongroom_sqlite::{SqliteBackend, SqliteOptions};
 /// Says to a test that it runs as the child, and where.
 const CHILD: &str = "STRONGROOM_SQLITE_SHARED";
 
+/// In a table of its own, which the shell can show.
 fn put(backend: &SqliteBackend, name: &str, key: &[u8], value: &[u8]) {
-    let keyspace = backend.create_keyspace(name, KeyspaceHints::default()).unwrap();
+    let keyspace = backend.create_keyspace(name, KeyspaceHints::dedicated()).unwrap();
     let mut batch = WriteBatch::new();
     batch.put(keyspace, key, value);
     backend.commit(&batch, Durability::Buffered).unwrap();
@@ -184,7 +185,7 @@ fn the_shell_shows_keyspaces_keys_and_values() {
     // More keyspaces than a view can have.
     let backend = SqliteBackend::new(home.path()).unwrap();
     for number in 0..110 {
-        backend.create_keyspace(&format!("k{number}"), KeyspaceHints::default()).unwrap();
+        backend.create_keyspace(&format!("k{number}"), KeyspaceHints::dedicated()).unwrap();
     }
     look();
     assert_eq!(shell("SELECT count(*) FROM keyspaces"), "113\n");
