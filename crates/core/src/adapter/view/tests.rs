@@ -22,11 +22,7 @@ impl Drop for Seen {
 }
 
 impl Toy {
-<<<<<<< .merge_file_N8ehfY
     #[allow(clippy::unnecessary_wraps, reason = "as an engine's")]
-=======
-    #[allow(clippy::unnecessary_wraps)] // As an engine's.
->>>>>>> .merge_file_9SksKc
     fn take(&self) -> Result<Taken<Seen>> {
         let snapshot = Seen(self.state.load(Ordering::SeqCst), Arc::clone(&self.dropped));
         Ok(Taken { snapshot, epoch: 0 })
