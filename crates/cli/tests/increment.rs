@@ -31,12 +31,12 @@ fn what_is_no_number_or_too_large_a_sum_is_refused_and_left() {
         for value in ["", "one", "01", "+1", "1.0", " 1", "9223372036854775808", "hex:ff"] {
             sandbox.run(["put", &url, "a", value]).text();
             let before = sandbox.run(["scan", &url, "--format", "jsonl"]).text();
-            sandbox.run(["incr", &url, "a"]).failed(2, &["no number", "decimal"]);
+            sandbox.run(["incr", &url, "a"]).failed(2, &["not a counter", "decimal"]);
             assert_eq!(sandbox.run(["scan", &url, "--format", "jsonl"]).text(), before, "{value:?}");
         }
         for (value, by) in [("9223372036854775807", "1"), ("-2", "-9223372036854775807")] {
             sandbox.run(["put", &url, "a", value]).text();
-            sandbox.run(["incr", &url, "a", by]).failed(2, &["beyond the range"]);
+            sandbox.run(["incr", &url, "a", by]).failed(2, &["overflows"]);
             assert_eq!(sandbox.run(["get", &url, "a"]).text(), value);
         }
     }

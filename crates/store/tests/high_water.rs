@@ -233,10 +233,10 @@ fn a_store_of_marker_format_1_opens_as_before() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     set(&pretend::open(path), "k", Durability::PowerSafe);
-    // As a store of before: without mark and witness, with the marker of then.
+    // As a store of before: without a mark, its row and the store's id, with the marker of then.
     fs::remove_file(mark_file(path)).unwrap();
     pretend::tamper(path, "_store", |batch, id| {
-        batch.delete(id, b"high water");
+        batch.delete(id, b"high water").delete(id, b"store id");
     });
     let fixture = include_str!("../fixtures/marker-v1-pretend.txt");
     fs::write(path.join("STRONGROOM"), fixture).unwrap();
