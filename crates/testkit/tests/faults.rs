@@ -36,12 +36,24 @@ fn scenario(backend: &dyn StorageBackend) -> Result<()> {
     backend.drop_keyspace(right)
 }
 
-type OverFaults = Backend<Undo<FaultyEngine<MemoryEngine>>>;
+struct OverFaults {
+    backend: Backend<Undo<FaultyEngine<MemoryEngine>>>,
+    // Kept: a backend whose directory is removed refuses changes.
+    _directory: tempfile::TempDir,
+}
+
+impl std::ops::Deref for OverFaults {
+    type Target = Backend<Undo<FaultyEngine<MemoryEngine>>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.backend
+    }
+}
 
 fn over_faults(faults: &Faults) -> Result<OverFaults> {
-    // The memory engine leaves nothing in it.
     let directory = tempfile::tempdir()?;
-    OverFaults::open(&directory, FaultyOptions::new(faults.clone()))
+    let backend = Backend::open(&directory, FaultyOptions::new(faults.clone()))?;
+    Ok(OverFaults { backend, _directory: directory })
 }
 
 #[test]
@@ -55,7 +67,7 @@ fn no_error_of_a_backend_is_swallowed() {
 #[test]
 fn core_swallows_no_error_of_an_engine() {
     for how in [How::Error, How::ErrorAfterwards] {
-        let count = for_each_fault(how, |faults| scenario(&over_faults(faults)?));
+        let count = for_each_fault(how, |faults| scenario(&*over_faults(faults)?));
         assert!(count > 60, "core calls its engine more often than it is called: {count}");
     }
 }
@@ -64,7 +76,7 @@ fn core_swallows_no_error_of_an_engine() {
 fn core_catches_every_panic_of_an_engine() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let count = for_each_fault(How::Panic, |faults| scenario(&over_faults(faults)?));
+    let count = for_each_fault(How::Panic, |faults| scenario(&*over_faults(faults)?));
     std::panic::set_hook(loud);
     assert!(count > 60, "{count}");
 }
@@ -73,7 +85,7 @@ fn core_catches_every_panic_of_an_engine() {
 fn after_any_failed_change_the_handle_is_closed_and_after_a_failed_read_it_is_not() {
     for_each_fault(How::Error, |faults| {
         let backend = over_faults(faults)?;
-        let result = scenario(&backend);
+        let result = scenario(&*backend);
         let changed = ["open_keyspace", "drop_keyspace", "apply", "flush"];
         if let (Err(error), Some(operation)) = (&result, faults.injected()) {
             // Reading old values for a snapshot is part of a commit, so a failed get may be one.
