@@ -22,7 +22,7 @@ const DELETE_STEP_BYTES: usize = 256 * 1_024;
 /// A named ordered map inside a store. Cheap to clone, usable from many threads.
 ///
 /// A write that is a method of the keyspace is a commit of its own, at the store's default durability; use a
-/// [`Batch`] to write several things at once, which is both atomic and much faster.
+/// [`Batch`](crate::Batch) to write several things at once, which is both atomic and much faster.
 #[derive(Clone)]
 pub struct Keyspace {
     handle: Arc<Handle>,
