@@ -65,6 +65,6 @@ pub use keyspace::{
 pub use memory::{MemoryBackend, MemoryEngine, MemoryKeyspace, MemoryOptions};
 pub use options::{Compression, Create, EngineOptions, Marked, Options, UNDO_BYTES_MAX_DEFAULT, parse_bytes};
 pub use range::{Direction, KeyRange, Scan, after_prefix, just_after};
-pub use read_view::{ViewRelease, ViewSharing};
+pub use read_view::{ViewPause, ViewRelease, ViewSharing};
 pub use stats::{Gauge, GaugeGuard, Pinned, Stats};
 pub use undo::{Undo, UndoKeyspace, UndoSnapshot};

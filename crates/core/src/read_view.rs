@@ -1,7 +1,8 @@
 //! The shared read view, as an engine sees it: whether it wants one, and how it has one released.
 
 use std::fmt;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Whether gets between two commits share one snapshot, in place of what [`Engine::get`](crate::Engine::get) does for
 /// each of them.
@@ -36,6 +37,36 @@ impl ViewRelease {
             view.release();
         }
     }
+
+    /// Releases the view, waits at most for `timeout` until no get is in it, and keeps others from being opened until
+    /// the guard is dropped. Gets ask the engine meanwhile. What a caller's snapshot shares is not waited for.
+    ///
+    /// To be called without a lock that a get takes.
+    pub fn pause(&self, timeout: Duration) -> ViewPause {
+        let view = self.0.as_ref().and_then(Weak::upgrade);
+        if let Some(view) = &view {
+            view.begin_pause(timeout);
+        }
+        ViewPause(view)
+    }
+}
+
+/// No view is opened while it lives. See [`ViewRelease::pause`].
+#[must_use]
+pub struct ViewPause(Option<Arc<dyn Release>>);
+
+impl Drop for ViewPause {
+    fn drop(&mut self) {
+        if let Some(view) = &self.0 {
+            view.end_pause();
+        }
+    }
+}
+
+impl fmt::Debug for ViewPause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ViewPause")
+    }
 }
 
 impl fmt::Debug for ViewRelease {
@@ -48,4 +79,7 @@ impl fmt::Debug for ViewRelease {
 pub(crate) trait Release: Send + Sync {
     /// See [`ViewRelease::release`].
     fn release(&self);
+    /// See [`ViewRelease::pause`].
+    fn begin_pause(&self, timeout: Duration);
+    fn end_pause(&self);
 }

@@ -8,10 +8,18 @@ use crate::schema::SqliteKeyspace;
 use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{CachedStatement, Connection, MAIN_DB};
+use std::time::Duration;
 use strongroom_core::{Durability, EngineBatch, ErrorKind, Op, Result, ViewRelease};
 
 /// What a log that was longer is cut to when it begins anew, in bytes.
 const LOG_BYTES_KEPT: u32 = 16 * 1_024 * 1_024;
+
+/// How long a commit that moves the log waits for gets in the view that they share. They take microseconds.
+const VIEW_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// How long it waits for other readers, when the log has become twice as long as it should be, and whenever it has
+/// doubled again.
+const READERS_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The writer's connection.
 #[derive(Debug)]
@@ -23,6 +31,9 @@ pub(crate) struct Writer {
     /// not get to closing.
     is_unsynced: bool,
     checkpoint_pages: u32,
+    /// The length of the log at which readers are waited for.
+    wait_at_pages: u32,
+    busy_timeout: Duration,
     /// What gets share between two commits is released when the log is moved into the file.
     view: ViewRelease,
 }
@@ -34,7 +45,15 @@ impl Writer {
         let limit = format!("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = {LOG_BYTES_KEPT}");
         connection.execute_batch(&limit).map_err(translate)?;
         let checkpoint_pages = options.checkpoint_pages();
-        Ok(Self { connection, synchronous: Durability::PowerSafe, is_unsynced: true, checkpoint_pages, view })
+        Ok(Self {
+            connection,
+            synchronous: Durability::PowerSafe,
+            is_unsynced: true,
+            checkpoint_pages,
+            wait_at_pages: checkpoint_pages.saturating_mul(2),
+            busy_timeout: place.busy_timeout(),
+            view,
+        })
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -113,17 +132,38 @@ impl Writer {
 
     /// Moves the log into the file when it is long. SQLite could do so by itself, but then it keeps errors to
     /// itself too: a sync that failed would be followed by one that succeeds, with pages lost in between.
-    fn move_log(&self) -> Result<()> {
+    fn move_log(&mut self) -> Result<()> {
         let (pages, moved) = self.checkpoint(CheckpointMode::NOOP)?;
-        if pages > moved && pages.unsigned_abs() >= self.checkpoint_pages {
-            // A read transaction that is older than the commit keeps the newest pages in the log.
-            self.view.release();
-            self.checkpoint(CheckpointMode::PASSIVE)?;
-            // One that began before all was moved keeps the log from beginning anew with the next commit, and one that
-            // begins now does not: it reads the file alone.
-            self.view.release();
+        let is_moved = pages <= moved;
+        let pages = pages.unsigned_abs();
+        if pages < self.checkpoint_pages {
+            self.wait_at_pages = self.checkpoint_pages.saturating_mul(2);
+            return Ok(());
+        }
+        if is_moved {
+            return Ok(());
+        }
+        // A read transaction that is older than the commit keeps the newest pages in the log, and one that begins
+        // before all is moved keeps the log from beginning anew with the next commit. One that begins afterwards
+        // reads the file alone.
+        let _no_view = self.view.pause(VIEW_TIMEOUT);
+        self.checkpoint(CheckpointMode::PASSIVE)?;
+        if pages >= self.wait_at_pages {
+            self.wait_for_readers()?;
+            // Some stay: the next time it is worth the wait is when the log is twice as long.
+            self.wait_at_pages = pages.saturating_mul(2);
         }
         Ok(())
+    }
+
+    /// Waits for readers that are in the log. While there are many of them, one is always in the middle of a get when a
+    /// commit looks, and the log would never begin anew.
+    fn wait_for_readers(&self) -> Result<()> {
+        let usual = self.busy_timeout;
+        self.connection.busy_timeout(READERS_TIMEOUT).map_err(translate)?;
+        let outcome = self.checkpoint(CheckpointMode::RESTART);
+        self.connection.busy_timeout(usual).map_err(translate)?;
+        outcome.map(drop)
     }
 
     /// Pages in the log, and how many of them are moved. Readers in the way are no error.

@@ -95,10 +95,14 @@ impl<E: Engine> Shared<E> {
         // Where threads take turns, no two snapshots share: their scans would wait for each other.
         let is_free = |view: &Arc<_>| E::VIEW == ViewSharing::AtOnce || Arc::strong_count(view) == 1;
         match self.view.with_current(|view| is_free(view).then(|| Arc::clone(view))) {
-            Some(Some(view)) => return Ok(view),
+            Some(Some(view)) => {
+                view.lend();
+                return Ok(view);
+            }
             Some(None) => {}
             None => {
                 if let Some(view) = self.view.open(|| self.take())? {
+                    view.lend();
                     return Ok(view);
                 }
             }

@@ -13,6 +13,10 @@ use crate::files::Presence;
 use crate::stats::{Gauge, Stats};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+/// How long a compaction or an integrity check waits for gets that are in the shared view.
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a backend, its snapshots and its cursors share.
 pub(super) struct Shared<E: Engine> {
@@ -82,7 +86,7 @@ impl<E: Engine> Shared<E> {
 
     /// Keeps the engine without a read transaction of ours until the guard is dropped.
     pub(super) fn pause_view(&self) -> Pause<'_, E::Snapshot> {
-        self.view.pause(self.snapshots.get() > 0)
+        self.view.pause(PAUSE_TIMEOUT)
     }
 
     pub(super) fn stats(&self) -> Result<Stats> {

@@ -60,9 +60,8 @@ use std::time::Duration;
 /// How often a reader that lost to another one, or to a commit, tries again before it reads past the view.
 const TRIES: u32 = 3;
 
-/// How long a pause waits for gets that are in the view, and how often it looks.
-const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
-const PAUSE_STEP: Duration = Duration::from_millis(1);
+/// How often a pause looks whether gets are still in the view.
+const PAUSE_STEP: Duration = Duration::from_micros(100);
 
 /// An engine snapshot that reads share.
 pub(super) struct View<S> {
@@ -73,14 +72,14 @@ pub(super) struct View<S> {
     generation: u64,
     /// Set by each get, unless it is set; cleared by whoever looks for idle views.
     used: Word,
-    // Declared last: counted until the engine's snapshot is closed. None: not shared.
-    _counted: Option<GaugeGuard>,
+    // Declared last: counted until the engine's snapshot is closed. None: a snapshot of the caller's has it.
+    counted: Locked<Option<GaugeGuard>>,
 }
 
 impl<S> View<S> {
     fn new(taken: Taken<S>, generation: u64, counted: Option<GaugeGuard>) -> Self {
         let snapshot = Held::new(taken.snapshot);
-        Self { snapshot, epoch: taken.epoch, generation, used: Word::new(1), _counted: counted }
+        Self { snapshot, epoch: taken.epoch, generation, used: Word::new(1), counted: Locked::new(counted) }
     }
 
     /// A snapshot that is not shared with gets.
@@ -90,6 +89,11 @@ impl<S> View<S> {
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// A snapshot of the caller's shares it from now on: nobody who wants it closed waits for that.
+    pub(super) fn lend(&self) {
+        self.counted.lock().take();
     }
 }
 
@@ -119,8 +123,8 @@ pub(super) struct SharedView<S> {
     changes: Word,
     /// How many changes there had been at the last get that found no view.
     read_at: Word,
-    /// Whether no view may be opened. Shared by those who open one.
-    paused: Shared<bool>,
+    /// As long as it is not zero, no view is opened. Shared by those who open one.
+    pauses: Shared<u32>,
     /// One at a time: who closes the handle waits for who releases an idle view.
     closing: Locked<()>,
     watch: Watch,
@@ -128,7 +132,7 @@ pub(super) struct SharedView<S> {
     /// No thread can be made that would release an idle view.
     is_off: Word,
     opened: Word,
-    /// Views that are not closed: the one in the slot, and those that were released while somebody was in them.
+    /// Views that gets are in or may enter: not those that a snapshot of the caller's shares.
     alive: Gauge,
 }
 
@@ -144,7 +148,7 @@ impl<S: Send + Sync + 'static> SharedView<S> {
             in_flight: Word::new(0),
             changes: Word::new(0),
             read_at: Word::new(u64::MAX),
-            paused: Shared::new(false),
+            pauses: Shared::new(0),
             closing: Locked::new(()),
             watch,
             is_watched: Word::new(0),
@@ -181,9 +185,9 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         self: &Arc<Self>,
         take: impl Fn() -> Result<Taken<S>>,
     ) -> Result<Option<Arc<View<S>>>> {
-        let paused = self.paused.read();
+        let pauses = self.pauses.read();
         for _ in 0..TRIES {
-            if *paused || self.is_off.load(Ordering::Relaxed) != 0 {
+            if *pauses > 0 || self.is_off.load(Ordering::Relaxed) != 0 {
                 break;
             }
             // In this order: the slot, the generation, the engine (invariant 16).
@@ -239,20 +243,27 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         }
     }
 
-    /// Releases the view, waits for gets that are in it, and keeps others from being opened until the guard is
-    /// dropped: then the engine has no read transaction of ours, unless the caller's snapshots or values hold
-    /// one. Gets go past the view meanwhile. `has_snapshots`: the caller holds some, which may share the view;
-    /// it is not waited for.
-    pub(super) fn pause(&self, has_snapshots: bool) -> Pause<'_, S> {
-        *self.paused.write() = true;
+    /// Releases the view, waits for gets that are in it, at most for `timeout`, and keeps others from being
+    /// opened until the guard is dropped: then the engine has no read transaction of ours, unless the caller's
+    /// snapshots or values hold one. Those are not waited for. Gets go past the view meanwhile.
+    pub(super) fn pause(&self, timeout: Duration) -> Pause<'_, S> {
+        self.begin_pause(timeout);
+        Pause(self)
+    }
+
+    fn begin_pause(&self, timeout: Duration) {
+        *self.pauses.write() += 1;
         self.release();
         let mut waited = Duration::ZERO;
-        // An earlier one too that a commit has released.
-        while !has_snapshots && self.alive.get() > 0 && waited < PAUSE_TIMEOUT {
+        // Also for earlier ones, which commits have released.
+        while self.alive.get() > 0 && waited < timeout {
             std::thread::sleep(PAUSE_STEP);
             waited += PAUSE_STEP;
         }
-        Pause(self)
+    }
+
+    fn end_pause(&self) {
+        *self.pauses.write() -= 1;
     }
 
     /// Releases the view for good. When this returns, nobody else is about to.
@@ -314,17 +325,25 @@ impl<S: Send + Sync + 'static> Drop for Change<'_, S> {
 
 /// No view is opened while it lives. See [`SharedView::pause`].
 #[must_use]
-pub(super) struct Pause<'v, S>(&'v SharedView<S>);
+pub(super) struct Pause<'v, S: Send + Sync + 'static>(&'v SharedView<S>);
 
-impl<S> Drop for Pause<'_, S> {
+impl<S: Send + Sync + 'static> Drop for Pause<'_, S> {
     fn drop(&mut self) {
-        *self.0.paused.write() = false;
+        self.0.end_pause();
     }
 }
 
 impl<S: Send + Sync + 'static> Release for SharedView<S> {
     fn release(&self) {
         SharedView::release(self);
+    }
+
+    fn begin_pause(&self, timeout: Duration) {
+        SharedView::begin_pause(self, timeout);
+    }
+
+    fn end_pause(&self) {
+        SharedView::end_pause(self);
     }
 }
 

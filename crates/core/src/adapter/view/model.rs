@@ -153,7 +153,7 @@ fn reads_in_the_view_and_past_it() {
 #[test]
 fn readers_beside_releases_an_engine_asks_for_and_a_pause() {
     const PAUSE: fn(&Toy) = |toy| {
-        let _paused = toy.view.pause(true);
+        let _paused = toy.view.pause(std::time::Duration::ZERO);
         assert!(!toy.view.is_held(), "no view is opened in a pause");
     };
     try_schedules(|toy| {

@@ -5,6 +5,10 @@ use super::{SharedView, Taken};
 use crate::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// For what does not wait where nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an engine shows, and how often a snapshot of it was dropped.
 #[derive(Default)]
@@ -128,7 +132,7 @@ fn an_idle_view_is_released_at_the_second_look() {
 fn a_pause_keeps_views_from_being_opened() {
     let (toy, view) = shared();
     view.open(|| toy.take()).unwrap();
-    let pause = view.pause(false);
+    let pause = view.pause(PATIENCE);
     assert_eq!((current(&view), toy.dropped()), (None, 1));
     assert!(view.open(|| toy.take()).unwrap().is_none());
     drop(pause);
@@ -154,12 +158,12 @@ fn a_pause_waits_for_a_get_that_is_in_the_view() {
         // Released by a commit before: the pause waits for it all the same.
         toy.commit(&view);
         scope.spawn(move || {
-            while !*inside.paused.read() {
+            while *inside.pauses.read() == 0 {
                 std::thread::yield_now();
             }
             leave.send(()).unwrap();
         });
-        let _pause = view.pause(false);
+        let _pause = view.pause(PATIENCE);
         assert_eq!(toy.dropped(), 1);
     });
 }
@@ -179,4 +183,19 @@ fn closing_waits_for_nobody_and_leaves_nothing() {
     view.open(|| toy.take()).unwrap();
     view.close();
     assert_eq!((toy.dropped(), view.is_held()), (1, false));
+}
+
+#[test]
+fn a_pause_does_not_wait_for_what_a_snapshot_shares_and_ends_with_the_last() {
+    let (toy, view) = shared();
+    let snapshot = view.open(|| toy.take()).unwrap().unwrap();
+    snapshot.lend();
+    let (first, second) = (view.pause(PATIENCE), view.pause(PATIENCE));
+    assert_eq!(toy.dropped(), 0);
+    drop(first);
+    assert!(view.open(|| toy.take()).unwrap().is_none());
+    drop(second);
+    assert!(view.open(|| toy.take()).unwrap().is_some());
+    drop(snapshot);
+    assert_eq!(toy.dropped(), 1);
 }
