@@ -53,8 +53,9 @@
 //! next open to check.
 //!
 //! A snapshot that is held long lets nothing be moved that is newer than it, and the log grows with all
-//! that is written meanwhile. What gets share is released before the log is moved, and is not in its way. So does one large batch. The log's file is cut back to 16 MiB when it begins
-//! anew.
+//! that is written meanwhile. So does one large batch. What gets share is closed while the log is moved;
+//! a commit that finds the log twice as long as it should be waits for other readers, up to 100 ms, and
+//! again when it has doubled. The log's file is cut back to 16 MiB when it begins anew.
 //!
 //! # Memory and large values
 //!
