@@ -117,8 +117,10 @@ fn check(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
 
 type Tallies = BTreeMap<String, Tally>;
 
-/// How often a keyspace has to be missing beside a writer, who may be creating and dropping it.
-const LOOKS_MAX: usize = 3;
+/// How often a keyspace has to be missing beside a writer that may be creating and dropping it. One that was created
+/// after the names were read, is in the snapshot, and was dropped before the names are read again looks lost. Each time
+/// is another snapshot, so that many in a row mean a loss, which every snapshot shows.
+const LOOKS_MAX: usize = 32;
 
 /// A snapshot, the keyspaces of the same state, and their tallies, if the store keeps them.
 fn consistent_state(store: &Store) -> Result<(Snapshot, Keyspaces, Option<Tallies>)> {
