@@ -92,7 +92,6 @@ macro_rules! __each_conformance_case {
             many_keyspaces::thousands_of_keyspaces_work(9);
             many_keyspaces::churn_leaves_a_bounded_amount(9);
             many_keyspaces::a_large_drop_is_finished_by_those_who_come_later(4, Persistent);
-            many_keyspaces::a_read_beside_a_drop_is_whole_or_refused(7);
             many_keyspaces::a_drop_that_fails_is_whole_or_not_at_all(6, Faults);
             durability::power_safe_is_claimed_or_refused(8);
             durability::a_reopened_store_has_everything(8, Persistent);

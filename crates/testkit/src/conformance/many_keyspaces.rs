@@ -14,7 +14,6 @@ use crate::support::{
     ok, put, refused, row, rows, rows_in, snapshot,
 };
 use std::path::Path;
-use std::sync::Barrier;
 use strongroom_core::{
     Durability, ErrorKind, Expect, KeyRange, KeyspaceHints, KeyspaceId, Placement, Scan, StorageBackend,
     WriteBatch,
@@ -316,47 +315,6 @@ pub(super) fn a_large_drop_is_finished_by_those_who_come_later(fixture: &Fixture
     }
     delete(&*backend, again, b"new");
     assert_eq!(rows(&*backend, again, &Scan::all().reverse()), [], "{demand}");
-}
-
-pub(super) fn a_read_beside_a_drop_is_whole_or_refused(fixture: &Fixture) {
-    let backend = fixture.open();
-    let wanted = numbered_rows(2_500);
-    let demand = "property 7: a row that a drop removes is not taken for one that was not there";
-    for round in 0..30_u32 {
-        let id = create(&*backend, "phoenix", Placement::Packed);
-        load(&*backend, id, &wanted);
-        let view = snapshot(&*backend);
-        let mut cursor = ok(view.cursor(id, Scan::all()), "a cursor");
-        let both = Barrier::new(2);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                both.wait();
-                ok(backend.drop_keyspace(id), "dropping a keyspace");
-            });
-            both.wait();
-            let mut rows = 0;
-            let ended = loop {
-                match cursor.advance() {
-                    Ok(true) => {
-                        assert_eq!(cursor.key(), wanted[rows].0, "{demand}: round {round}");
-                        rows += 1;
-                    }
-                    Ok(false) => break Ok(()),
-                    Err(error) => break Err(error.kind()),
-                }
-            };
-            match ended {
-                Ok(()) => assert_eq!(rows, wanted.len(), "{demand}: round {round}"),
-                Err(kind) => assert_eq!(kind, ErrorKind::NotFound, "{demand}: round {round}"),
-            }
-            for (key, value) in &wanted[..20] {
-                match view.get(id, key) {
-                    Ok(found) => assert_eq!(found.as_deref(), Some(&value[..]), "{demand}: round {round}"),
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{demand}: round {round}"),
-                }
-            }
-        });
-    }
 }
 
 pub(super) fn a_drop_that_fails_is_whole_or_not_at_all(fixture: &Fixture) {
