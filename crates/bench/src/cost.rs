@@ -42,14 +42,23 @@ pub struct Arguments {
 /// Raw, backend, store.
 type Samples = [Vec<f64>; 3];
 
-/// Of "What the layer may cost" in the design: a ratio, or an added time in nanoseconds; backend and store.
-const BOUNDS: [(&str, [(f64, f64); 2]); 4] = [
-    ("get", [(0.95, 50.0), (0.90, 200.0)]),
-    ("scan by visitor, a row", [(0.95, 10.0), (0.90, 40.0)]),
-    ("scan row by row, a row", [(0.95, 10.0), (0.90, 40.0)]),
-    ("batch load, mixed", [(0.95, 0.0), (0.90, 0.0)]),
+/// A ratio to the raw engine, or an added time in nanoseconds: a figure holds if it meets one of the two.
+type Bound = (f64, f64);
+
+/// The operations, in the order of the samples.
+const OPERATIONS: [&str; 4] = ["get", "scan by visitor, a row", "scan row by row, a row", "batch load, mixed"];
+
+/// Of "What the layer may cost" in the design: for each operation the bounds of backend and store.
+const BOUNDS: [[Bound; 2]; 4] = [
+    [(0.95, 50.0), (0.95, 100.0)],
+    [(0.95, 10.0), (0.90, 30.0)],
+    [(0.95, 10.0), (0.90, 30.0)],
+    [(0.95, 0.0), (0.92, 0.0)],
 ];
-const GEOMETRIC_MEAN_MIN: [f64; 2] = [0.97, 0.92];
+/// A get through the store where the engine wants a read transaction for each get: gets between two commits share one.
+const GET_WITH_READ_VIEW: Bound = (1.2, f64::NEG_INFINITY);
+const WITH_READ_VIEW: [&str; 3] = ["redb", "lmdb", "sqlite"];
+const GEOMETRIC_MEAN_MIN: [f64; 2] = [0.97, 1.0];
 
 pub fn run(arguments: &Arguments) {
     let wanted =
@@ -83,7 +92,10 @@ pub fn run(arguments: &Arguments) {
 }
 
 fn report(engine: &str, samples: &[Samples; 4], ratios: &mut [Vec<f64>; 2]) {
-    for (samples, (operation, bounds)) in samples.iter().zip(BOUNDS) {
+    for ((samples, operation), mut bounds) in samples.iter().zip(OPERATIONS).zip(BOUNDS) {
+        if operation == OPERATIONS[0] && WITH_READ_VIEW.contains(&engine) {
+            bounds[1] = GET_WITH_READ_VIEW;
+        }
         let [raw, above @ ..] = [0, 1, 2].map(|layer| median(&samples[layer]));
         print!("| {engine} | {operation} | {raw:.0} |");
         for (place, (nanos, (ratio_min, added_max))) in above.into_iter().zip(bounds).enumerate() {
