@@ -1,11 +1,11 @@
-//! The contract: what every backend does, as three object-safe traits.
+//! The backend contract, as three object-safe traits.
 //!
-//! A caller holds a `Box<dyn StorageBackend>` chosen at run time. Reads share the engine's bytes, cursors
-//! lend them. Everything is synchronous, because embedded engines block; an async caller hops whole
-//! closures to a blocking pool. ADR 0002 tells why the traits have this shape and what it costs.
+//! A caller holds a `Box<dyn StorageBackend>` chosen at run time. Reads share the engine's bytes; cursors lend
+//! them. Every call is synchronous, because embedded engines block. An async caller moves whole closures to a
+//! blocking pool. ADR 0002 explains the shape of the traits and its cost.
 //!
-//! An adapter for an embedded engine implements [`Engine`](crate::Engine), which is smaller, and gets
-//! this trait from [`Backend`](crate::Backend). A remote backend implements this trait itself.
+//! An adapter for an embedded engine implements [`Engine`](crate::Engine), which is smaller, and gets this
+//! trait from [`Backend`](crate::Backend). A remote backend implements this trait itself.
 
 use crate::Result;
 use crate::batch::{CommitToken, WriteBatch};
@@ -19,109 +19,112 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// One engine, opened: an ordered map for each keyspace, atomic batches over all of them, snapshots.
+/// An open engine: one ordered map per keyspace, atomic batches over all of them, and snapshots.
 ///
-/// All methods may be called from any thread. A handle that saw a failed commit or a panicking engine is
-/// poisoned: every later call answers [`Closed`](crate::ErrorKind::Closed).
+/// All methods may be called from any thread. A failed commit or a panic in the engine poisons the handle:
+/// every later call returns [`Closed`](crate::ErrorKind::Closed).
 pub trait StorageBackend: Send + Sync {
-    /// Which engine this is and what it can do.
+    /// Returns the engine's name, version and capabilities.
     fn engine(&self) -> &EngineInfo;
 
-    /// Where its files are, if it has any.
+    /// Returns the directory of the engine's files, if it has any.
     fn directory(&self) -> Option<&Path>;
 
-    /// Whether writes through this handle are refused.
+    /// Returns whether writes through this handle are refused.
     fn is_read_only(&self) -> bool;
 
-    /// Names of all keyspaces, sorted, the layers' own among them.
+    /// Returns the names of all keyspaces, sorted, including those of the layers above.
     fn keyspaces(&self) -> Result<Vec<String>>;
 
-    /// The keyspace called `name`, or [`NotFound`](crate::ErrorKind::NotFound).
+    /// Returns the keyspace called `name`, or [`NotFound`](crate::ErrorKind::NotFound).
     fn keyspace(&self, name: &str) -> Result<KeyspaceId>;
 
-    /// The keyspace called `name`, created if it is not there. Hints count at creation only. When this
-    /// returns, a power-safe engine finds the keyspace again after a power cut.
+    /// Returns the keyspace called `name` and creates it if it is missing. Hints count at creation only. When
+    /// this returns, a keyspace of a power-safe engine survives a power cut.
     fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<KeyspaceId>;
 
-    /// The hints that the keyspace was created with, also after a reopening; its
-    /// [`placement`](KeyspaceHints::placement) is the one that it got. A backend that keeps none answers the default
-    /// ones.
+    /// Returns the hints that the keyspace was created with; they are stored with it.
+    /// [`placement`](KeyspaceHints::placement) is the placement that the keyspace got. A backend that stores no
+    /// hints returns the defaults.
     fn keyspace_hints(&self, keyspace: KeyspaceId) -> Result<KeyspaceHints> {
         let _ = keyspace;
         Ok(KeyspaceHints::default())
     }
 
-    /// Removes a keyspace and all that is in it. Its id answers
-    /// [`NotFound`](crate::ErrorKind::NotFound) from then on, in open snapshots too. The space of a packed keyspace
-    /// with many rows comes back by and by ([`Stats::drops_unfinished`]).
+    /// Removes a keyspace and its rows. From then on its id returns [`NotFound`](crate::ErrorKind::NotFound),
+    /// in open snapshots too. The space of a packed keyspace with many rows is reclaimed gradually
+    /// ([`Stats::drops_unfinished`]).
     fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<()>;
 
-    /// The value of `key`, newest state. The bytes are shared with the engine, not copied, where it lets
-    /// them be shared: holding them may pin a page, a block or a read transaction, which
-    /// [`Stats::values_pinned`] counts. Copy what is kept for long.
+    /// Returns the newest value of `key`. Where the engine allows it, the bytes are shared with the engine and
+    /// not copied. Holding them may then pin a page, a block or a read transaction, which
+    /// [`Stats::values_pinned`] counts. Copy a value that you keep for long.
     fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>>;
 
-    /// A consistent view over all keyspaces. Opens in well under a millisecond whatever the store's size
-    /// and blocks no writer.
+    /// Opens a consistent view over all keyspaces. This takes well under a millisecond whatever the store's
+    /// size, and blocks no writer.
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>>;
 
-    /// Commits `batch`: all of it or nothing, at the durability asked for or better.
+    /// Commits `batch` atomically, with the requested durability or better. The errors that a caller can act
+    /// on:
     ///
-    /// [`Conflict`](crate::ErrorKind::Conflict): a condition did not hold, nothing was written.
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): a batch with this token was committed before.
-    /// [`Unsupported`](crate::ErrorKind::Unsupported): the engine does not claim this durability.
-    /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown): it failed on the way; reopen and look.
+    /// - [`Conflict`](crate::ErrorKind::Conflict): a condition did not hold. Nothing was written.
+    /// - [`AlreadyExists`](crate::ErrorKind::AlreadyExists): a batch with this token was committed before.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported): the engine does not claim this durability.
+    /// - [`CommitUnknown`](crate::ErrorKind::CommitUnknown): the engine failed during the commit. Reopen the
+    ///   store and check.
     fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()>;
 
-    /// Whether a batch with this token was committed.
+    /// Returns whether a batch with this token was committed.
     fn committed(&self, token: CommitToken) -> Result<bool>;
 
-    /// Forgets a token once its reply is known; tokens are kept until then.
+    /// Removes a token. Tokens are kept until then; call this once the commit's result is known.
     fn forget(&self, token: CommitToken) -> Result<()>;
 
-    /// Removes every key in `range` and says how many there were. It goes in steps, each a commit of a
-    /// bounded number of keys: it is not atomic, and after an error some keys may be gone. A key that is
-    /// written meanwhile may be removed or stay.
+    /// Removes every key in `range` and returns how many there were. It commits in steps of a bounded number of
+    /// keys, so it is not atomic: after an error some keys may be removed. A key that is written concurrently
+    /// may be removed or stay.
     fn delete_range(&self, keyspace: KeyspaceId, range: &KeyRange, durability: Durability) -> Result<u64>;
 
-    /// Makes all that was committed so far as durable as the engine can.
+    /// Makes all earlier commits as durable as the engine can.
     fn flush(&self) -> Result<()>;
 
-    /// Figures, cheap to get.
+    /// Returns statistics. Cheap.
     fn stats(&self) -> Result<Stats>;
 
-    /// Gives unused space back. May take long; blocks writers where the engine does.
+    /// Reclaims unused space. May take long, and blocks writers if the engine does.
     fn compact(&self) -> Result<()>;
 
-    /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is durable when this returns, and opens like any other. A
-    /// keyspace that is dropped meanwhile is left out.
+    /// Copies one consistent state into `directory`, which must be missing or empty. Readers and writers are
+    /// not blocked. The copy is durable when this returns, and opens like any other store. A keyspace that is
+    /// dropped meanwhile is left out.
     ///
-    /// After an error nothing of it is left. A crash may leave a directory that does not open
-    /// ([`Corruption`](crate::ErrorKind::Corruption)) and has to be removed.
+    /// After an error nothing is left of the copy. A crash may leave a directory that does not open
+    /// ([`Corruption`](crate::ErrorKind::Corruption)); remove it.
     fn checkpoint(&self, directory: &Path) -> Result<()>;
 
-    /// Has the engine check its own files. [`Corruption`](crate::ErrorKind::Corruption) if they are not as
-    /// they were written. The engine may repair them, so a read-only handle refuses.
+    /// Runs the engine's own integrity check. Returns [`Corruption`](crate::ErrorKind::Corruption) if the files
+    /// are damaged. The engine may repair them, so a read-only handle refuses.
     fn verify(&self) -> Result<()>;
 }
 
-/// One consistent state of all keyspaces. Cheap to clone by [`Arc`], usable from many threads.
+/// One consistent state of all keyspaces. Clones share it through the [`Arc`]; many threads may use it.
 pub trait Snapshot: Send + Sync {
-    /// The value of `key` in this state. See [`StorageBackend::get`] about the bytes.
+    /// Returns the value of `key` in this state. See [`StorageBackend::get`] about the bytes.
     fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>>;
 
-    /// A cursor before the first row of `scan`. It keeps the snapshot alive.
+    /// Returns a cursor before the first row of `scan`. The cursor keeps the snapshot open.
     fn cursor(&self, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>>;
 }
 
-/// Is handed the rows of a scan, key and value, and says whether to go on.
+/// Receives the key and value of each row of a scan, and says whether to continue.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
-/// Walks over the rows of a scan, lending one at a time.
+/// Walks over the rows of a scan and lends one at a time.
 ///
-/// A new cursor stands before its first row. An error never looks like the end: `advance` answers `Err`,
-/// and goes on doing so. What `key` and `value` lend is valid until the next call that moves the cursor.
+/// A new cursor is before its first row. An error is never reported as the end: `advance` returns `Err`, and so
+/// does every later call. The slices from `key` and `value` are valid until the next call that moves the
+/// cursor.
 ///
 /// ```
 /// # use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, Scan, StorageBackend, WriteBatch};
@@ -137,22 +140,22 @@ pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// # Ok(()) }
 /// ```
 pub trait Cursor: Send {
-    /// Moves to the next row; `false` at the end.
+    /// Moves to the next row. Returns `false` at the end.
     fn advance(&mut self) -> Result<bool>;
 
-    /// The key of the row it stands on.
+    /// Returns the key of the current row.
     ///
     /// # Panics
-    /// Before the first `advance` and after the end there is no row (invariant 3).
+    /// Before the first `advance` and after the end, when there is no current row (invariant 3).
     fn key(&self) -> &[u8];
 
-    /// The value of the row it stands on; empty in a scan of keys only.
+    /// Returns the value of the current row; empty in a keys-only scan.
     ///
     /// # Panics
     /// As [`key`](Self::key).
     fn value(&self) -> &[u8];
 
-    /// Key and value of the row it stands on, with one call.
+    /// Returns key and value of the current row in one call.
     ///
     /// # Panics
     /// As [`key`](Self::key).
@@ -160,11 +163,11 @@ pub trait Cursor: Send {
         (self.key(), self.value())
     }
 
-    /// Walks on and hands each row to `visitor`, until it breaks or the rows end. Afterwards there
-    /// may be no row to lend; `advance` or another visit goes on behind the last one that was handed over.
+    /// Passes each following row to `visitor`, until it breaks or the rows end. There may be no current row
+    /// afterwards. `advance` or another visit continues after the last row that was passed.
     ///
-    /// It gives the rows that `advance` would, with fewer calls for each. `visitor` must not use the cursor's backend for
-    /// anything that may wait for this scan.
+    /// It visits the rows that `advance` would, with fewer calls per row. `visitor` must not call the cursor's
+    /// backend for anything that may wait for this scan.
     ///
     /// ```
     /// # use std::ops::ControlFlow;
@@ -189,7 +192,7 @@ pub trait Cursor: Send {
         Ok(())
     }
 
-    /// Stands before the first row at or after `key` in the scan's direction (in reverse: at or before
-    /// it), within the scan's range. Works backwards and after the end too.
+    /// Moves before the first row at or after `key` in the scan's direction (in reverse: at or before it),
+    /// within the scan's range. It may also move backwards, and works after the end.
     fn seek(&mut self, key: &[u8]) -> Result<()>;
 }

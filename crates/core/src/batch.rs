@@ -1,7 +1,7 @@
 //! Atomic batches: operations over any keyspaces of one backend, with conditions on single keys.
 //!
-//! A batch is plain data. Keys and values lie one after another in a single buffer, so that adding an
-//! operation copies its bytes once and allocates nothing.
+//! A batch is plain data. Keys and values share a single buffer, so adding an operation copies its bytes once
+//! and makes no allocation of its own.
 
 use crate::keyspace::KeyspaceId;
 use crate::limits::{BATCH_BYTES_MAX, check_backend_key, check_backend_value};
@@ -25,7 +25,7 @@ pub enum Op<'b> {
 }
 
 impl<'b> Op<'b> {
-    /// The key that the operation is about.
+    /// Returns the key of the operation.
     pub fn key(&self) -> &'b [u8] {
         match self {
             Self::Put { key, .. } | Self::Delete { key } => key,
@@ -33,22 +33,22 @@ impl<'b> Op<'b> {
     }
 }
 
-/// What has to hold of one key for a batch to be committed, judged inside the commit.
+/// A condition on one key, checked inside the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expect {
     /// The key is absent.
     Absent,
-    /// The key is there, whatever its value.
+    /// The key is present, whatever its value.
     Present,
-    /// The value is just this one.
+    /// The value equals these bytes.
     Equals(Vec<u8>),
-    /// The value begins with these bytes (a version in a header, say).
+    /// The value begins with these bytes (for example a version in a header).
     StartsWith(Vec<u8>),
 }
 
 impl Expect {
-    /// Whether `value` (none: absent) is as expected.
+    /// Returns whether `value` meets the condition. `None` means that the key is absent.
     pub fn holds(&self, value: Option<&[u8]>) -> bool {
         match (self, value) {
             (Self::Absent, found) => found.is_none(),
@@ -63,17 +63,16 @@ impl Expect {
 /// A condition of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// Where the key is.
+    /// The keyspace of the key.
     pub keyspace: KeyspaceId,
     /// The key.
     pub key: Vec<u8>,
-    /// What has to hold.
+    /// The condition.
     pub expect: Expect,
 }
 
-/// Names a batch, so that a caller who lost the reply can ask whether it was committed
-/// ([`StorageBackend::committed`](crate::StorageBackend::committed)) and cannot commit it twice.
-/// Take random bytes.
+/// Identifies a batch, so that it cannot be committed twice. A caller that lost the reply can ask whether it
+/// was committed ([`StorageBackend::committed`](crate::StorageBackend::committed)). Use random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CommitToken(pub [u8; 16]);
 
@@ -86,8 +85,7 @@ struct RawOp {
     value_len: Option<u32>,
 }
 
-/// Operations that are committed together or not at all. Later operations on a key win over earlier
-/// ones of the same batch.
+/// Operations that are committed atomically. Later operations on a key win over earlier ones of the same batch.
 ///
 /// ```
 /// use strongroom_core::{Backend, Durability, Expect, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
@@ -111,31 +109,31 @@ struct RawOp {
 pub struct WriteBatch {
     bytes: Vec<u8>,
     ops: Vec<RawOp>,
-    /// The distinct keyspaces, in the order of first use: engines prepare one handle for each.
+    /// The distinct keyspaces in order of first use: engines prepare one handle for each.
     keyspaces: Vec<KeyspaceId>,
     conditions: Vec<Condition>,
     token: Option<CommitToken>,
-    /// Set when a length did not fit its field; reported at the commit.
+    /// Set when a length did not fit its field. The commit reports it.
     overflowed: bool,
 }
 
 impl WriteBatch {
-    /// An empty batch.
+    /// Returns an empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty batch with room for `ops` operations of `bytes` bytes in all.
+    /// Returns an empty batch with room for `ops` operations of `bytes` bytes in total.
     pub fn with_capacity(ops: usize, bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), ops: Vec::with_capacity(ops), ..Self::default() }
     }
 
-    /// Sets `key` to `value`. Limits are checked when the batch is committed.
+    /// Sets `key` to `value`. The commit checks the limits.
     pub fn put(&mut self, keyspace: KeyspaceId, key: &[u8], value: &[u8]) -> &mut Self {
         self.put_parts(keyspace, key, &[value])
     }
 
-    /// Sets `key` to the concatenation of `parts`: a header and a payload need not be joined first.
+    /// Sets `key` to the concatenation of `parts`, so that a header and a payload need not be joined first.
     pub fn put_parts(&mut self, keyspace: KeyspaceId, key: &[u8], parts: &[&[u8]]) -> &mut Self {
         let value_len = parts.iter().map(|part| part.len()).sum();
         self.push(keyspace, key, Some(value_len));
@@ -151,35 +149,35 @@ impl WriteBatch {
         self
     }
 
-    /// Adds a condition: if it does not hold, nothing of the batch is written and the commit answers
-    /// [`ErrorKind::Conflict`]. Conditions see the state before the batch's own operations.
+    /// Adds a condition. If it does not hold, the commit writes nothing and returns [`ErrorKind::Conflict`].
+    /// Conditions see the state before the batch's own operations.
     pub fn expect(&mut self, keyspace: KeyspaceId, key: &[u8], expect: Expect) -> &mut Self {
         self.conditions.push(Condition { keyspace, key: key.to_vec(), expect });
         self
     }
 
-    /// Names the batch (see [`CommitToken`]).
+    /// Sets the batch's token (see [`CommitToken`]).
     pub fn set_token(&mut self, token: CommitToken) -> &mut Self {
         self.token = Some(token);
         self
     }
 
-    /// The batch's name, if it has one.
+    /// Returns the batch's token, if it has one.
     pub fn token(&self) -> Option<CommitToken> {
         self.token
     }
 
-    /// The conditions.
+    /// Returns the conditions.
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
 
-    /// The distinct keyspaces that operations write to, in the order of first use.
+    /// Returns the distinct keyspaces that operations write to, in order of first use.
     pub fn keyspaces(&self) -> &[KeyspaceId] {
         &self.keyspaces
     }
 
-    /// The operations in order, each with its keyspace's place in [`keyspaces`](Self::keyspaces).
+    /// Returns the operations in order, each with the index of its keyspace in [`keyspaces`](Self::keyspaces).
     pub fn ops(&self) -> impl ExactSizeIterator<Item = (usize, Op<'_>)> + Clone {
         self.ops.iter().map(|op| {
             let (key, rest) = self.bytes[op.key_start..].split_at(op.key_len as usize);
@@ -191,22 +189,22 @@ impl WriteBatch {
         })
     }
 
-    /// The number of operations.
+    /// Returns the number of operations.
     pub fn len(&self) -> usize {
         self.ops.len()
     }
 
-    /// Whether there are no operations (there may be conditions).
+    /// Returns whether there are no operations. There may still be conditions.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
 
-    /// Keys and values together, in bytes.
+    /// Returns the size of keys and values together, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Empties the batch, keeping its memory for the next one.
+    /// Empties the batch and keeps its memory for the next one.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ops.clear();
@@ -216,7 +214,7 @@ impl WriteBatch {
         self.overflowed = false;
     }
 
-    /// Checks every limit, before any engine sees the batch.
+    /// Checks every limit before an engine sees the batch.
     pub fn check(&self) -> Result<()> {
         if self.overflowed || self.bytes.len() > BATCH_BYTES_MAX {
             return Err(Error::new(
@@ -242,7 +240,7 @@ impl WriteBatch {
         self.bytes.extend_from_slice(key);
     }
 
-    /// A batch touches few keyspaces, and mostly the one before.
+    /// A batch touches few keyspaces, and usually the last one again, so this searches from the end.
     fn slot_of(&mut self, keyspace: KeyspaceId) -> u32 {
         let found = self.keyspaces.iter().rposition(|known| *known == keyspace);
         let slot = found.unwrap_or_else(|| {

@@ -1,11 +1,12 @@
-//! Closing within a bounded time, for engines that may wait for ever while they are closed.
+//! Closes an engine within a bounded time, for engines whose close may hang.
 //!
-//! An engine with threads of its own waits for them when it is closed. If they are gone, because they panicked or could
-//! never be made, it waits for ever, and so does whoever drops the last handle. Such an engine is closed by a thread that
-//! was made when it was opened ([`Closer`]): a process that has used up its threads can still close. The thread is waited
-//! for, but not for ever; an engine that is not closed by then is **left behind**. It keeps its files, its locks and its
-//! memory until the process ends, or until it is closed after all; [`left_behind`] lists it. The engine's own lock is
-//! part of what it keeps, so that nobody, in this process or another, opens the same files beside it.
+//! An engine with threads of its own waits for them when it is closed. If one of them panicked or could not be
+//! started, that wait never ends, and the thread that drops the last handle hangs. A [`Closer`] therefore
+//! closes such an engine on a thread that was started before the engine was opened, so that a process that has
+//! run out of threads can still close it. The caller waits for that thread for a bounded time. An engine that
+//! is not closed by then is **left behind**: it keeps its files, locks and memory until the process ends or the
+//! close completes after all. [`left_behind`] lists these engines. An engine that was left behind also keeps
+//! its own lock, so neither this process nor another can open the same files meanwhile.
 
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,28 +16,28 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, SystemTime};
 
-/// An engine that could not be closed in time, see [`left_behind`].
+/// An engine that could not be closed in time. See [`left_behind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftBehind {
     /// The engine's name.
     pub engine: &'static str,
-    /// Where its files are.
+    /// The directory of its files.
     pub directory: PathBuf,
-    /// When its closing was given up.
+    /// When the wait for its close was given up.
     pub since: SystemTime,
 }
 
 static LEFT_BEHIND: Mutex<Vec<LeftBehind>> = Mutex::new(Vec::new());
 
-/// The engines of this process that could not be closed in time and still hold their files. Empty unless something went
-/// badly wrong before, such as a panic in a thread of the engine. There is nothing to be done about one but to end the
-/// process; what was acknowledged as durable is not at risk.
+/// Returns the engines of this process that could not be closed in time and still hold their files. Empty
+/// unless something went badly wrong before, such as a panic in an engine's thread. The only remedy is to end
+/// the process. Commits that were acknowledged as durable are not at risk.
 pub fn left_behind() -> Vec<LeftBehind> {
     list().clone()
 }
 
-/// Whether an engine in `directory` was left behind.
+/// Returns whether an engine in `directory` was left behind.
 pub fn is_left_behind(directory: &Path) -> bool {
     list().iter().any(|left| left.directory == directory)
 }
@@ -45,16 +46,16 @@ fn list() -> MutexGuard<'static, Vec<LeftBehind>> {
     LEFT_BEHIND.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How closing ended.
+/// The outcome of a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// It is closed.
+    /// The engine is closed.
     InTime,
-    /// It is still being closed and was left behind.
+    /// The engine is still closing, and was left behind.
     LeftBehind,
 }
 
-/// A thread that waits for something to be closed.
+/// A thread that waits for a value to close.
 #[derive(Debug)]
 pub struct Closer<T> {
     to_close: Sender<T>,
@@ -76,29 +77,31 @@ struct State {
 }
 
 impl<T: Send + 'static> Closer<T> {
-    /// Makes the thread, before the engine in `directory` is opened. [`Io`](crate::ErrorKind::Io) if there can be none.
+    /// Starts the thread, before the engine in `directory` is opened. [`Io`](crate::ErrorKind::Io) if the
+    /// thread cannot be started.
     pub fn new(engine: &'static str, directory: &Path) -> Result<Self> {
         let (to_close, received) = channel::<T>();
         let progress = Arc::new(Progress::default());
-        let (told, place) = (Arc::clone(&progress), directory.to_owned());
+        let (watched, place) = (Arc::clone(&progress), directory.to_owned());
         let work = move || {
-            // Nothing comes if the engine was never opened.
+            // The sender was dropped: the engine was never opened.
             let Ok(opened) = received.recv() else { return };
-            // There is nobody to tell of a panic. What was acknowledged as durable does not depend on closing.
+            // A panic has no caller to report to. Durability of acknowledged commits does not depend on
+            // closing.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(opened)));
-            told.closed(&place);
+            watched.closed(&place);
         };
         Builder::new()
             .name(format!("{engine} close"))
             .spawn(work)
-            .map_err(|error| Error::from_io("cannot make a thread that closes the engine", error))?;
+            .map_err(|error| Error::from_io("cannot start the thread that closes the engine", error))?;
         Ok(Self { to_close, progress, engine, directory: directory.to_owned() })
     }
 
-    /// Closes `opened` by dropping it on the thread, and waits for that at most `wait_max`.
+    /// Closes `opened` by dropping it on the thread, and waits at most `wait_max` for that.
     pub fn close(self, opened: T, wait_max: Duration) -> Closed {
         if let Err(SendError(opened)) = self.to_close.send(opened) {
-            // The thread is gone, and nobody else may wait in its place.
+            // The thread is gone. Dropping the engine here could hang the caller.
             std::mem::forget(opened);
         }
         let state = self.progress.lock();
@@ -110,7 +113,7 @@ impl<T: Send + 'static> Closer<T> {
         if state.is_closed {
             return Closed::InTime;
         }
-        // Under the lock: the thread finds the entry when it comes to take it out.
+        // Still under the lock, so that the thread finds the entry when it removes it.
         state.is_left_behind = true;
         let (engine, directory) = (self.engine, self.directory);
         list().push(LeftBehind { engine, directory, since: SystemTime::now() });
@@ -123,7 +126,7 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Said by the thread.
+    /// Called by the thread.
     fn closed(&self, directory: &Path) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -146,7 +149,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, sync_channel};
 
-    /// Closes when it is told to.
+    /// Closes when it receives a message.
     struct Stubborn(Receiver<()>, Sender<()>);
 
     impl Drop for Stubborn {
@@ -165,41 +168,41 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_close_is_left_behind_until_it_does() {
+    fn an_engine_that_hangs_is_left_behind_until_it_closes() {
         let directory = Path::new("/somewhere/stubborn");
         let (release, released) = channel();
         let (done, is_done) = channel();
-        let closer = Closer::new("pretend", directory).unwrap();
+        let closer = Closer::new("fake", directory).unwrap();
         assert_eq!(closer.close(Stubborn(released, done), Duration::from_millis(1)), Closed::LeftBehind);
         assert!(is_left_behind(directory));
         let left = left_behind().into_iter().find(|left| left.directory == directory).unwrap();
-        assert_eq!(left.engine, "pretend");
+        assert_eq!(left.engine, "fake");
         assert!(left.since > SystemTime::UNIX_EPOCH);
         assert!(!is_left_behind(Path::new("/somewhere/else")));
 
         release.send(()).unwrap();
         is_done.recv().unwrap();
-        // The entry goes right after the drop has returned.
+        // The entry is removed right after the drop has returned.
         while is_left_behind(directory) {
             std::thread::yield_now();
         }
     }
 
     #[test]
-    fn who_closes_or_panics_is_closed_in_time() {
+    fn an_engine_that_closes_or_panics_is_closed_in_time() {
         let directory = Path::new("/somewhere/quick");
         let (keep, kept) = sync_channel::<()>(0);
-        let closer = Closer::new("pretend", directory).unwrap();
+        let closer = Closer::new("fake", directory).unwrap();
         assert_eq!(closer.close(keep, Duration::from_secs(60)), Closed::InTime);
         assert!(kept.recv().is_err(), "it was dropped");
-        let closer = Closer::new("pretend", directory).unwrap();
+        let closer = Closer::new("fake", directory).unwrap();
         assert_eq!(closer.close(Panics, Duration::from_secs(60)), Closed::InTime);
         assert!(!is_left_behind(directory));
     }
 
     #[test]
-    fn a_closer_that_is_not_needed_ends() {
-        let closer = Closer::<Panics>::new("pretend", Path::new("/somewhere/unused")).unwrap();
+    fn an_unused_closer_ends() {
+        let closer = Closer::<Panics>::new("fake", Path::new("/somewhere/unused")).unwrap();
         drop(closer);
         assert!(!is_left_behind(Path::new("/somewhere/unused")));
     }

@@ -1,8 +1,8 @@
-//! One error type. Its [`ErrorKind`] is coarse: a kind exists only where a caller would act
-//! differently, so a `match` on it reads as a list of decisions.
+//! One error type. Its [`ErrorKind`] is coarse: a kind exists only where a caller would act differently, so a
+//! `match` on it reads as a list of decisions.
 //!
-//! A message names the engine, the operation and the way out. It never contains a key's value or a
-//! secret: errors end up in logs.
+//! A message names the engine and the operation, and gives a hint. It never contains a value or a secret,
+//! because errors end up in logs.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,42 +10,42 @@ use std::fmt;
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a caller can do about an error.
+/// The kind of an error: what a caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A condition did not hold or another commit came first: read again and run again.
+    /// A condition did not hold or another commit came first. Read again and retry.
     Conflict,
-    /// Not now: try later.
+    /// Not possible now. Try again later.
     Unavailable,
-    /// The engine had the commit when something failed, so it may or may not be stored. The handle
-    /// is poisoned: reopen, look, and only then decide whether to write again.
+    /// Something failed while the engine had the commit, so it may or may not be stored. The handle is
+    /// poisoned. Reopen the store and check before writing again.
     CommitUnknown,
-    /// The snapshot outlived the bound on what is kept for it: take a new one.
+    /// The snapshot exceeded the memory bound for its old versions. Take a new one.
     SnapshotExpired,
-    /// A namespace is full: delete, or raise its quota.
+    /// The namespace is full. Delete something, or raise its quota.
     QuotaExceeded,
-    /// The caller asked for something that can never work: correct the call.
+    /// The call can never succeed. Correct it.
     InvalidInput,
-    /// This engine cannot do it: ask for less, or choose another engine.
+    /// This engine cannot do it. Ask for less, or choose another engine.
     Unsupported,
-    /// No such store, keyspace or namespace.
+    /// The store, keyspace or namespace does not exist.
     NotFound,
-    /// The keyspace, namespace or commit token is there already.
+    /// The keyspace, namespace or commit token exists already.
     AlreadyExists,
-    /// What is stored is not what was written: stop, and restore from a backup. An engine that panics while it reads is
-    /// told so too, and the handle is poisoned.
+    /// The stored data is not what was written. Stop, and restore from a backup. A panic of the engine during a
+    /// read is also reported as corruption; it poisons the handle.
     Corruption,
-    /// The handle is closed or poisoned: reopen.
+    /// The handle is closed or poisoned. Reopen the store.
     Closed,
-    /// Another process (or another handle of this one) has the store open.
+    /// Another process, or another handle of this one, has the store open.
     Locked,
-    /// The operating system refused: the source says what.
+    /// The operating system reported an error; see the source.
     Io,
 }
 
 impl ErrorKind {
-    /// The kind's name in words, as printed in messages and machine-readable output.
+    /// Returns the kind's name in words, as printed in messages and machine-readable output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
@@ -64,12 +64,12 @@ impl ErrorKind {
         }
     }
 
-    /// What to do when the error itself does not say it better.
+    /// The hint for errors that give none of their own.
     const fn way_out(self) -> &'static str {
         match self {
             Self::Conflict => "read again and retry",
             Self::Unavailable => "try again later",
-            Self::CommitUnknown => "reopen the store and look before writing again",
+            Self::CommitUnknown => "reopen the store and check before writing again",
             Self::SnapshotExpired => "take a new snapshot",
             Self::QuotaExceeded => "delete something or raise the quota",
             Self::InvalidInput => "correct the call",
@@ -92,8 +92,8 @@ impl fmt::Display for ErrorKind {
 
 /// Why an operation failed: a kind to act on, a message to read, and the cause.
 ///
-/// `Display` is one line, `engine: operation: message; way out`, without the cause, which
-/// [`source`](StdError::source) gives; [`Error::one_line`] joins both.
+/// `Display` is one line, `engine: operation: message; hint`. It leaves out the cause, which
+/// [`source`](StdError::source) returns; [`Error::one_line`] joins both.
 ///
 /// ```
 /// use strongroom_core::{Error, ErrorKind};
@@ -122,7 +122,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`, told by `message` (a clause in lower case without a full stop).
+    /// Returns an error of `kind`. `message` is a clause in lower case without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -136,21 +136,21 @@ impl Error {
         }
     }
 
-    /// Adds the way out, in place of the kind's own.
+    /// Sets the hint, in place of the kind's own.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.inner.hint = Some(hint.into());
         self
     }
 
-    /// Adds the cause.
+    /// Sets the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
         self
     }
 
-    /// Says where it happened. What is known already stays: the innermost place is the truest.
+    /// Sets the engine and the operation, unless they are set: the innermost place is the most precise.
     #[must_use]
     pub fn at(mut self, engine: &'static str, operation: &'static str) -> Self {
         self.inner.engine.get_or_insert(engine);
@@ -158,7 +158,7 @@ impl Error {
         self
     }
 
-    /// The same failure seen as another kind, the first kind kept as the cause.
+    /// Wraps the error in another kind, and keeps it as the cause.
     #[must_use]
     pub fn into_kind(self, kind: ErrorKind, message: impl Into<String>) -> Self {
         let (engine, operation) = (self.inner.engine, self.inner.operation);
@@ -168,27 +168,27 @@ impl Error {
         outer
     }
 
-    /// What a caller can do about it.
+    /// Returns the kind.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// The engine that was at work, if one was.
+    /// Returns the engine that was involved, if any.
     pub fn engine(&self) -> Option<&'static str> {
         self.inner.engine
     }
 
-    /// The operation that failed, if known.
+    /// Returns the operation that failed, if known.
     pub fn operation(&self) -> Option<&'static str> {
         self.inner.operation
     }
 
-    /// The message alone, without place, way out or cause.
+    /// Returns the message alone, without place, hint or cause.
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// What to do next.
+    /// Returns the hint: what to do next.
     pub fn way_out(&self) -> &str {
         match &self.inner.hint {
             Some(hint) => hint,
@@ -196,12 +196,12 @@ impl Error {
         }
     }
 
-    /// The whole story on one line: place, message, causes, way out.
+    /// Returns place, message, causes and hint on one line.
     pub fn one_line(&self) -> String {
         format!("{}{}; {}", self.place(), self.story(), self.way_out())
     }
 
-    /// Message and causes on one line, without place and way out.
+    /// Returns message and causes on one line, without place and hint.
     pub fn story(&self) -> String {
         let mut line = self.message().to_owned();
         let mut cause = self.source();
@@ -210,7 +210,7 @@ impl Error {
                 Some(error) => error.message().to_owned(),
                 None => error.to_string(),
             };
-            // Engines like to repeat their cause in their own text.
+            // Engines often repeat the cause in their own text.
             if !line.ends_with(&text) {
                 line.push_str(": ");
                 line.push_str(&text);
@@ -257,7 +257,7 @@ impl From<std::io::Error> for Error {
 }
 
 impl Error {
-    /// An I/O error told by `message`, with a way out for the causes that have one.
+    /// Returns an I/O error with `message`, and with a hint for the causes that have one.
     pub fn from_io(message: impl Into<String>, error: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let (kind, hint) = match error.kind() {
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(
             outer.one_line(),
             "sled: commit: the outcome is unknown: the write failed: no space left; \
-             reopen the store and look before writing again"
+             reopen the store and check before writing again"
         );
     }
 

@@ -1,14 +1,13 @@
 //! The contract of Strongroom: one ordered key-value interface over many embedded engines.
 //!
-//! * [`StorageBackend`], [`Snapshot`] and [`Cursor`] are what callers use, object-safe and chosen at run
-//!   time.
-//! * [`Engine`] is what an adapter for an embedded engine implements. It only translates; [`Backend`]
-//!   makes a `StorageBackend` of it and adds what is the same for all. An engine without snapshots
-//!   implements [`LiveEngine`] and gets them from [`Undo`].
+//! * [`StorageBackend`], [`Snapshot`] and [`Cursor`] are what callers use: object-safe, and chosen at run time.
+//! * [`Engine`] is what an adapter for an embedded engine implements. It only translates; [`Backend`] makes a
+//!   `StorageBackend` of it and adds what all engines share. An engine without snapshots implements
+//!   [`LiveEngine`] and gets them from [`Undo`].
 //! * [`MemoryBackend`] is the reference.
 //!
-//! Keys and values are bytes, and order is bytewise. A batch is atomic over all keyspaces. A commit says
-//! how safe it has to be, and power-safe is the default. An empty value is not an absent one.
+//! Keys and values are bytes, and order is bytewise. A batch is atomic over all keyspaces. Each commit chooses
+//! its durability; power-safe is the default. An empty value differs from an absent one.
 //!
 //! ```
 //! use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
@@ -25,8 +24,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! This crate is not a database: it stores nothing on disk, and has no checksums, expiry or transactions.
-//! Those are built once above it, in `strongroom-store`.
+//! This crate is not a database: it stores nothing on disk, and has no checksums, TTLs or transactions.
+//! `strongroom-store` builds those once, for all engines.
 
 mod adapter;
 mod backend;

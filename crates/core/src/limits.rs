@@ -1,25 +1,25 @@
 //! One portable limit for every engine, checked before any engine is called.
 //!
-//! Engines differ, and some fail badly: fjall 3.1 panics on an empty key after it has written its
-//! journal, so that the store can never be opened again. So no engine ever sees a key or a value that
-//! the strictest of them could not hold.
+//! Engines differ, and some fail badly: fjall 3.1 panics on an empty key after it has written its journal, so
+//! that the store can never be opened again. Therefore no engine sees a key or a value that the strictest of
+//! them cannot hold.
 
 use crate::{Error, ErrorKind, Result};
 
 /// Longest key that an application may write, in bytes. The shortest is one byte.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
-/// What the layers above may add to a key (interned namespace ids and the like), in bytes.
+/// How much the layers above may add to a key (interned namespace ids and the like), in bytes.
 pub const KEY_OVERHEAD_BYTES_MAX: usize = 64;
 
-/// Largest value that an application may write, in bytes (16 MiB). Larger things belong into a blob
-/// store, which cuts them into pieces.
+/// Largest value that an application may write, in bytes (16 MiB). Larger data belongs in a blob store, which
+/// splits it.
 pub const VALUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
-/// What the layers above may add to a value (envelope, later encryption), in bytes.
+/// How much the layers above may add to a value (envelope, later encryption), in bytes.
 pub const VALUE_OVERHEAD_BYTES_MAX: usize = 256;
 
-/// Most that one batch may hold, keys and values together, in bytes (1 GiB).
+/// Largest batch, keys and values together, in bytes (1 GiB).
 pub const BATCH_BYTES_MAX: usize = 1_024 * 1_024 * 1_024;
 
 /// Checks a key against the limits of a backend.
@@ -63,7 +63,7 @@ pub fn check_value_against(value: &[u8], bytes_max: usize) -> Result<()> {
             ErrorKind::InvalidInput,
             format!("the value has {} bytes, the limit is {bytes_max}", value.len()),
         )
-        .hint("cut the value into pieces"));
+        .hint("split the value"));
     }
     Ok(())
 }

@@ -1,33 +1,33 @@
-//! Options that are common to all engines, and the way to those that are not.
+//! Options that are common to all engines, and a map for the engine's own.
 
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// How to open a backend. Each engine turns these into typed options of its own, and refuses what it
-/// cannot honour instead of ignoring it.
+/// How to open a backend. Each engine converts these into its own typed options. It refuses what it cannot
+/// honour and ignores nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whether to create what is not there.
+    /// Whether to create a missing store.
     pub create: Create,
-    /// Memory for the engine's cache, in bytes. None: the engine's own default.
+    /// Size of the engine's cache, in bytes. None: the engine's own default.
     pub cache_bytes: Option<u64>,
-    /// How the engine compresses rows in its files, from now on; what is there stays readable. None: the
+    /// How the engine compresses rows that it writes from now on. Existing rows stay readable. None: the
     /// engine's own default.
     pub compression: Option<Compression>,
-    /// Threads with which the engine flushes and compacts, at least 1. None: the engine's own default.
+    /// Number of threads for the engine's flushes and compactions, at least 1. None: the engine's own default.
     pub background_threads: Option<usize>,
-    /// Refuse every write through this handle, and create nothing, whatever [`create`](Self::create) says.
-    /// (The engine itself may still recover its files.)
+    /// Refuse every write through this handle, and create nothing, whatever [`create`](Self::create) says. The
+    /// engine itself may still recover its files.
     pub read_only: bool,
-    /// What to do about a directory that is marked as a store.
+    /// How to open a directory that is marked as a store.
     pub marked: Marked,
-    /// Bound on the memory that keeps old values for open snapshots, for engines without snapshots of
-    /// their own, in bytes. None: [`UNDO_BYTES_MAX_DEFAULT`].
+    /// Bound on the memory for old values that open snapshots need, in bytes, for engines without snapshots of
+    /// their own. None: [`UNDO_BYTES_MAX_DEFAULT`].
     pub undo_bytes_max: Option<u64>,
-    /// Options of the engine itself, by its own names.
+    /// The engine's own options, by its own names.
     pub engine: BTreeMap<String, String>,
 }
 
@@ -35,12 +35,12 @@ pub struct Options {
 pub const UNDO_BYTES_MAX_DEFAULT: u64 = 256 * 1_024 * 1_024;
 
 impl Options {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the cache's size in bytes.
+    /// Sets the size of the cache in bytes.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = Some(bytes);
@@ -54,42 +54,42 @@ impl Options {
         self
     }
 
-    /// Sets how many threads the engine flushes and compacts with.
+    /// Sets the number of threads for flushes and compactions.
     #[must_use]
     pub fn background_threads(mut self, threads: usize) -> Self {
         self.background_threads = Some(threads);
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.create = create;
         self
     }
 
-    /// Refuses writes through this handle.
+    /// Makes the handle refuse writes.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// Sets what to do about a marked directory.
+    /// Sets how to open a marked directory.
     #[must_use]
     pub fn marked(mut self, marked: Marked) -> Self {
         self.marked = marked;
         self
     }
 
-    /// Sets an option of the engine by its own name.
+    /// Sets one of the engine's own options, by its name.
     #[must_use]
     pub fn engine_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.engine.insert(name.into(), value.into());
         self
     }
 
-    /// Bound on what is kept for open snapshots, in bytes.
+    /// Sets the bound on the memory for open snapshots, in bytes.
     #[must_use]
     pub fn undo_bytes_max(mut self, bytes: u64) -> Self {
         self.undo_bytes_max = Some(bytes);
@@ -97,13 +97,13 @@ impl Options {
     }
 }
 
-/// Whether opening may create.
+/// Whether opening may create a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Create {
-    /// Create if it is not there.
+    /// Create the store if it is missing.
     #[default]
     IfMissing,
-    /// Answer [`NotFound`](ErrorKind::NotFound) if it is not there, and touch nothing.
+    /// Return [`NotFound`](ErrorKind::NotFound) if the store is missing, and change nothing.
     Never,
 }
 
@@ -119,7 +119,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// `none`, `lz4` or `zstd`.
+    /// Returns `none`, `lz4` or `zstd`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -148,23 +148,23 @@ impl FromStr for Compression {
     }
 }
 
-/// What a raw backend does in a directory that is marked as a store: writing beneath a [`Store`] would
-/// break its checksums and versions.
+/// How a raw backend opens a directory that is marked as a store. A raw write below a [`Store`] would break its
+/// checksums and versions.
 ///
 /// [`Store`]: https://docs.rs/strongroom
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Marked {
-    /// Open it read-only. [`InvalidInput`](ErrorKind::InvalidInput) if this engine's files are not there.
+    /// Open it read-only. [`InvalidInput`](ErrorKind::InvalidInput) if this engine's files are missing.
     #[default]
     ReadOnly,
-    /// Open it for writing. Only a store does this rightly.
+    /// Open it for writing. Only a store may do this.
     Writable,
-    /// As `Writable`, in the directory of a store whose creation was cut short. Nothing in it was ever
-    /// acknowledged, so an engine that cannot go on with what is left of its own files may begin again.
+    /// As `Writable`, for a store whose creation was interrupted. Nothing in it was ever acknowledged, so an
+    /// engine that cannot continue from its partial files may start over.
     Unfinished,
 }
 
-/// Reads engine options by name, and says so when one is unknown or unreadable.
+/// Reads the engine's own options by name, and refuses unknown and malformed ones.
 ///
 /// ```
 /// use strongroom_core::{EngineOptions, Options};
@@ -188,7 +188,7 @@ impl<'o> EngineOptions<'o> {
         Self { engine, given: &options.engine, known: Vec::new() }
     }
 
-    /// The value of option `name`, if it was given.
+    /// Returns the value of option `name`, if it was given.
     pub fn take<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>> {
         self.known.push(name);
         let Some(text) = self.given.get(name) else { return Ok(None) };
@@ -200,13 +200,13 @@ impl<'o> EngineOptions<'o> {
         text.parse().map(Some).map_err(unreadable)
     }
 
-    /// A size in bytes with an optional unit (`64MiB`), if it was given.
+    /// Returns a size in bytes with an optional unit (`64MiB`), if it was given.
     pub fn take_bytes(&mut self, name: &'static str) -> Result<Option<u64>> {
         self.known.push(name);
         self.given.get(name).map(|text| parse_bytes(text)).transpose()
     }
 
-    /// Refuses every option that nobody asked for.
+    /// Refuses every option that was given but not taken.
     pub fn finish(self) -> Result<()> {
         let Some(unknown) = self.given.keys().find(|name| !self.known.contains(&name.as_str())) else {
             return Ok(());
@@ -218,8 +218,7 @@ impl<'o> EngineOptions<'o> {
     }
 }
 
-/// Reads a size in bytes: a whole number, with an optional unit `KiB`, `MiB`, `GiB`, `KB`, `MB`, `GB`
-/// or `B`.
+/// Parses a size in bytes: a whole number with an optional unit `KiB`, `MiB`, `GiB`, `KB`, `MB`, `GB` or `B`.
 ///
 /// ```
 /// use strongroom_core::parse_bytes;
@@ -244,7 +243,7 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
     };
     let number = digits.parse::<u64>().ok();
     number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, format!("{text:?} is no size"))
+        Error::new(ErrorKind::InvalidInput, format!("{text:?} is not a valid size"))
             .hint("write a whole number with B, KiB, MiB, GiB, KB, MB or GB, such as 256MiB")
     })
 }
@@ -254,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_and_unreadable_options_are_refused() {
+    fn unknown_and_malformed_options_are_refused() {
         let options = Options::new().engine_option("threads", "two").engine_option("typo", "1");
         let mut reader = EngineOptions::new("fjall", &options);
         let unreadable = reader.take::<usize>("threads").unwrap_err();

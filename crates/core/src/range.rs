@@ -1,15 +1,15 @@
 //! Which rows a scan visits, and in which order.
 //!
-//! Every range is half-open, `[start, end)`, because all others can be said with it: the first key
-//! after `k` is `k ‖ 00`, and the first key after everything that begins with `p` is `p` with its
-//! trailing `ff` bytes dropped and the last byte left raised by one. Getting the second one wrong (raising
-//! a byte that overflows, or appending `ff`) loses rows; it is the most common error in layers like
-//! this one, so it is written once, here.
+//! Every range is half-open, `[start, end)`, because every other range can be expressed with it. The first key
+//! after `k` is `k ‖ 00`. The first key after all keys with the prefix `p` is `p` without its trailing `ff`
+//! bytes and with its last byte then incremented. A mistake in the second one (incrementing a byte that
+//! overflows, or appending `ff`) loses rows. It is the most common error in layers like this one, so it is
+//! written once, here.
 
 use crate::{Error, ErrorKind, Result};
 
-/// A half-open range of keys, `[start, end)`, by bytewise order. It owns its bounds, so nothing has to
-/// outlive a cursor.
+/// A half-open range of keys, `[start, end)`, in bytewise order. It owns its bounds, so that a cursor borrows
+/// nothing.
 ///
 /// ```
 /// use strongroom_core::KeyRange;
@@ -26,27 +26,28 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
-    /// Every key.
+    /// Returns the range of all keys.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Every key that begins with `prefix`; all keys if it is empty.
+    /// Returns the range of keys that begin with `prefix`; all keys if it is empty.
     pub fn prefix(prefix: &[u8]) -> Self {
         Self { start: prefix.to_vec(), end: after_prefix(prefix) }
     }
 
-    /// Keys from `start` on, `start` included.
+    /// Returns the range of keys from `start` on, including `start`.
     pub fn from(start: impl Into<Vec<u8>>) -> Self {
         Self { start: start.into(), end: None }
     }
 
-    /// Keys from `start` (included) to `end` (excluded). Empty if `end` is not after `start`.
+    /// Returns the range of keys from `start` (included) to `end` (excluded). Empty if `end` is not after
+    /// `start`.
     pub fn between(start: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
         Self { start: start.into(), end: Some(end.into()) }
     }
 
-    /// From standard bounds.
+    /// Converts standard bounds.
     pub fn from_bounds<'k>(bounds: impl std::ops::RangeBounds<&'k [u8]>) -> Self {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let start = match bounds.start_bound() {
@@ -62,27 +63,27 @@ impl KeyRange {
         Self { start, end }
     }
 
-    /// The first key that may be in the range.
+    /// Returns the first key that may be in the range.
     pub fn start(&self) -> &[u8] {
         &self.start
     }
 
-    /// The first key after the range, if it ends.
+    /// Returns the first key after the range, if it is bounded.
     pub fn end(&self) -> Option<&[u8]> {
         self.end.as_deref()
     }
 
-    /// Whether the range can hold no key at all.
+    /// Returns whether no key can be in the range.
     pub fn is_empty(&self) -> bool {
         self.end.as_ref().is_some_and(|end| *end <= self.start)
     }
 
-    /// Whether `key` is in the range.
+    /// Returns whether `key` is in the range.
     pub fn contains(&self, key: &[u8]) -> bool {
         key >= self.start.as_slice() && self.end.as_deref().is_none_or(|end| key < end)
     }
 
-    /// The part of this range that lies in `other` too.
+    /// Returns the keys that are in both ranges.
     #[must_use]
     pub fn intersection(mut self, other: &Self) -> Self {
         if other.start > self.start {
@@ -96,7 +97,7 @@ impl KeyRange {
         self
     }
 
-    /// What is left of the range from `key` on, in the order of `direction`: keys at or after it when
+    /// Returns the rest of the range from `key` on, in the order of `direction`: keys at or after it when
     /// forward, at or before it when in reverse.
     #[must_use]
     pub fn from_position(&self, key: &[u8], direction: Direction) -> Self {
@@ -107,7 +108,7 @@ impl KeyRange {
         self.clone().intersection(&rest)
     }
 
-    /// What is left of the range once `key` has been visited.
+    /// Returns the rest of the range once `key` has been visited.
     #[must_use]
     pub fn after_position(&self, key: &[u8], direction: Direction) -> Self {
         let rest = match direction {
@@ -118,7 +119,7 @@ impl KeyRange {
     }
 }
 
-/// The smallest key after `key`.
+/// Returns the smallest key after `key`.
 pub fn just_after(key: &[u8]) -> Vec<u8> {
     let mut next = Vec::with_capacity(key.len() + 1);
     next.extend_from_slice(key);
@@ -126,11 +127,11 @@ pub fn just_after(key: &[u8]) -> Vec<u8> {
     next
 }
 
-/// The smallest key after everything that begins with `prefix`; none if there is no such key.
+/// Returns the smallest key after all keys that begin with `prefix`, or `None` if there is none.
 pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let kept = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = prefix[..=kept].to_vec();
-    // Cannot overflow: `kept` is the place of a byte that is not ff.
+    // Cannot overflow: the byte at `kept` is not ff.
     end[kept] += 1;
     Some(end)
 }
@@ -145,7 +146,7 @@ pub enum Direction {
     Reverse,
 }
 
-/// A scan: a range, a direction, and whether values are wanted.
+/// A scan: a range, a direction, and whether to read values.
 ///
 /// ```
 /// use strongroom_core::{KeyRange, Scan};
@@ -160,48 +161,48 @@ pub struct Scan {
     pub range: KeyRange,
     /// The order to visit them in.
     pub direction: Direction,
-    /// If set, the cursor's values are empty, and an engine that keeps values apart does not read them.
+    /// If set, the cursor's values are empty, and an engine that separates values from keys does not read them.
     pub keys_only: bool,
 }
 
 impl Scan {
-    /// A forward scan of `range` with values.
+    /// Returns a forward scan of `range` with values.
     pub fn new(range: KeyRange) -> Self {
         Self { range, ..Self::default() }
     }
 
-    /// A forward scan of everything.
+    /// Returns a forward scan of all keys.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// A forward scan of the keys that begin with `prefix`.
+    /// Returns a forward scan of the keys that begin with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Self {
         Self::new(KeyRange::prefix(prefix))
     }
 
-    /// The same from the largest key down.
+    /// Returns the same scan, from the largest key down.
     #[must_use]
     pub fn reverse(mut self) -> Self {
         self.direction = Direction::Reverse;
         self
     }
 
-    /// The same without values.
+    /// Returns the same scan without values.
     #[must_use]
     pub fn keys_only(mut self) -> Self {
         self.keys_only = true;
         self
     }
 
-    /// The same scan from `key` on (see [`KeyRange::from_position`]).
+    /// Returns the same scan from `key` on (see [`KeyRange::from_position`]).
     #[must_use]
     pub fn seek(&self, key: &[u8]) -> Self {
         Self { range: self.range.from_position(key, self.direction), ..self.clone() }
     }
 }
 
-/// Refuses a seek to an empty key, which no row can have.
+/// Refuses an empty key, which no row can have.
 pub(crate) fn check_seek(key: &[u8]) -> Result<()> {
     if key.is_empty() {
         return Err(Error::new(ErrorKind::InvalidInput, "a seek needs a key of at least one byte"));

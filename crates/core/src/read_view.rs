@@ -1,22 +1,22 @@
-//! The shared read view, as an engine sees it: whether it wants one, and how it has one released.
+//! The shared read view as an engine sees it: whether it wants one, and how it has one released.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Whether gets between two commits share one snapshot, in place of what [`Engine::get`](crate::Engine::get) does for
-/// each of them.
+/// Whether gets between two commits share one snapshot, instead of calling [`Engine::get`](crate::Engine::get)
+/// each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ViewSharing {
-    /// Each get asks the engine: it costs no more than a get in a snapshot.
+    /// Each get calls the engine, for engines where a get costs no more than a get in a snapshot.
     Never,
-    /// One thread at a time is in a snapshot; see [`EngineSnapshot::try_get`](crate::EngineSnapshot::try_get).
+    /// One thread at a time uses a snapshot; see [`EngineSnapshot::try_get`](crate::EngineSnapshot::try_get).
     InTurns,
-    /// Any number of threads are in a snapshot at once.
+    /// Any number of threads use a snapshot at once.
     AtOnce,
 }
 
-/// An engine's way to have the shared read view released, when a read transaction that is held is in its way.
+/// Lets an engine release the shared read view when its read transaction blocks the engine.
 ///
 /// See [`Engine::VIEW`](crate::Engine::VIEW). It does not keep the handle open.
 #[derive(Clone, Default)]
@@ -27,21 +27,22 @@ impl ViewRelease {
         Self(Some(view))
     }
 
-    /// Releases the view that is held now, if there is one. A get that is in it holds it for as long as it takes, a
-    /// caller's snapshot that shares it until it is dropped, and the next get may open another: an engine that wants
-    /// none has to keep it from beginning.
+    /// Releases the current view, if there is one. A running get holds the view until it returns, and a
+    /// caller's snapshot that shares it holds it until it is dropped. The next get may open another view: an
+    /// engine that wants none has to prevent that.
     ///
-    /// To be called without a lock that an engine's snapshot takes when it is begun or dropped.
+    /// Call it without holding a lock that an engine's snapshot takes when it is opened or dropped.
     pub fn release(&self) {
         if let Some(view) = self.0.as_ref().and_then(Weak::upgrade) {
             view.release();
         }
     }
 
-    /// Releases the view, waits at most for `timeout` until no get is in it, and keeps others from being opened until
-    /// the guard is dropped. Gets ask the engine meanwhile. What a caller's snapshot shares is not waited for.
+    /// Releases the view, waits at most `timeout` until no get uses it, and keeps new views from being opened
+    /// until the guard is dropped. Meanwhile gets call the engine. It does not wait for callers' snapshots that
+    /// share the view.
     ///
-    /// To be called without a lock that a get takes.
+    /// Call it without holding a lock that a get takes.
     pub fn pause(&self, timeout: Duration) -> ViewPause {
         let view = self.0.as_ref().and_then(Weak::upgrade);
         if let Some(view) = &view {
@@ -51,7 +52,7 @@ impl ViewRelease {
     }
 }
 
-/// No view is opened while it lives. See [`ViewRelease::pause`].
+/// Keeps views from being opened until it is dropped. See [`ViewRelease::pause`].
 #[must_use]
 pub struct ViewPause(Option<Arc<dyn Release>>);
 
@@ -75,7 +76,7 @@ impl fmt::Debug for ViewRelease {
     }
 }
 
-/// Something that holds a view.
+/// Holds a view.
 pub(crate) trait Release: Send + Sync {
     /// See [`ViewRelease::release`].
     fn release(&self);

@@ -1,41 +1,42 @@
-//! Figures about a backend.
+//! Statistics of a backend.
 
 use std::sync::Arc;
 
-/// Figures about an open backend. What an engine cannot tell cheaply is `None`.
+/// Statistics of an open backend. A figure that the engine cannot give cheaply is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Space that the engine's files take, in bytes.
+    /// Space of the engine's files, in bytes.
     pub disk_bytes: Option<u64>,
-    /// Memory that the engine's cache holds, in bytes.
+    /// Memory of the engine's cache, in bytes.
     pub cache_bytes: Option<u64>,
     /// Commits acknowledged through this handle.
     pub commits: u64,
-    /// Of these, the power-safe ones.
+    /// The power-safe ones among [`commits`](Self::commits).
     pub power_safe_commits: u64,
-    /// Snapshots now open.
+    /// Open snapshots.
     pub snapshots_open: u64,
     /// Read views opened so far: engine snapshots that gets share between two commits.
     pub read_views_opened: u64,
-    /// Whether one is held now. It is no snapshot of the caller's, and is released when nobody uses it.
+    /// Whether a read view is held now. It is not a caller's snapshot, and is released when it is no longer
+    /// used.
     pub read_view_held: bool,
-    /// Values now held that pin engine pages or blocks. One that stays high is a leak of space.
+    /// Live values that pin pages or blocks of the engine. A count that stays high is a leak of space.
     pub values_pinned: u64,
-    /// Memory now kept for open snapshots by the undo overlay, in bytes.
+    /// Memory that the undo overlay holds for open snapshots, in bytes.
     pub undo_bytes: u64,
     /// Keyspaces that share a table of the engine with others.
     pub keyspaces_packed: u64,
-    /// Dropped keyspaces whose rows are not all removed yet: later commits, drops and compaction remove them.
+    /// Dropped keyspaces with rows still to remove. Later commits, drops and compaction remove them.
     pub drops_unfinished: u64,
-    /// Figures of the engine itself, by its own names.
+    /// The engine's own figures, by its own names.
     pub engine: Vec<(String, u64)>,
 }
 
-/// A gauge: how many of something are alive. Cheap to clone; clones count together.
+/// A gauge: how many counted things are alive. Cheap to clone; clones share the count.
 ///
-/// Each counted thing holds one reference to a token, and the reference count is the figure: a thing is
-/// counted with a single atomic step, which a read pays every time.
+/// Each counted thing holds a reference to a token, and the reference count is the figure. Reads count
+/// themselves here, so counting has to be a single atomic step.
 #[derive(Debug, Clone, Default)]
 pub struct Gauge(Arc<Counted>);
 
@@ -53,7 +54,7 @@ impl Gauge {
         GaugeGuard { _token: Arc::clone(&self.0.token) }
     }
 
-    /// How many are alive.
+    /// Returns how many are alive.
     pub fn get(&self) -> u64 {
         // One reference is the gauge's own.
         Arc::strong_count(&self.0.token).saturating_sub(1) as u64
@@ -66,7 +67,7 @@ pub struct GaugeGuard {
     _token: Arc<Token>,
 }
 
-/// Bytes that an engine owns, counted while they are held.
+/// An engine's own bytes, counted while they are held.
 pub struct Pinned<O> {
     owner: O,
     _counted: GaugeGuard,

@@ -1,5 +1,5 @@
-//! Locks that do not care whether another thread panicked while holding them: a panic poisons the whole
-//! backend handle (invariant 4), so no state behind such a lock is used again.
+//! Locks that ignore poisoning. A panic poisons the whole backend handle (invariant 4), so no state under such
+//! a lock is used again.
 
 mod modelled;
 

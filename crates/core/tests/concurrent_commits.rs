@@ -1,4 +1,4 @@
-//! Commits without conditions may be in the engine side by side, where the engine says so; nothing else is.
+//! Commits without conditions may run in the engine concurrently, if it declares so. Nothing else may.
 
 #![allow(clippy::unwrap_used)] // Tests fail by panicking.
 
@@ -12,11 +12,12 @@ use strongroom_core::{Backend, Durability, Expect, KeyspaceHints, StorageBackend
 use support::{Hooked, HookedOptions};
 
 thread_local! {
-    /// Whether this thread's call is to be the only one in the engine.
+    /// Whether this thread's call has to be the only one in the engine.
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many threads were in the engine at once, at the most, and how many met others who should not have.
+/// The highest number of threads in the engine at once, and how many calls met others although they had to be
+/// exclusive.
 #[derive(Default)]
 struct Crowd {
     inside: AtomicUsize,
@@ -31,7 +32,7 @@ impl Crowd {
         *most = (*most).max(inside);
         drop(most);
         std::thread::sleep(Duration::from_millis(30));
-        // The engine is called on the thread that commits.
+        // The engine is called on the committing thread.
         if IS_ALONE.get() && (inside != 1 || self.inside.load(Ordering::SeqCst) != 1) {
             self.disturbed.fetch_add(1, Ordering::SeqCst);
         }
@@ -39,7 +40,7 @@ impl Crowd {
     }
 }
 
-/// The most that were in the engine while four threads did `work` three times each.
+/// Returns the highest number of threads in the engine while four threads did `work` three times each.
 fn crowd_of<const CONCURRENT: bool>(work: impl Fn(&Backend<Hooked<CONCURRENT>>, usize) + Sync) -> usize {
     let crowd = Arc::new(Crowd::default());
     let counted = Arc::clone(&crowd);
@@ -51,10 +52,10 @@ fn crowd_of<const CONCURRENT: bool>(work: impl Fn(&Backend<Hooked<CONCURRENT>>, 
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let (backend, work) = (&backend, &work);
-            scope.spawn(move || (0..3).for_each(|turn| work(backend, thread * 3 + turn)));
+            scope.spawn(move || (0..3).for_each(|round| work(backend, thread * 3 + round)));
         }
     });
-    assert_eq!(crowd.disturbed.load(Ordering::SeqCst), 0, "somebody was not alone");
+    assert_eq!(crowd.disturbed.load(Ordering::SeqCst), 0, "an exclusive call met another");
     *crowd.most.lock().unwrap()
 }
 
@@ -77,19 +78,19 @@ fn conditional(backend: &dyn StorageBackend) {
 }
 
 #[test]
-fn commits_without_conditions_run_side_by_side() {
+fn commits_without_conditions_run_concurrently() {
     assert!(crowd_of::<true>(|backend, _| commit(backend, &batch(backend))) > 1);
 }
 
 #[test]
-fn an_engine_that_does_not_say_so_sees_one_at_a_time() {
+fn an_engine_without_concurrent_commits_sees_one_at_a_time() {
     assert_eq!(crowd_of::<false>(|backend, _| commit(backend, &batch(backend))), 1);
 }
 
 #[test]
-fn a_conditional_commit_is_alone() {
+fn a_conditional_commit_is_exclusive() {
     assert_eq!(crowd_of::<true>(|backend, _| conditional(backend)), 1);
-    // Also among others that are not conditional.
+    // Also among unconditional commits.
     let most = crowd_of::<true>(|backend, number| match number % 3 {
         0 => conditional(backend),
         _ => commit(backend, &batch(backend)),
@@ -98,7 +99,7 @@ fn a_conditional_commit_is_alone() {
 }
 
 #[test]
-fn so_is_a_creation() {
+fn a_creation_is_exclusive() {
     let create = |backend: &Backend<Hooked<true>>, number: usize| {
         backend.create_keyspace(&format!("k{number}"), KeyspaceHints::default()).unwrap();
     };

@@ -1,5 +1,5 @@
-//! A packed keyspace that is dropped in the middle of a read: its rows are removed one by one, and what is left of them is
-//! never shown as if it were all.
+//! Drops of a packed keyspace in the middle of a read: its rows are removed one by one, and a read never takes
+//! the remaining rows for all of them.
 
 #![allow(clippy::unwrap_used)] // Tests fail by panicking.
 
@@ -14,7 +14,7 @@ use strongroom_core::{
 };
 
 thread_local! {
-    /// Done by this thread's next read, when it has passed all checks and before it reaches the engine.
+    /// Runs in this thread's next read, after all checks and before it reaches the engine.
     static INTERRUPTION: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
 }
 
@@ -25,7 +25,7 @@ fn interrupt() {
     }
 }
 
-/// The memory engine, interrupted.
+/// The memory engine with an interruption before each read.
 struct Interrupted(MemoryEngine);
 
 struct InterruptedCursor(<MemoryEngine as LiveEngine>::Cursor);
@@ -84,7 +84,7 @@ impl LiveEngine for Interrupted {
     }
 }
 
-/// A packed keyspace with so many rows, and a drop of it that comes in the middle of the next read.
+/// Creates a packed keyspace with this many rows.
 fn about_to_be_dropped(rows: u32) -> (Arc<Backend<Undo<Interrupted>>>, KeyspaceId) {
     let backend = Arc::new(Backend::<Undo<Interrupted>>::new(std::env::temp_dir()).unwrap());
     let id = backend.create_keyspace("goes", KeyspaceHints::packed()).unwrap();
@@ -105,11 +105,11 @@ fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
     result.err().as_ref().map(Error::kind)
 }
 
-/// So few that the drop removes all at once, and so many that it removes the first ones only.
+/// Few enough for the drop to remove all rows at once, and too many for that.
 const COUNTS: [u32; 2] = [300, 12_000];
 
 #[test]
-fn a_scan_neither_ends_early_nor_passes_over_rows() {
+fn a_scan_neither_ends_early_nor_skips_rows() {
     for rows in COUNTS {
         for scan in [Scan::all(), Scan::all().reverse()] {
             let (backend, id) = about_to_be_dropped(rows);
@@ -122,7 +122,7 @@ fn a_scan_neither_ends_early_nor_passes_over_rows() {
 }
 
 #[test]
-fn a_visit_neither_ends_early_nor_passes_over_rows() {
+fn a_visit_neither_ends_early_nor_skips_rows() {
     for rows in COUNTS {
         let (backend, id) = about_to_be_dropped(rows);
         let mut cursor = backend.snapshot().unwrap().cursor(id, Scan::all()).unwrap();
@@ -137,7 +137,7 @@ fn a_visit_neither_ends_early_nor_passes_over_rows() {
 }
 
 #[test]
-fn a_get_does_not_say_that_the_row_was_never_there() {
+fn a_get_reports_the_drop_and_not_an_absent_row() {
     let (backend, id) = about_to_be_dropped(300);
     let view = backend.snapshot().unwrap();
     drop_in_the_next_read(&backend, id);

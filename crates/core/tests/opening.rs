@@ -1,4 +1,4 @@
-//! Opening and checkpoints: what is created where, and what is left after a failure.
+//! Opening and checkpoints: what is created, and what is left after a failure.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -13,7 +13,7 @@ use strongroom_core::{
     OpenContext, Options, Result, Scan, Stats, StorageBackend, Tuning, TypedOptions, Undo, WriteBatch,
 };
 
-/// A memory engine that leaves a file, and a directory for each keyspace, and forgets what was in them.
+/// A memory engine that creates a file, and a directory per keyspace, but stores nothing in them.
 struct TinyEngine {
     inner: MemoryEngine,
     tables: PathBuf,
@@ -26,11 +26,11 @@ const TABLES: &str = "tables";
 const UNFINISHED_FILE: &str = "tiny.new";
 const INCOMPLETE_FILE: &str = "STRONGROOM.incomplete";
 
-/// What happens in place of a step of the engine.
+/// Runs in place of a step of the engine.
 type Hook = Box<dyn FnOnce() -> Result<()>>;
 
 thread_local! {
-    /// Steps to let pass, the name of the step, and what then.
+    /// The number of steps to let pass, the name of the step, and the hook.
     static HOOK: RefCell<Option<(usize, &'static str, Hook)>> = const { RefCell::new(None) };
 }
 
@@ -168,14 +168,14 @@ fn a_raw_backend_creates_nothing_in_the_store_of_another_engine() {
         assert_eq!(refusal(&scratch.0, &options), ErrorKind::InvalidInput);
         assert_eq!(names(&scratch.0), [MARKER_FILE]);
     }
-    // The store itself may.
+    // The store itself may create files.
     open(&scratch.0, &Options::new().marked(Marked::Writable)).unwrap();
     let raw = open(&scratch.0, &Options::new()).unwrap();
     assert!(raw.is_read_only());
 }
 
 #[test]
-fn a_raw_backend_finishes_no_creation_in_a_store() {
+fn a_raw_backend_does_not_finish_a_creation_in_a_store() {
     let scratch = Scratch::new();
     std::fs::write(scratch.join(MARKER_FILE), b"").unwrap();
     std::fs::write(scratch.join(UNFINISHED_FILE), b"").unwrap();
@@ -185,10 +185,10 @@ fn a_raw_backend_finishes_no_creation_in_a_store() {
 
 #[cfg(unix)]
 #[test]
-fn a_marker_that_cannot_be_looked_at_is_not_a_missing_one() {
+fn a_marker_that_cannot_be_inspected_is_not_a_missing_one() {
     let scratch = Scratch::new();
     drop(open(&scratch.0, &Options::new()).unwrap());
-    // It points at itself.
+    // A link to itself.
     std::os::unix::fs::symlink(MARKER_FILE, scratch.join(MARKER_FILE)).unwrap();
     assert_eq!(refusal(&scratch.0, &Options::new()), ErrorKind::Io);
 }
@@ -218,7 +218,7 @@ fn directories_are_created_over_several_levels() {
     assert_eq!(refusal(&scratch.join("file"), &Options::new()), ErrorKind::InvalidInput);
 }
 
-/// A backend with the keyspaces `first` and `second`, of two copied batches each.
+/// Returns a backend with the keyspaces `first` and `second`, which a checkpoint copies in two batches each.
 fn filled(directory: &Path) -> (Arc<TinyBackend>, [KeyspaceId; 2]) {
     let backend = open(directory, &Options::new()).unwrap();
     let keyspaces = ["first", "second"].map(|name| {
@@ -300,7 +300,7 @@ fn a_keyspace_that_is_dropped_meanwhile_is_left_out() {
             let copy = scratch.join("copy");
             backend.checkpoint(&copy).unwrap();
             assert_eq!(names(&copy), [TABLES, FILE], "{step} {number}");
-            // The first was copied already when the second was begun.
+            // The first was copied before the second was begun.
             let was_done = dropped == 0 && number > 0;
             let left: &[&str] =
                 if was_done { &["first", "second"] } else { &[["second"], ["first"]][dropped] };
@@ -311,7 +311,7 @@ fn a_keyspace_that_is_dropped_meanwhile_is_left_out() {
 }
 
 #[test]
-fn a_checkpoint_of_a_read_only_handle_can_be_written() {
+fn a_checkpoint_of_a_read_only_handle_is_writable() {
     let scratch = Scratch::new();
     drop(filled(&scratch.join("original")));
     let backend = open(&scratch.join("original"), &Options::new().read_only()).unwrap();

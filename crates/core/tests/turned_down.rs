@@ -1,4 +1,4 @@
-//! An engine may turn a change down before it has touched anything. That poisons no handle.
+//! An engine may refuse a change before it has changed anything. That does not poison the handle.
 
 #![allow(clippy::unwrap_used)] // Tests fail by panicking.
 
@@ -10,22 +10,22 @@ use strongroom_core::{
 };
 use support::{Hooked, HookedOptions};
 
-/// Whether the engine is busy, and with what kind of error it says so.
+/// Whether the engine is busy, and whether its error leaves the outcome unknown.
 static BUSY: AtomicBool = AtomicBool::new(false);
 static LOSES_THE_OUTCOME: AtomicBool = AtomicBool::new(false);
 
 fn pass() -> Result<()> {
     if LOSES_THE_OUTCOME.load(Ordering::SeqCst) {
-        return Err(Error::new(ErrorKind::Unsupported, "not now, and who knows what was done"));
+        return Err(Error::new(ErrorKind::Unsupported, "not now, and the outcome is unknown"));
     }
     if BUSY.load(Ordering::SeqCst) {
-        return Err(Error::new(ErrorKind::Unavailable, "not now, and nothing was touched"));
+        return Err(Error::new(ErrorKind::Unavailable, "not now, and nothing changed"));
     }
     Ok(())
 }
 
 #[test]
-fn a_change_that_was_turned_down_may_be_tried_again() {
+fn a_refused_change_may_be_retried() {
     let backend = Backend::<Hooked<false>>::open(std::env::temp_dir(), HookedOptions::new(pass)).unwrap();
     let rows = backend.keyspace("rows").unwrap();
     let mut batch = WriteBatch::new();
@@ -41,16 +41,16 @@ fn a_change_that_was_turned_down_may_be_tried_again() {
         assert_eq!(error.engine(), Some("hooked"));
         assert!(error.operation().is_some());
     }
-    assert_eq!(backend.keyspace("rows").unwrap(), rows, "what could not be dropped is still there");
+    assert_eq!(backend.keyspace("rows").unwrap(), rows, "a keyspace whose drop was refused still exists");
     assert!(backend.get(rows, b"a").is_ok());
     assert_eq!(backend.keyspace("new").unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(backend.stats().unwrap().commits, 0, "what was turned down is not counted");
+    assert_eq!(backend.stats().unwrap().commits, 0, "a refused commit is not counted");
     BUSY.store(false, Ordering::SeqCst);
     commit().unwrap();
     create("new").unwrap();
     assert_eq!(backend.stats().unwrap().commits, 1);
 
-    // Any other error leaves the outcome unknown, as before.
+    // Any other error leaves the outcome unknown.
     LOSES_THE_OUTCOME.store(true, Ordering::SeqCst);
     assert_eq!(commit().unwrap_err().kind(), ErrorKind::CommitUnknown);
     LOSES_THE_OUTCOME.store(false, Ordering::SeqCst);

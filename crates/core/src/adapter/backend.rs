@@ -12,7 +12,8 @@ use crate::{Error, ErrorKind, Result};
 use std::path::Path;
 use std::sync::Arc;
 
-/// An engine as a [`StorageBackend`](crate::StorageBackend). `RedbBackend`, `SledBackend` and the others are names for it.
+/// An engine as a [`StorageBackend`](crate::StorageBackend). `RedbBackend`, `SledBackend` and the others are
+/// aliases of it.
 ///
 /// The engine is closed when the backend and all its snapshots, cursors and shared values are dropped.
 pub struct Backend<E: Engine> {
@@ -21,19 +22,20 @@ pub struct Backend<E: Engine> {
 }
 
 impl<E: Engine> Backend<E> {
-    /// Opens the engine in `directory` with its default options, creating what is not there.
+    /// Opens the engine in `directory` with its default options, and creates it if it is missing.
     ///
     /// A directory that is marked as a store opens read-only; see [`Marked`](crate::options::Marked).
     pub fn new(directory: impl AsRef<Path>) -> Result<Self> {
         Self::open(directory, E::Options::default())
     }
 
-    /// Opens the engine in `directory`.
+    /// Opens the engine in `directory`. The errors that a caller can act on:
     ///
-    /// [`NotFound`](ErrorKind::NotFound): it is not there and may not be created.
-    /// [`InvalidInput`](ErrorKind::InvalidInput): the path is a file or holds something else.
-    /// [`Locked`](ErrorKind::Locked): another handle has it. [`Corruption`](ErrorKind::Corruption): its
-    /// files are not as they were written, or a checkpoint into it was not finished.
+    /// - [`NotFound`](ErrorKind::NotFound): it is missing and may not be created.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput): the path is a file or contains something else.
+    /// - [`Locked`](ErrorKind::Locked): another handle has it open.
+    /// - [`Corruption`](ErrorKind::Corruption): its files are damaged, or a checkpoint into it was not
+    ///   finished.
     pub fn open(directory: impl AsRef<Path>, options: E::Options) -> Result<Self> {
         let Prepared { home, read_only } = open::prepare::<E>(directory.as_ref(), &options)
             .map_err(|error| error.at(E::INFO.name, "open"))?;
@@ -43,7 +45,7 @@ impl<E: Engine> Backend<E> {
     /// Opens the engine in a directory that is known to be its own.
     pub(super) fn start(home: &Directory, options: E::Options, read_only: bool) -> Result<Self> {
         let name = E::INFO.name;
-        // The engine too has to know: it may find files that it would take for a reason to create others.
+        // The engine has to know too: what it finds on disk could otherwise make it create files.
         let options = if read_only { adjusted(options, only_read) } else { options };
         let pins = Gauge::default();
         let health = Health::new(name);
@@ -57,7 +59,7 @@ impl<E: Engine> Backend<E> {
             view: release,
         };
         let engine = health.call("open", || E::open(context)).map_err(|error| match error.kind() {
-            // An engine that panics while it opens its files does not like what is in them.
+            // A panic of an engine during its open is reported as damaged files.
             ErrorKind::Closed => {
                 error.into_kind(ErrorKind::Corruption, "the engine cannot read its files").at(name, "open")
             }
@@ -71,7 +73,7 @@ impl<E: Engine> Backend<E> {
         Ok(Self { shared: Arc::new(shared), options: Some(options) })
     }
 
-    /// Over an engine that has no files and no keyspaces yet.
+    /// Wraps an engine that has no files and no keyspaces yet.
     pub(crate) fn over_new_engine(engine: E, read_only: bool) -> Self {
         let view = Arc::new(SharedView::new());
         let shared = Shared::over(engine, Health::new(E::INFO.name), Gauge::default(), view, read_only, None);
@@ -79,13 +81,13 @@ impl<E: Engine> Backend<E> {
     }
 }
 
-/// The engine says that another handle has its files, and this process does.
+/// The error for files that another handle of this process has open.
 #[cold]
 fn open_in_this_process(home: &Directory, error: Error) -> Error {
     let shown = home.path().display();
     error
         .into_kind(ErrorKind::Locked, format!("this process has {shown} open already"))
-        .hint("drop the other handle first; a snapshot, cursor or value that is kept holds it open")
+        .hint("drop the other handle first; its snapshots, cursors and values also keep it open")
 }
 
 fn only_read(common: &mut Options) {

@@ -1,4 +1,4 @@
-//! What is known of the shared tables, where a new keyspace is placed, and the rows that are written about it.
+//! The shared tables, the placement of new keyspaces, and the catalogue's rows.
 
 use super::leftovers::Leftovers;
 use super::placed::Placed;
@@ -8,15 +8,15 @@ use crate::packed::format::{FIRST_ID, Row, TABLES};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// The shared tables, and what is counted about keyspaces.
+/// The shared tables, and counts of keyspaces.
 #[derive(Debug)]
 pub(super) struct Catalogue<K> {
-    /// As far as they are there.
+    /// The tables that exist so far.
     tables: [OnceLock<K>; TABLES.len()],
     pub(super) next_id: AtomicU32,
-    /// Tables of the engine that belong to one keyspace.
+    /// Number of the engine's tables that belong to a single keyspace.
     own_tables: AtomicUsize,
-    /// Of these, how many were dropped through this handle.
+    /// Number of such tables that were dropped through this handle.
     own_tables_dropped: AtomicUsize,
     packed: AtomicUsize,
     pub(super) leftovers: Leftovers,
@@ -34,12 +34,12 @@ impl<K> Catalogue<K> {
         }
     }
 
-    /// The place of a shared table.
+    /// Returns the cell of a shared table.
     pub(super) fn cell(&self, place: usize) -> &OnceLock<K> {
         &self.tables[place]
     }
 
-    /// A shared table, if it is there.
+    /// Returns a shared table, if it exists.
     pub(super) fn table(&self, place: usize) -> Option<&K> {
         self.tables.get(place).and_then(OnceLock::get)
     }
@@ -48,7 +48,8 @@ impl<K> Catalogue<K> {
         self.packed.load(Ordering::Relaxed) as u64
     }
 
-    /// Whether a new keyspace gets a table of its own, on an engine that can hold so many.
+    /// Returns whether a new keyspace gets a table of its own, on an engine that can hold `keyspaces_max` of
+    /// them.
     pub(super) fn wants_own_table(&self, placement: Placement, keyspaces_max: usize) -> bool {
         let tables = self.own_tables.load(Ordering::Relaxed);
         let dropped = self.own_tables_dropped.load(Ordering::Relaxed);
@@ -74,10 +75,10 @@ impl<K> Catalogue<K> {
     }
 }
 
-/// A batch of rows of the catalogue and of the shared tables: the keyspace of an operation is a place in
-/// [`TABLES`].
+/// Returns the keyspace id for operations of a batch over the catalogue and the shared tables. Such ids are
+/// indices in [`TABLES`].
 pub(super) fn table_id(place: usize) -> KeyspaceId {
-    // There are two.
+    // There are only two tables.
     KeyspaceId(u32::try_from(place).unwrap_or(u32::MAX))
 }
 

@@ -1,13 +1,13 @@
-//! A checkpoint for any engine: in its own way if it has one, or else one snapshot, copied into a new engine of
-//! the same kind.
+//! Checkpoints for any engine: by the engine's own means if it has any, or else by copying one snapshot into a
+//! new engine of the same kind.
 //!
-//! The latter is slower than a copy of files, but it needs nothing of the engine, leaves garbage behind, and is right by
-//! construction: readers and writers go on, and the copy is one consistent state. Keyspaces keep their hints and their
-//! placement.
+//! Copying rows is slower than copying files. But it needs no support from the engine, leaves garbage out, and
+//! is correct by construction: readers and writers continue, and the copy is one consistent state. Keyspaces
+//! keep their hints and their placement.
 //!
-//! What is half done never looks whole. The directory carries a mark, [`INCOMPLETE_FILE`], from before the
-//! engine's first file until the copy is durable, and a directory with the mark is not opened. So a crash
-//! leaves something that is refused; an error leaves nothing.
+//! An unfinished copy never looks complete. The directory contains a marker, [`INCOMPLETE_FILE`], from before
+//! the engine's first file until the copy is durable, and a directory with that marker is not opened. So a
+//! crash leaves a directory that is refused; an error leaves nothing.
 
 use super::backend::Backend;
 use super::open::{INCOMPLETE_FILE, adjusted};
@@ -27,7 +27,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows and bytes of one copied batch at most.
+/// Limits of one batch of the copy.
 const COPY_ROWS: usize = 4_096;
 const COPY_BYTES: usize = 4 * 1_024 * 1_024;
 
@@ -38,14 +38,14 @@ pub(super) fn checkpoint<E: Engine>(
 ) -> Result<()> {
     refuse_occupied(directory)?;
     let site = Site::begin(directory)?;
-    // The copy is closed when `fill` returns: nothing writes to the directory any more.
+    // `copy` has closed the copy when it returns, so nothing writes to the directory any more.
     copy(shared, options, &site.directory).and_then(|()| site.finish()).inspect_err(|_| site.abandon())
 }
 
-/// In the engine's own way if it has one, or else row by row.
+/// Copies by the engine's own means if it has any, or else row by row.
 fn copy<E: Engine>(shared: &Arc<Shared<E>>, options: &E::Options, directory: &Path) -> Result<()> {
     if shared.health.call("checkpoint", || shared.engine.checkpoint(directory))? {
-        // The copy may show a commit that is not acknowledged yet.
+        // The copy may contain a commit that is not acknowledged yet.
         shared.view.passed_by();
         return Ok(());
     }
@@ -53,7 +53,7 @@ fn copy<E: Engine>(shared: &Arc<Shared<E>>, options: &E::Options, directory: &Pa
     fill(shared, &snapshot, for_copy(options), directory)
 }
 
-/// The options of the original, but for what is true of its directory only.
+/// Returns the options of the original, without those that hold only for its directory.
 fn for_copy<O: TypedOptions>(options: &O) -> O {
     adjusted(options.clone().for_checkpoint(), |common| {
         common.create = Create::IfMissing;
@@ -68,7 +68,7 @@ fn fill<E: Engine>(
     options: E::Options,
     directory: &Path,
 ) -> Result<()> {
-    // The snapshot first, the names second: a keyspace that is created in between is seen empty.
+    // Take the snapshot before the names: a keyspace created in between then appears empty.
     let names: Vec<_> = shared.keyspaces.names().iter().map(|(name, id)| (name.clone(), *id)).collect();
     let copy = Backend::<E>::start(&Directory::open(directory)?, options, false)?;
     for (name, id) in names {
@@ -81,7 +81,7 @@ fn fill<E: Engine>(
         let create = || copy.shared.create_keyspace_as(&name, hints, Durability::Buffered);
         let target = copy.shared.located("checkpoint", create).map_err(of_copy)?;
         match copy_rows(snapshot, id, &copy, target) {
-            // Dropped meanwhile. A drop shows in open snapshots too, so the copy does without the keyspace.
+            // Dropped meanwhile. A drop is visible in open snapshots too, so the copy leaves the keyspace out.
             Err(error) if error.kind() == ErrorKind::NotFound && shared.keyspaces.get(id).is_err() => {
                 copy.drop_keyspace(target).map_err(of_copy)?;
             }
@@ -91,13 +91,13 @@ fn fill<E: Engine>(
     copy.flush().map_err(of_copy)
 }
 
-/// The copy's handle is of no use after a failed write, but nobody else has it: to the caller it is an I/O error, and
-/// the store that was to be copied goes on.
+/// Converts an error of the copy. A failed write poisons only the copy's handle, which no one else has. To the
+/// caller it is an I/O error, and the original store remains usable.
 fn of_copy(error: Error) -> Error {
     match error.kind() {
         ErrorKind::CommitUnknown | ErrorKind::Closed => error
-            .into_kind(ErrorKind::Io, "the copy could not be written")
-            .hint("make room for it, and try again"),
+            .into_kind(ErrorKind::Io, "the copy cannot be written")
+            .hint("free some space, and try again"),
         _ => error,
     }
 }
@@ -124,7 +124,7 @@ fn refuse_occupied(directory: &Path) -> Result<()> {
     let occupied = match std::fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(files::path_error("look into", directory, error)),
+        Err(error) => return Err(files::path_error("read", directory, error)),
     };
     if occupied {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{} is not empty", directory.display()))
@@ -133,21 +133,21 @@ fn refuse_occupied(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory that the copy is made in. It was empty, so all that is in it is ours.
+/// The directory of the copy. It was empty, so everything in it belongs to the copy.
 struct Site {
     directory: PathBuf,
-    /// Directories that were not there before.
+    /// Directories that did not exist before.
     made: Vec<PathBuf>,
 }
 
 impl Site {
-    /// Makes the directory and marks it as incomplete.
+    /// Creates the directory and marks it as incomplete.
     fn begin(directory: &Path) -> Result<Self> {
         let made = files::create_directories(directory)?;
-        // Real and absolute: the current directory may change while the copy is made.
+        // Resolved, because the current directory may change during the copy.
         let directory = Directory::open(directory).inspect_err(|_| files::remove_directories(&made))?;
         let site = Self { directory: directory.path().to_owned(), made };
-        // Who did not make the mark is not alone here, and removes no files.
+        // If another process created the marker, this one is not alone here and removes no files.
         let mark = File::create_new(site.mark())
             .map_err(|error| site.failed("mark", error))
             .inspect_err(|_| files::remove_directories(&site.made))?;
@@ -165,14 +165,14 @@ impl Site {
         files::sync_directory(&self.directory)
     }
 
-    /// Takes the mark off, durably: the copy is whole.
+    /// Removes the marker, durably: the copy is complete.
     fn finish(&self) -> Result<()> {
         std::fs::remove_file(self.mark())
             .and_then(|()| files::sync_directory(&self.directory))
             .map_err(|error| self.failed("unmark", error))
     }
 
-    /// Removes everything. What cannot be removed stays, and stays marked.
+    /// Removes everything. Files that cannot be removed stay, and stay marked.
     fn abandon(&self) {
         if self.remove_files().is_ok() {
             let _ = std::fs::remove_file(self.mark());
@@ -180,7 +180,7 @@ impl Site {
         }
     }
 
-    /// Removes all but the mark.
+    /// Removes all files except the marker.
     fn remove_files(&self) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.directory)? {
             let entry = entry?;

@@ -1,4 +1,4 @@
-//! What happens around an engine's `apply`: limits, conditions, tokens, the verdict on errors.
+//! What surrounds an engine's `apply`: limits, conditions, tokens, and the classification of errors.
 
 use super::shared::Shared;
 use super::snapshot::GuardedSnapshot;
@@ -14,10 +14,10 @@ use crate::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Where tokens of committed batches are kept: token as key, nothing as value.
+/// The keyspace of the tokens of committed batches: the token is the key, the value is empty.
 const TOKENS_KEYSPACE: &str = "_tokens";
 
-/// Keys that one step of `delete_range` removes at most, and their bytes.
+/// Limits of one step of `delete_range`.
 const DELETE_STEP_KEYS: usize = 1_000;
 const DELETE_STEP_BYTES: usize = 256 * 1_024;
 
@@ -42,7 +42,7 @@ impl<E: Engine> Shared<E> {
                 self.info.unclaimed
             ),
         )
-        .hint("ask for durability=buffered by name, or choose another engine"))
+        .hint("set durability=buffered explicitly, or choose another engine"))
     }
 
     pub(super) fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
@@ -51,7 +51,7 @@ impl<E: Engine> Shared<E> {
         self.check_claim(durability)?;
         self.info.batch.check(self.info.name, batch.len(), batch.bytes())?;
         batch.check()?;
-        // Beside a sync this costs nothing. Buffered commits are left to the flush that makes them durable.
+        // Next to a sync this check costs nothing. For buffered commits the later flush does it.
         if durability == Durability::PowerSafe {
             self.check_home()?;
         }
@@ -62,14 +62,14 @@ impl<E: Engine> Shared<E> {
     }
 
     fn commit_in_turn(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
-        // Nothing has to hold until the batch is applied, so the engine may order such commits itself.
+        // No condition has to hold until the batch is applied, so the engine may order such commits itself.
         if E::CONCURRENT_COMMITS && batch.conditions().is_empty() {
-            let _beside_others = read(&self.commit_turn);
+            let _shared = read(&self.commit_turn);
             return self.apply(batch, durability);
         }
         // Invariant 1: one commit at a time, so that conditions hold until the batch is applied.
-        let _in_turn = write(&self.commit_turn);
-        self.judge(batch.conditions())?;
+        let _exclusive = write(&self.commit_turn);
+        self.validate(batch.conditions())?;
         self.apply(batch, durability)
     }
 
@@ -77,16 +77,16 @@ impl<E: Engine> Shared<E> {
         let tokens = self.create_keyspace(TOKENS_KEYSPACE, KeyspaceHints::default())?;
         let mut named = batch.clone();
         named.put(tokens, &token.0, b"");
-        let _in_turn = write(&self.commit_turn);
+        let _exclusive = write(&self.commit_turn);
         if self.get(tokens, &token.0)?.is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, "a batch with this token was committed before")
-                .hint("it is stored: nothing is left to do"));
+                .hint("it is stored; nothing to do"));
         }
-        self.judge(batch.conditions())?;
+        self.validate(batch.conditions())?;
         self.apply(&named, durability)
     }
 
-    fn judge(&self, conditions: &[Condition]) -> Result<()> {
+    fn validate(&self, conditions: &[Condition]) -> Result<()> {
         for (place, condition) in conditions.iter().enumerate() {
             let found = self.get(condition.keyspace, &condition.key)?;
             if !condition.expect.holds(found.as_deref()) {
@@ -115,7 +115,7 @@ impl<E: Engine> Shared<E> {
             packing = Some(packed);
         }
         if batch.is_empty() {
-            // There is nothing to apply, but a power-safe commit makes the earlier ones durable too.
+            // Nothing to apply, but a power-safe commit also makes the earlier ones durable.
             if durability == Durability::PowerSafe {
                 self.health.change("flush", || self.engine.flush())?;
             }
@@ -133,7 +133,7 @@ impl<E: Engine> Shared<E> {
     }
 
     pub(super) fn committed(&self, token: CommitToken) -> Result<bool> {
-        // Before "no such token": after a failed commit that would be an answer without knowledge.
+        // Before the lookup: after a failed commit, "no such token" would be a guess.
         self.health.check("committed")?;
         let tokens = self.keyspaces.names().get(TOKENS_KEYSPACE).copied();
         match tokens {
@@ -164,7 +164,7 @@ impl<E: Engine> Shared<E> {
         let mut batch = WriteBatch::new();
         loop {
             batch.clear();
-            // A snapshot for each step: one over the whole range would make an engine keep all of it.
+            // One snapshot per step: a snapshot over the whole range would make an engine keep all of it.
             let snapshot = GuardedSnapshot::open(self)?;
             let mut cursor = snapshot.cursor(keyspace, Scan::new(left.clone()).keys_only())?;
             while batch.len() < DELETE_STEP_KEYS && batch.bytes() < DELETE_STEP_BYTES && cursor.advance()? {

@@ -1,9 +1,9 @@
-//! Keyspaces that come and go.
+//! Creates and drops keyspaces.
 //!
-//! A packed keyspace is created by one batch, its row in the catalogue and the next id, and dropped by one batch: the
-//! row goes, and with it the first rows of the keyspace; if more are left, a tombstone comes instead and
-//! [`removal`](super::removal) does the rest. So after a crash a keyspace is there whole or not at all, and its
-//! id is never used again (invariant 6).
+//! One batch creates a packed keyspace: it writes the keyspace's row in the catalogue and the next id. One
+//! batch drops it: it deletes that row and the first rows of the keyspace. If rows are left, the batch also
+//! writes a tombstone, and [`removal`](super::removal) does the rest. So after a crash a keyspace exists
+//! completely or not at all, and its id is never reused (invariant 6).
 
 use super::catalogue::{put_row, table_id};
 use super::keyspaces::{Slot, not_found};
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 use std::sync::atomic::Ordering;
 
 impl<E: Engine> Shared<E> {
-    /// A shared table, created if it is not there.
+    /// Returns a shared table, and creates it if it is missing.
     pub(super) fn shared_table(&self, place: usize) -> Result<&E::Keyspace> {
         let cell = self.catalogue.cell(place);
         if let Some(table) = cell.get() {
@@ -28,7 +28,7 @@ impl<E: Engine> Shared<E> {
         }
         let (name, hints) = TABLES[place];
         let table = self.engine.open_keyspace(name, hints)?;
-        // Creations and openings come one after another: nobody was quicker.
+        // Creations and opens run one after another, so the cell is still empty.
         Ok(cell.get_or_init(|| table))
     }
 
@@ -36,7 +36,7 @@ impl<E: Engine> Shared<E> {
         self.create_keyspace_as(name, hints, Durability::PowerSafe)
     }
 
-    /// As [`create_keyspace`](Self::create_keyspace); with a buffered one, the caller makes it durable later.
+    /// As [`create_keyspace`](Self::create_keyspace). With `Buffered` the caller makes it durable later.
     pub(super) fn create_keyspace_as(
         &self,
         name: &str,
@@ -45,11 +45,8 @@ impl<E: Engine> Shared<E> {
     ) -> Result<KeyspaceId> {
         check_keyspace_name(name)?;
         if table_named(name).is_some() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("the name {name:?} is taken by the layer"),
-            )
-            .hint("choose a name that does not begin with '_'"));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("the name {name:?} is reserved"))
+                .hint("choose a name that does not begin with '_'"));
         }
         self.health.check("create keyspace")?;
         let mut names = self.keyspaces.names();
@@ -58,7 +55,7 @@ impl<E: Engine> Shared<E> {
         }
         self.check_writable()?;
         self.check_home()?;
-        let _in_turn = write(&self.commit_turn);
+        let _exclusive = write(&self.commit_turn);
         let _change = self.view.begin_change();
         let is_own = self.catalogue.wants_own_table(hints.placement, self.engine.keyspaces_max());
         let mut placed = None;
@@ -75,7 +72,7 @@ impl<E: Engine> Shared<E> {
                 self.catalogue.count(&placed);
                 self.keyspaces.add_created(&mut names, name, placed)
             }
-            None => Err(Error::new(ErrorKind::Closed, "the engine gave no keyspace")),
+            None => Err(Error::new(ErrorKind::Closed, "the engine returned no keyspace")),
         }
     }
 
@@ -89,10 +86,11 @@ impl<E: Engine> Shared<E> {
         if hints.says_something() {
             self.shared_table(0)?;
             put_row(&mut batch, &Row::Keyspace(name.to_owned(), Record::OwnTable(hints)));
-            // Before the table: a row without a table means nothing, a table without its row has lost its hints.
+            // Before the table: a row without a table is ignored, but a table without its row has lost its
+            // hints.
             self.apply_rows(&batch, durability)?;
         } else if let Some(catalogue) = self.catalogue.table(0) {
-            // One that was dropped may have left its row, when a crash came in between.
+            // A crash during a drop may have left the row of a dropped keyspace.
             let key = Row::keyspace_key(name);
             if self.engine.get(catalogue, &key)?.is_some() {
                 batch.delete(table_id(0), &key);
@@ -110,8 +108,8 @@ impl<E: Engine> Shared<E> {
     ) -> Result<Placed<E::Keyspace>> {
         let next = self.catalogue.next_id.load(Ordering::Relaxed);
         let after = next.checked_add(1).ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "every id of a packed keyspace has been used")
-                .hint("copy the data into a new store, or ask for keyspaces with tables of their own")
+            Error::new(ErrorKind::Unavailable, "all ids of packed keyspaces have been used")
+                .hint("copy the data into a new store, or create keyspaces with tables of their own")
         })?;
         self.shared_table(0)?;
         let table = table_for(hints);
@@ -131,7 +129,7 @@ impl<E: Engine> Shared<E> {
         self.check_home()?;
         let mut names = self.keyspaces.names();
         let slot = self.keyspaces.get(keyspace)?;
-        let _in_turn = write(&self.commit_turn);
+        let _exclusive = write(&self.commit_turn);
         let _change = self.view.begin_change();
         slot.mark_dropped();
         let dropped = match slot.placed.id() {
@@ -139,7 +137,7 @@ impl<E: Engine> Shared<E> {
             Some(id) => self.drop_packed(slot, id),
         };
         match &dropped {
-            // Nothing was touched.
+            // Nothing changed.
             Err(error) if error.kind() != ErrorKind::CommitUnknown && !self.health.is_poisoned() => {
                 slot.unmark_dropped();
                 return dropped;
@@ -161,7 +159,7 @@ impl<E: Engine> Shared<E> {
         }
         let mut batch = WriteBatch::new();
         batch.delete(table_id(0), &Row::keyspace_key(&slot.name));
-        // Not before the table: if a crash comes in between, the row means nothing.
+        // After the table: a row that a crash leaves is ignored.
         self.health.change("drop keyspace", || self.apply_rows(&batch, Durability::Buffered))
     }
 
@@ -181,7 +179,7 @@ impl<E: Engine> Shared<E> {
         Ok(())
     }
 
-    /// Applies a batch of [`table_id`]s. Power-safe is here as durable as the engine can. In the commit's turn.
+    /// Applies a batch of [`table_id`]s under the commit lock. `PowerSafe` means as durable as the engine can.
     pub(super) fn apply_rows(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
         let handle = |id: &KeyspaceId| self.catalogue.table(id.0 as usize).cloned().ok_or_else(damaged);
         let handles = batch.keyspaces().iter().map(handle).collect::<Result<Vec<_>>>()?;
@@ -191,7 +189,7 @@ impl<E: Engine> Shared<E> {
         }
         self.engine.apply(&batch, Durability::Buffered)?;
         self.engine.flush().map_err(|error| match error.kind() {
-            // The rows are there already: it cannot be turned down any more.
+            // The rows are applied already, so the error may not claim that nothing changed.
             ErrorKind::Unavailable => error.into_kind(ErrorKind::Io, "the engine failed to sync"),
             _ => error,
         })

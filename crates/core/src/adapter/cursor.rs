@@ -1,4 +1,4 @@
-//! A cursor whose keys are shown without the id that they begin with.
+//! A cursor that strips the packed id from keys.
 
 use crate::Result;
 use crate::engine::EngineCursor;
@@ -7,7 +7,7 @@ use crate::engine::EngineCursor;
 #[derive(Debug)]
 pub(super) struct PackedCursor<C> {
     rows: C,
-    /// Bytes of a key that are not the caller's: none in a table of its own.
+    /// Length of the prefix to strip: zero in a table of its own.
     hidden: usize,
 }
 
@@ -25,7 +25,7 @@ impl<C: EngineCursor> EngineCursor for PackedCursor<C> {
 
     #[inline]
     fn key(&self) -> &[u8] {
-        // Within the scan's range, which begins with the id, no key is shorter.
+        // No key is shorter within the scan's range, which begins with the id.
         self.rows.key().get(self.hidden..).unwrap_or_default()
     }
 

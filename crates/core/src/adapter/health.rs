@@ -1,12 +1,12 @@
 //! Whether a handle may still be used.
 //!
-//! After a failed commit nobody knows what the engine's memory and files hold, and a second `fsync` after a
-//! failed one may report success although data was lost. So the handle is poisoned and never reaches the
-//! engine again (invariant 4); opening anew goes through the engine's recovery.
+//! After a failed commit the state of the engine's memory and files is unknown, and a second `fsync` after a
+//! failed one may report success although data was lost. Therefore the handle is poisoned and never calls the
+//! engine again (invariant 4). Reopening runs the engine's recovery.
 //!
-//! A panic poisons the handle too, and the call that met it says why. An engine that panics while it only reads has met
-//! bytes that it did not write: that is `Corruption`. One that panics while it writes leaves an outcome that nobody
-//! knows, as any failed write does: `CommitUnknown`. Every later call answers `Closed`.
+//! A panic also poisons the handle, and the call that caught it reports the reason. A panic during a read means
+//! that the engine found bytes that it did not write: `Corruption`. A panic during a write leaves the outcome
+//! unknown, as any failed write does: `CommitUnknown`. Every later call returns `Closed`.
 
 use crate::{Error, ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,12 +42,12 @@ impl Health {
     }
 
     pub(super) fn poison(&self, reason: &'static str) {
-        // The first reason is the one that matters.
+        // Only the first reason is kept; it is the cause of the later ones.
         let _ = self.reason.set(reason);
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Calls into the engine to read. A panic poisons the handle and becomes an error.
+    /// Calls the engine to read. A panic poisons the handle and becomes an error.
     #[inline]
     pub(super) fn call<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check(operation)?;
@@ -58,10 +58,10 @@ impl Health {
         }
     }
 
-    /// As [`call`](Self::call), for what changes the engine: any error leaves the outcome unknown and
+    /// As [`call`](Self::call), for calls that change the engine: any error leaves the outcome unknown and
     /// poisons the handle.
     pub(super) fn change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
-        // Before the rest: nothing is unknown about a call that a poisoned handle refuses.
+        // Checked first: a call that a poisoned handle refuses has a known outcome.
         self.check(operation)?;
         let changed = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
             self.poison(PANICKED);
@@ -75,13 +75,13 @@ impl Health {
         })
     }
 
-    /// As [`change`](Self::change), for what an engine may turn down before it has touched anything:
-    /// `Unavailable` is handed on and leaves the handle as it is.
+    /// As [`change`](Self::change), for calls that the engine may refuse before it changes anything:
+    /// `Unavailable` is returned as it is and does not poison the handle.
     pub(super) fn try_change(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
         self.change_unless(operation, &[ErrorKind::Unavailable], f)
     }
 
-    /// As [`try_change`](Self::try_change), for housekeeping: `Unsupported` is handed on too.
+    /// As [`try_change`](Self::try_change), for housekeeping: `Unsupported` is also returned as it is.
     pub(super) fn housekeep(&self, operation: &'static str, f: impl FnOnce() -> Result<()>) -> Result<()> {
         self.change_unless(operation, &[ErrorKind::Unavailable, ErrorKind::Unsupported], f)
     }
@@ -89,18 +89,18 @@ impl Health {
     fn change_unless(
         &self,
         operation: &'static str,
-        turned_down_by: &[ErrorKind],
+        refused_by: &[ErrorKind],
         f: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let mut turned_down = None;
+        let mut refused = None;
         self.change(operation, || match f() {
-            Err(error) if turned_down_by.contains(&error.kind()) => {
-                turned_down = Some(error);
+            Err(error) if refused_by.contains(&error.kind()) => {
+                refused = Some(error);
                 Ok(())
             }
             outcome => outcome,
         })?;
-        match turned_down {
+        match refused {
             Some(error) => Err(error.at(self.engine, operation)),
             None => Ok(()),
         }
@@ -108,13 +108,13 @@ impl Health {
 
     #[cold]
     pub(super) fn panicked_in_read(&self, operation: &'static str) -> Error {
-        // Another call met the cause before this one, and has told it.
+        // Another call panicked before this one, and has reported the cause.
         if self.is_poisoned() {
             return self.closed(operation);
         }
         self.poison(PANICKED);
-        // The panic's text is left out: engines put keys and values into theirs.
-        Error::new(ErrorKind::Corruption, "the engine panicked while it read, as engines do on damaged files")
+        // Leave the panic's text out: engines put keys and values into theirs.
+        Error::new(ErrorKind::Corruption, "the engine panicked during a read; its files may be damaged")
             .at(self.engine, operation)
     }
 

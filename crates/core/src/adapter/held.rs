@@ -1,13 +1,14 @@
-//! An engine that is closed where its panic is caught.
+//! Holds an engine, and catches its panics when it is closed.
 //!
-//! Engines write when they are closed, and one with damaged files may panic then (redb does, when two pages of its file
-//! have changed places). Nobody who drops a handle expects that.
+//! Engines write when they are closed, and one with damaged files may panic then (redb does, when two pages of
+//! its file were swapped). Dropping a handle must not panic.
 //!
-//! How long that takes is the adapter's to bound, not this room's: the last to hold an engine may be a keyspace or a
-//! cursor, and only the adapter knows. Of the six engines only sled waits, when it is closed, for threads that may be
-//! gone for ever; its adapter closes it with a [`Closer`](crate::Closer). fjall waits for workers that count themselves
-//! out however they end, RocksDB for background work that it cancels first; redb, SQLite and LMDB have no threads. These
-//! wait for nothing but the disk, and a thread that the disk keeps waiting cannot be given up: it holds what it writes.
+//! This module does not bound how long a close takes. The last owner of an engine may be a keyspace or a
+//! cursor, which only the adapter knows. Of the six engines only sled waits on close for threads that may be
+//! dead; its adapter uses a [`Closer`](crate::Closer). fjall waits for workers that count themselves out
+//! however they end, and RocksDB for background work that it cancels first. redb, SQLite and LMDB have no
+//! threads. These wait only for the disk, and a thread that waits for the disk cannot be abandoned: it owns the
+//! data that it is writing.
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +37,7 @@ impl<E> Deref for Held<E> {
 impl<E> Drop for Held<E> {
     fn drop(&mut self) {
         let engine = self.0.take();
-        // There is nobody to tell. What was acknowledged as durable does not depend on closing.
+        // A panic has no caller to report to. Durability of acknowledged commits does not depend on closing.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(engine)));
     }
 }
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_while_closing_goes_no_further() {
+    fn a_panic_during_a_close_is_caught() {
         drop(Held::new(PanicsWhenClosed));
     }
 }

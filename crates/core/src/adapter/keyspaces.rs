@@ -1,4 +1,4 @@
-//! The keyspaces of an open backend, found by name once and by number ever after.
+//! The keyspaces of an open backend: looked up by name once, and by number from then on.
 
 use crate::keyspace::KeyspaceId;
 use crate::sync::lock;
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Append-only, so that a reader needs no lock: a dropped keyspace stays as a gravestone, and its
-/// number is not used again (invariant 6).
+/// The keyspaces. The list is append-only, so that a reader needs no lock: a dropped keyspace stays as a
+/// tombstone, and its number is not reused (invariant 6).
 #[derive(Debug)]
 pub(super) struct Keyspaces<K> {
     slots: boxcar::Vec<Arc<Slot<K>>>,
     by_name: Mutex<BTreeMap<String, KeyspaceId>>,
-    /// Counts creations; a snapshot remembers it, to see nothing of later keyspaces.
+    /// Counts creations. A snapshot records it, so that it sees no rows of later keyspaces.
     epoch: AtomicU64,
 }
 
@@ -43,12 +43,12 @@ impl<K> Slot<K> {
         self.dropped.store(true, Ordering::Release);
     }
 
-    /// The engine turned the drop down.
+    /// Undoes [`mark_dropped`](Self::mark_dropped) after the engine refused the drop.
     pub(super) fn unmark_dropped(&self) {
         self.dropped.store(false, Ordering::Release);
     }
 
-    /// Whether the keyspace was there at `epoch`.
+    /// Returns whether the keyspace existed at `epoch`.
     pub(super) fn existed_at(&self, epoch: u64) -> bool {
         self.born <= epoch
     }
@@ -67,7 +67,7 @@ impl<K> Keyspaces<K> {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Adds a keyspace that was there when the backend was opened.
+    /// Adds a keyspace that existed when the backend was opened.
     pub(super) fn add_existing(
         &self,
         names: &mut BTreeMap<String, KeyspaceId>,
@@ -105,7 +105,7 @@ impl<K> Keyspaces<K> {
         Ok(id)
     }
 
-    /// The keyspace, unless it was dropped or belongs to another backend.
+    /// Returns the keyspace, unless it was dropped or belongs to another backend.
     #[inline]
     pub(super) fn get(&self, id: KeyspaceId) -> Result<&Arc<Slot<K>>> {
         let slot = self.slots.get(id.0 as usize).ok_or_else(|| not_found(&id.to_string()))?;

@@ -1,4 +1,4 @@
-//! What dropped packed keyspaces have left behind.
+//! The rows of dropped packed keyspaces that are still to be removed.
 
 use crate::packed::id::PackedId;
 use crate::sync::lock;
@@ -6,26 +6,26 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-/// What is still to be removed.
+/// The dropped keyspaces that still have rows.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
     unfinished: Mutex<VecDeque<Leftover>>,
-    /// How many there are, to be seen without the lock.
+    /// Their number, readable without the lock.
     count: AtomicUsize,
 }
 
-/// What is left of one keyspace.
+/// The remaining rows of one dropped keyspace.
 #[derive(Debug)]
 pub(super) struct Leftover {
     pub(super) table: usize,
     pub(super) id: PackedId,
-    /// Everything before it is gone. An engine may pass over what it has deleted row by row, so each step goes on
-    /// where the last one ended.
+    /// All rows before this key are removed. An engine may have to pass over deleted rows one by one, so each
+    /// step continues where the last one ended.
     pub(super) from: Vec<u8>,
 }
 
 impl Leftovers {
-    /// What was found at the opening.
+    /// Adds the dropped keyspaces that were found when the backend was opened.
     pub(super) fn take_up(&self, dropped: Vec<(usize, PackedId)>) {
         for (table, id) in dropped {
             self.add(table, id, id.key(&[]));
@@ -43,12 +43,12 @@ impl Leftovers {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// All of them, for whoever removes rows; none if somebody does already.
+    /// Returns all of them for removal, or `None` if another thread is removing rows.
     pub(super) fn take_turn(&self) -> Option<MutexGuard<'_, VecDeque<Leftover>>> {
         self.unfinished.try_lock().ok()
     }
 
-    /// To be called when there are fewer.
+    /// Publishes the new count. Call it after the list has changed.
     pub(super) fn note(&self, unfinished: &VecDeque<Leftover>) {
         self.count.store(unfinished.len(), Ordering::Relaxed);
     }

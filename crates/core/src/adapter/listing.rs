@@ -1,4 +1,4 @@
-//! Which keyspaces there are: the engine's tables, and what the catalogue says of packed ones.
+//! Lists the keyspaces: the engine's tables, and the packed ones in the catalogue.
 
 use super::keyspaces::not_found;
 use super::placed::Placed;
@@ -12,7 +12,7 @@ use crate::{ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-/// What is on the disk.
+/// The keyspaces on disk.
 #[derive(Debug, Default)]
 struct Listing {
     keyspaces: BTreeMap<String, Record>,
@@ -21,7 +21,7 @@ struct Listing {
 }
 
 impl<E: Engine> Shared<E> {
-    /// Finds all keyspaces, when the backend is opened.
+    /// Opens all keyspaces when the backend is opened.
     pub(super) fn open_keyspaces(&self) -> Result<()> {
         let listing = self.health.call("open", || self.list())?;
         self.catalogue.next_id.store(listing.next_id, Ordering::Relaxed);
@@ -66,7 +66,7 @@ impl<E: Engine> Shared<E> {
                     listing.dropped.push((table, id));
                 }
                 Row::Keyspace(name, record @ Record::OwnTable(_)) => {
-                    // Without a table the row is what a crash has left.
+                    // A crash may leave a row without a table.
                     if let Some(found @ Record::OwnTable(_)) = listing.keyspaces.get_mut(&name) {
                         *found = record;
                     }
@@ -74,7 +74,7 @@ impl<E: Engine> Shared<E> {
                 Row::Keyspace(name, record @ Record::Packed { id, .. }) => {
                     known(id)?;
                     let other = listing.keyspaces.insert(name, record);
-                    // Beside a writer, the table was listed before it was dropped.
+                    // With a concurrent writer, the table may have been listed before it was dropped.
                     if other.is_some() && !self.reads_beside_a_writer() {
                         return Err(damaged());
                     }
@@ -87,7 +87,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// The place of a keyspace that was just listed; none if the process that writes beside us has dropped it since.
+    /// Opens a keyspace that was just listed. `None` if the writing process has dropped it since.
     fn open_listed(
         &self,
         operation: &'static str,
@@ -99,7 +99,7 @@ impl<E: Engine> Shared<E> {
             Record::Packed { table, id, hints } if table == table_for(hints) => {
                 let shared = match self.catalogue.table(table) {
                     Some(shared) => shared,
-                    // Made since the tables were listed.
+                    // Created since the tables were listed.
                     None if self.reads_beside_a_writer() => self.shared_table(table)?,
                     None => return Err(damaged()),
                 };
@@ -113,14 +113,14 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Takes up what the process that writes has created and dropped since, where others may read beside it. A
-    /// snapshot that was opened before sees them empty.
+    /// Applies what the writing process has created and dropped since, if this handle reads concurrently with a
+    /// writer. In snapshots that were opened before, new keyspaces are empty.
     pub(super) fn learn_keyspaces(&self, names: &mut BTreeMap<String, KeyspaceId>) -> Result<()> {
         if !self.reads_beside_a_writer() {
             return Ok(());
         }
         let mut found = self.health.call("list keyspaces", || self.list())?.keyspaces;
-        let mut gone = Vec::new();
+        let mut dropped = Vec::new();
         for (name, id) in names.iter() {
             let Ok(slot) = self.keyspaces.get(*id) else { continue };
             let is_current = match (found.get(name), slot.placed.id()) {
@@ -136,10 +136,10 @@ impl<E: Engine> Shared<E> {
             } else {
                 slot.mark_dropped();
                 self.catalogue.count_off(&slot.placed);
-                gone.push(name.clone());
+                dropped.push(name.clone());
             }
         }
-        for name in gone {
+        for name in dropped {
             names.remove(&name);
         }
         for (name, record) in found {
@@ -155,7 +155,7 @@ impl<E: Engine> Shared<E> {
         Ok(self.keyspaces.get(keyspace)?.placed.hints())
     }
 
-    /// The keyspace called `name`.
+    /// Returns the keyspace called `name`.
     pub(super) fn keyspace(&self, name: &str) -> Result<KeyspaceId> {
         check_keyspace_name(name)?;
         self.health.check("open keyspace")?;

@@ -1,7 +1,8 @@
-//! [`Backend`]: the contract over any [`Engine`], with everything that is the same for all of them.
+//! [`Backend`]: the contract over any [`Engine`], with everything that all engines share.
 //!
-//! Limits before the engine is called, one commit at a time with its conditions and token, keyspace ids,
-//! read-only handles, panics caught, poisoning, counting, seeking, `delete_range`, checkpoints.
+//! It checks limits before the engine is called, runs one commit at a time with its conditions and token, and
+//! assigns keyspace ids. It implements read-only handles, poisoning, counters, seeks, `delete_range` and
+//! checkpoints, and catches panics.
 
 mod backend;
 mod catalogue;
@@ -39,7 +40,7 @@ use snapshot::GuardedSnapshot;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What an engine does not declare is refused here, so that it cannot half-work.
+/// Refuses an operation that the engine does not declare, so that it cannot half-work.
 fn check_declared(declared: bool, what: &str) -> Result<()> {
     if declared {
         return Ok(());
@@ -129,7 +130,7 @@ impl<E: Engine> StorageBackend for Backend<E> {
             check_declared(self.shared.info.capabilities.compaction, "compaction on demand")?;
             self.shared.check_writable()?;
             self.shared.check_home()?;
-            let _in_turn = write(&self.shared.commit_turn);
+            let _exclusive = write(&self.shared.commit_turn);
             self.shared.remove_all()?;
             let _no_view = self.shared.pause_view();
             self.shared.health.housekeep("compact", || self.shared.engine.compact())
@@ -150,10 +151,10 @@ impl<E: Engine> StorageBackend for Backend<E> {
     fn verify(&self) -> Result<()> {
         self.shared.located("verify", || {
             check_declared(self.shared.info.capabilities.integrity_check, "an integrity check")?;
-            // An engine may repair what it finds.
+            // An engine may repair its files.
             self.shared.check_writable()?;
             self.shared.check_home()?;
-            let _in_turn = write(&self.shared.commit_turn);
+            let _exclusive = write(&self.shared.commit_turn);
             let _no_view = self.shared.pause_view();
             self.shared.health.call("verify", || self.shared.engine.verify())
         })

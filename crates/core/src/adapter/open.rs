@@ -1,4 +1,4 @@
-//! Looking before opening: an engine is never let loose on a path that is not its own.
+//! Checks a path before an engine opens it, so that no engine writes to files that are not its own.
 
 use crate::engine::{Engine, TypedOptions};
 use crate::files::{self, Directory, MARKER_FILE, is_reserved_name, path_error};
@@ -7,26 +7,26 @@ use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::path::Path;
 
-/// Marks a directory as a checkpoint that is not whole. It begins with the marker's name, so that nobody
-/// takes it for a foreign file.
+/// Marks a directory as an unfinished checkpoint. The name begins with the marker file's name, so that it is
+/// not taken for a foreign file.
 pub(super) const INCOMPLETE_FILE: &str = "STRONGROOM.incomplete";
 
-/// A directory in which the engine may be let loose.
+/// A directory that the engine may open.
 pub(super) struct Prepared {
     pub(super) home: Directory,
-    /// The handle has to be read-only; then the engine's files are there.
+    /// Whether the handle has to be read-only. Then the engine's files exist.
     pub(super) read_only: bool,
 }
 
-/// Checks the directory, after creating it if it may, and resolves its path for good.
+/// Checks the directory, creates it if allowed, and resolves its path once.
 pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Result<Prepared> {
     let options: &Options = options.common();
     E::INFO.tuning.check(E::INFO.name, options)?;
-    // A handle that may write nothing creates nothing either.
+    // A handle that may not write does not create anything either.
     let may_create = options.create == Create::IfMissing && !options.read_only;
     if !is_there(directory)? {
         if !may_create {
-            return Err(not_found(format!("there is no {}", directory.display())));
+            return Err(not_found(format!("{} does not exist", directory.display())));
         }
         files::create_directories(directory)?;
     }
@@ -35,7 +35,7 @@ pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Resu
     Ok(Prepared { home, read_only })
 }
 
-/// Looks at a directory that is there. Says whether the handle has to be read-only.
+/// Inspects an existing directory. Returns whether the handle has to be read-only.
 fn look<E: Engine>(directory: &Path, options: &Options, may_create: bool) -> Result<bool> {
     refuse_incomplete(directory)?;
     let spared = options.marked == Marked::ReadOnly && has(directory, MARKER_FILE)?;
@@ -64,19 +64,21 @@ fn is_there(directory: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !is_in_removed_directory(directory) => {
             Ok(false)
         }
-        Err(error) => Err(path_error("look at", directory, error)),
+        Err(error) => Err(path_error("inspect", directory, error)),
     }
 }
 
-/// Whether nothing can be there, because the path is relative to a current directory that was removed.
+/// Returns whether the path is relative to a current directory that was removed, so that nothing can exist
+/// there.
 fn is_in_removed_directory(path: &Path) -> bool {
     path.is_relative() && std::env::current_dir().is_err()
 }
 
-/// Whether the directory holds a file of this name. One that cannot be looked at is not one that is missing.
+/// Returns whether the directory contains a file of this name. A file that cannot be inspected is an error, not
+/// a missing file.
 fn has(directory: &Path, name: &str) -> Result<bool> {
     let path = directory.join(name);
-    path.try_exists().map_err(|error| Error::from_io(format!("cannot look at {}", path.display()), error))
+    path.try_exists().map_err(|error| Error::from_io(format!("cannot inspect {}", path.display()), error))
 }
 
 fn not_found(message: String) -> Error {
@@ -88,11 +90,11 @@ fn refuse_incomplete(directory: &Path) -> Result<()> {
         return Ok(());
     }
     let message = format!("{} holds an unfinished checkpoint", directory.display());
-    Err(Error::new(ErrorKind::Corruption, message).hint("remove the directory and make it again"))
+    Err(Error::new(ErrorKind::Corruption, message).hint("remove the directory and repeat the checkpoint"))
 }
 
-/// A store whose engine is another, or whose files are lost: either way there is nothing to be opened
-/// read-only, and nothing may be created.
+/// The error for a store of another engine, or with lost files. Neither can be opened read-only, and nothing
+/// may be created in it.
 fn not_this_engines_store<E: Engine>(directory: &Path) -> Error {
     let message = format!("{} is a store and holds no files of {}", directory.display(), E::INFO.name);
     Error::new(ErrorKind::InvalidInput, message)
@@ -102,9 +104,9 @@ fn not_this_engines_store<E: Engine>(directory: &Path) -> Error {
 fn refuse_foreign<E: Engine>(directory: &Path) -> Result<()> {
     let shown = directory.display();
     let entries = std::fs::read_dir(directory)
-        .map_err(|error| Error::from_io(format!("cannot look into {shown}"), error))?;
+        .map_err(|error| Error::from_io(format!("cannot read {shown}"), error))?;
     for entry in entries {
-        let entry = entry.map_err(|error| Error::from_io(format!("cannot look into {shown}"), error))?;
+        let entry = entry.map_err(|error| Error::from_io(format!("cannot read {shown}"), error))?;
         if !is_reserved_name(&entry.file_name().to_string_lossy()) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -116,7 +118,7 @@ fn refuse_foreign<E: Engine>(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The options with their common part changed.
+/// Returns the options with a changed common part.
 pub(super) fn adjusted<O: TypedOptions>(options: O, change: impl FnOnce(&mut Options)) -> O {
     let mut common = options.common().clone();
     change(&mut common);

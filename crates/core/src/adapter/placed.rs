@@ -1,4 +1,4 @@
-//! Where a keyspace is: in a table of its own, or in a shared one under an id.
+//! The location of a keyspace: a table of its own, or an id in a shared one.
 
 use super::cursor::PackedCursor;
 use crate::Result;
@@ -14,52 +14,52 @@ use std::task::Poll;
 /// Longest key that is prefixed without an allocation, in bytes.
 const SHORT_KEY_BYTES: usize = 124;
 
-/// The engine's table that a keyspace is in, and the keyspace's id there.
+/// The engine's table of a keyspace, and the keyspace's id in it.
 #[derive(Debug, Clone)]
 pub(super) struct Placed<K> {
     table: K,
-    /// None: the table is its own.
+    /// None: the table is the keyspace's own.
     id: Option<PackedId>,
     hints: KeyspaceHints,
 }
 
 impl<K> Placed<K> {
-    /// In a table of its own.
+    /// A keyspace in a table of its own.
     pub(super) fn dedicated(table: K, hints: KeyspaceHints) -> Self {
         let hints = KeyspaceHints { placement: Placement::Dedicated, ..hints };
         Self { table, id: None, hints }
     }
 
-    /// In a shared table.
+    /// A keyspace in a shared table.
     pub(super) fn packed(table: K, id: PackedId, hints: KeyspaceHints) -> Self {
         let hints = KeyspaceHints { placement: Placement::Packed, ..hints };
         Self { table, id: Some(id), hints }
     }
 
-    /// The engine's table.
+    /// Returns the engine's table.
     #[inline]
     pub(super) fn table(&self) -> &K {
         &self.table
     }
 
-    /// Its id in a shared table; none if the table is its own.
+    /// Returns the id in a shared table, or `None` for a table of its own.
     #[inline]
     pub(super) fn id(&self) -> Option<PackedId> {
         self.id
     }
 
-    /// Where it is in a shared table, if it is packed.
+    /// Returns the location in a shared table, if the keyspace is packed.
     #[inline]
     pub(super) fn place(&self) -> Option<Place> {
         self.id.map(|id| Place { table: table_for(self.hints), id })
     }
 
-    /// The hints that it was created with, and what came of its placement.
+    /// Returns the creation hints, with the placement that the keyspace got.
     pub(super) fn hints(&self) -> KeyspaceHints {
         self.hints
     }
 
-    /// Calls `f` with the key that the engine knows for `key`.
+    /// Calls `f` with the engine's key for `key`.
     #[inline]
     fn with_key<T>(&self, key: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
         let Some(id) = self.id else { return f(key) };
@@ -73,13 +73,13 @@ impl<K> Placed<K> {
         f(&prefixed[..end])
     }
 
-    /// The newest value of `key`.
+    /// Returns the newest value of `key`.
     #[inline]
     pub(super) fn get<E: Engine<Keyspace = K>>(&self, engine: &E, key: &[u8]) -> Result<Option<Bytes>> {
         self.with_key(key, |key| engine.get(&self.table, key))
     }
 
-    /// The value of `key` in a snapshot.
+    /// Returns the value of `key` in a snapshot.
     #[inline]
     pub(super) fn get_in<S: EngineSnapshot<Keyspace = K>>(
         &self,
@@ -89,7 +89,7 @@ impl<K> Placed<K> {
         self.with_key(key, |key| snapshot.get(&self.table, key))
     }
 
-    /// As [`get_in`](Self::get_in), if that has to wait for no other thread.
+    /// As [`get_in`](Self::get_in), unless that would wait for another thread.
     #[inline]
     pub(super) fn try_get_in<S: EngineSnapshot<Keyspace = K>>(
         &self,
@@ -99,7 +99,7 @@ impl<K> Placed<K> {
         self.with_key(key, |key| snapshot.try_get(&self.table, key))
     }
 
-    /// A cursor of a snapshot.
+    /// Returns a cursor of a snapshot.
     pub(super) fn cursor_in<S: EngineSnapshot<Keyspace = K>>(
         &self,
         snapshot: &S,

@@ -1,4 +1,4 @@
-//! Reads of the newest state: through the shared view where the engine gains by it, or else from the engine.
+//! Reads of the newest state: through the shared view if the engine gains by it, or else from the engine.
 
 use super::keyspaces::Slot;
 use super::placed::Placed;
@@ -22,7 +22,8 @@ impl<E: Engine> Shared<E> {
             ViewSharing::InTurns | ViewSharing::AtOnce => self.get_in_view(slot, key),
         })?;
         if found.is_none() {
-            // Rows of a packed keyspace are removed after it was marked.
+            // The rows of a packed keyspace are removed after it was marked as dropped, so an absent row is
+            // checked again.
             slot.check()?;
         }
         Ok(found)
@@ -41,7 +42,7 @@ impl<E: Engine> Shared<E> {
             None => self.get_without_view(slot, key),
             Some(Ok(Poll::Pending)) => self.get_beside_others(slot, key),
             Some(Err(error)) => {
-                // It may have ended the engine's transaction, and the next get is to have another.
+                // The error may have ended the engine's transaction, so the next get has to open another.
                 self.view.release();
                 if error.kind() == ErrorKind::SnapshotExpired {
                     self.get_past_view(slot, key)
@@ -52,7 +53,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// There is no current view.
+    /// Reads when there is no current view.
     fn get_without_view(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
         if self.shares_view()
             && self.view.is_worth_opening()
@@ -63,9 +64,10 @@ impl<E: Engine> Shared<E> {
         self.get_past_view(slot, key)
     }
 
-    /// Another thread is in the view, of an engine that lets in one at a time.
+    /// Reads when another thread uses the view of an engine that admits one at a time.
     fn get_beside_others(&self, slot: &Slot<Placed<E::Keyspace>>, key: &[u8]) -> Result<Option<Bytes>> {
-        // While something changes, a get past the view would have to release it for all: then this one waits.
+        // During a change, a get past the view would have to release it for all threads, so this one waits
+        // instead.
         let waited = self.view.is_changing().then(|| {
             self.view
                 .with_current(|view| slot.existed_at(view.epoch()).then(|| slot.placed.get_in(&***view, key)))
@@ -82,17 +84,19 @@ impl<E: Engine> Shared<E> {
         found
     }
 
-    /// Beside another process that writes, a view would be older than the last commit of that one.
+    /// Returns whether gets share a view. Concurrently with another writing process, a view would lag behind
+    /// that process's last commit.
     fn shares_view(&self) -> bool {
         E::VIEW != ViewSharing::Never && !self.reads_beside_a_writer()
     }
 
-    /// The view that a snapshot of the newest state keeps: the shared one, or one of its own.
+    /// Returns a view for a snapshot of the newest state: the shared one, or one of its own.
     pub(super) fn view_for_snapshot(&self) -> Result<Arc<View<E::Snapshot>>> {
         if !self.shares_view() {
             return Ok(Arc::new(View::apart(self.take()?)));
         }
-        // Where threads take turns, no two snapshots share: their scans would wait for each other.
+        // If one thread at a time may use a view, snapshots do not share it: their scans would wait for each
+        // other.
         let is_free = |view: &Arc<_>| E::VIEW == ViewSharing::AtOnce || Arc::strong_count(view) == 1;
         match self.view.with_current(|view| is_free(view).then(|| Arc::clone(view))) {
             Some(Some(view)) => {
@@ -114,8 +118,8 @@ impl<E: Engine> Shared<E> {
 
     fn take(&self) -> Result<Taken<E::Snapshot>> {
         loop {
-            // The same before and after: a keyspace that is created in between, with a batch written to it
-            // and to others, would be seen in the others only.
+            // The epoch has to be the same before and after. Otherwise the snapshot could miss a keyspace that
+            // was created in between, and show a batch only in its other keyspaces.
             let epoch = self.keyspaces.epoch();
             let snapshot = self.engine.snapshot()?;
             if self.keyspaces.epoch() == epoch {

@@ -1,11 +1,11 @@
-//! The rows that a dropped packed keyspace leaves behind are removed in bounded steps.
+//! Removes the rows of dropped packed keyspaces in bounded steps.
 //!
-//! The drop removes some thousands itself. What is then left is removed by those who come later: each commit removes
-//! as many rows as it wrote and some more, compaction removes all. So the work is bounded for everybody, what lies
-//! about is never more than what was stored once, and nothing needs a thread. A tombstone in the catalogue names
-//! the keyspace until its last row is gone, so a crash loses nothing of the work but the place it had come to.
+//! The drop itself removes some thousands of rows. Later calls remove the rest: each commit removes about twice
+//! as many rows as it wrote and some more, and a compaction removes all. So the work of each call is bounded,
+//! the garbage never exceeds what was once stored, and no thread is needed. A tombstone in the catalogue names
+//! the keyspace until its last row is removed, so a crash loses only the position of the removal.
 //!
-//! Steps are buffered: if one is lost, the tombstone is there again too.
+//! Steps are buffered: if one is lost, its tombstone is back too.
 
 use super::catalogue::{delete_row, table_id};
 use super::shared::Shared;
@@ -17,19 +17,19 @@ use crate::packed::format::{Row, damaged};
 use crate::packed::id::PackedId;
 use crate::range::{KeyRange, Scan};
 
-/// Rows that one step removes at most, and the bytes of their keys.
+/// Limits of one step: rows, and the bytes of their keys.
 const STEP_ROWS: usize = 1_000;
 const STEP_BYTES: usize = 256 * 1_024;
 
-/// Rows that a drop removes at most, beside those that go with the catalogue's row.
+/// Most rows that a drop removes, besides those in the batch with the catalogue's row.
 const DROP_ROWS: usize = 8 * STEP_ROWS;
 
-/// Rows that a commit removes at most, beside two for each of its operations.
+/// Most rows that a commit removes, besides two per operation.
 const COMMIT_ROWS: usize = 128;
 
 impl<E: Engine> Shared<E> {
-    /// Adds deletions of up to `rows_max` rows of a dropped keyspace to `batch`, from `from` on, but no more than a
-    /// step has. Says where the next rows are, if there are more.
+    /// Adds deletions of up to `rows_max` rows of a dropped keyspace to `batch`, starting at `from`, within the
+    /// limits of one step. Returns the key of the next row, if there are more.
     pub(super) fn gather(
         &self,
         table: usize,
@@ -46,7 +46,7 @@ impl<E: Engine> Shared<E> {
         };
         let rows_max = batch.len() + rows_max.min(STEP_ROWS);
         let bytes_max = batch.bytes() + STEP_BYTES;
-        // Closed before the batch is applied: some engines cannot grow beneath a snapshot.
+        // Closed before the batch is applied: some engines cannot grow their file while a snapshot is open.
         let snapshot = self.engine.snapshot()?;
         let mut cursor = snapshot.cursor(handle, &Scan::new(range).keys_only())?;
         while cursor.advance()? {
@@ -58,18 +58,18 @@ impl<E: Engine> Shared<E> {
         Ok(None)
     }
 
-    /// What a drop removes of what it could not remove at once. In the commit's turn.
+    /// Removes rows right after a drop, beyond those in its own batch. Requires the commit lock.
     pub(super) fn remove_after_drop(&self) -> Result<()> {
         match self.remove("drop keyspace", DROP_ROWS) {
-            // The keyspace is gone, and later commits go on with its rows.
+            // The keyspace is dropped, and later commits remove its rows.
             Err(_) if !self.health.is_poisoned() => Ok(()),
             outcome => outcome,
         }
     }
 
-    /// What a commit of so many operations removes. In its turn. The commit is stored whatever happens here: an
-    /// error that leaves the engine in doubt has poisoned the handle, and after any other one the next commit tries
-    /// again.
+    /// Removes rows after a commit of `ops` operations. Requires the commit lock. The commit is stored whatever
+    /// happens here. An error with an unknown outcome has poisoned the handle; after any other error the next
+    /// commit tries again.
     #[inline]
     pub(super) fn remove_after_commit(&self, ops: usize) {
         if self.catalogue.leftovers.unfinished() > 0 {
@@ -77,14 +77,14 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Removes all that is left. In the commit's turn.
+    /// Removes all remaining rows. Requires the commit lock.
     pub(super) fn remove_all(&self) -> Result<()> {
         self.remove("compact", usize::MAX)
     }
 
     fn remove(&self, operation: &'static str, rows_max: usize) -> Result<()> {
         let leftovers = &self.catalogue.leftovers;
-        // Where commits run side by side, one of them is enough.
+        // If commits run concurrently, one of them is enough.
         let Some(mut unfinished) = leftovers.take_turn() else { return Ok(()) };
         let mut left = rows_max;
         let mut batch = WriteBatch::new();

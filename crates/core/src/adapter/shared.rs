@@ -1,4 +1,4 @@
-//! The engine with everything around it that its backend, snapshots and cursors share.
+//! The engine and its surrounding state, shared by a backend, its snapshots and its cursors.
 
 use super::catalogue::Catalogue;
 use super::health::Health;
@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-/// How long a compaction or an integrity check waits for gets that are in the shared view.
+/// How long a compaction or an integrity check waits for gets in the shared view.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a backend, its snapshots and its cursors share.
+/// The state that a backend, its snapshots and its cursors share.
 pub(super) struct Shared<E: Engine> {
     pub(super) view: Arc<SharedView<E::Snapshot>>,
     pub(super) engine: Held<E>,
@@ -26,15 +26,15 @@ pub(super) struct Shared<E: Engine> {
     pub(super) keyspaces: Keyspaces<Placed<E::Keyspace>>,
     pub(super) catalogue: Catalogue<E::Keyspace>,
     pub(super) health: Health,
-    /// Held alone by whatever conditions, creations and housekeeping must not be disturbed in; shared by
-    /// commits without conditions, where the engine lets them run side by side.
+    /// The commit lock. Exclusive for commits with conditions, creations, drops and housekeeping. Shared by
+    /// commits without conditions, if the engine lets them run concurrently.
     pub(super) commit_turn: RwLock<()>,
     pub(super) read_only: bool,
     pub(super) pins: Gauge,
     pub(super) snapshots: Gauge,
     pub(super) commits: AtomicU64,
     pub(super) power_safe_commits: AtomicU64,
-    /// None: it has no files. Last, because what an engine removes when it is closed may go by its pinned path.
+    /// None: the engine has no files. Last, because a closing engine may remove files by its pinned path.
     pub(super) home: Option<Presence>,
 }
 
@@ -68,23 +68,23 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Whether another process may write meanwhile.
+    /// Returns whether another process may write concurrently.
     pub(super) fn reads_beside_a_writer(&self) -> bool {
         self.read_only && self.info.capabilities.shared_reads
     }
 
-    /// Refuses if the path no longer leads to the directory that was opened, before the engine is called: it may
-    /// open files by path.
+    /// Refuses if the path no longer leads to the directory that was opened. Runs before the engine is called,
+    /// because the engine may open files by path.
     pub(super) fn check_home(&self) -> Result<()> {
         self.home.as_ref().map_or(Ok(()), |home| home.directory().check())
     }
 
-    /// Adds engine and operation to errors of our own.
+    /// Adds the engine and the operation to the adapter's own errors.
     pub(super) fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         f().map_err(|error| error.at(self.info.name, operation))
     }
 
-    /// Keeps the engine without a read transaction of ours until the guard is dropped.
+    /// Keeps the engine free of the shared view's read transaction until the guard is dropped.
     pub(super) fn pause_view(&self) -> Pause<'_, E::Snapshot> {
         self.view.pause(PAUSE_TIMEOUT)
     }
@@ -110,7 +110,8 @@ impl<E: Engine> Shared<E> {
 
 impl<E: Engine> Drop for Shared<E> {
     fn drop(&mut self) {
-        // Waits for a thread that is releasing it: the engine has closed its files when a handle is dropped.
+        // Waits for a thread that is releasing the view, so that the engine has closed its files once the
+        // handle is dropped.
         self.view.close();
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots and cursors as callers see them: with every check around the engine's own.
+//! Snapshots and cursors for callers: the engine's own, with all checks around them.
 
 use super::cursor::PackedCursor;
 use super::keyspaces::Slot;
@@ -16,11 +16,11 @@ use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// Shared by a snapshot and its cursors.
+/// A snapshot. Its cursors share its content.
 pub(super) struct GuardedSnapshot<E: Engine>(Arc<Inner<E>>);
 
 struct Inner<E: Engine> {
-    // Declared first: an engine wants its snapshots gone before itself.
+    // Declared first: an engine needs its snapshots closed before itself.
     view: Arc<View<E::Snapshot>>,
     shared: Arc<Shared<E>>,
     _counted: GaugeGuard,
@@ -38,13 +38,13 @@ impl<E: Engine> GuardedSnapshot<E> {
 }
 
 impl<E: Engine> Inner<E> {
-    /// A cursor of the engine; none where there is nothing to see.
+    /// Returns a cursor of the engine, or `None` if there are no rows to see.
     fn cursor(&self, slot: &SlotOf<E>, scan: &Scan) -> Result<Option<CursorOf<E>>> {
         if scan.range.is_empty() || !slot.existed_at(self.view.epoch()) {
             return Ok(None);
         }
         let open = || {
-            // A seek comes here too, maybe after the keyspace was dropped.
+            // A seek calls this too, possibly after the keyspace was dropped.
             slot.check()?;
             slot.placed.cursor_in(&**self.view, scan)
         };
@@ -64,7 +64,8 @@ impl<E: Engine> Snapshot for GuardedSnapshot<E> {
             let get = || slot.placed.get_in(&**inner.view, key);
             let found = inner.shared.health.call("get", get)?;
             if found.is_none() {
-                // Rows of a packed keyspace are removed after it was marked, and the undo overlay does not keep them.
+                // The rows of a packed keyspace are removed after it was marked as dropped, and the undo
+                // overlay does not keep them.
                 slot.check()?;
             }
             Ok(found)
@@ -84,26 +85,26 @@ impl<E: Engine> Snapshot for GuardedSnapshot<E> {
 }
 
 struct GuardedCursor<E: Engine> {
-    /// None at the end and after an error. Declared before the snapshot that it reads.
+    /// None at the end and after an error. Declared before the snapshot, which it reads from.
     engine_cursor: Option<CursorOf<E>>,
     on_row: bool,
-    /// What the engine said, to be said again: an error never turns into the end.
+    /// The engine's error, to be repeated by later calls: an error never turns into the end.
     failure: Option<(ErrorKind, String)>,
     slot: Arc<SlotOf<E>>,
-    /// The whole scan, from which a seek cuts what is left.
+    /// The whole scan. A seek restricts it to the rest.
     scan: Scan,
     snapshot: Arc<Inner<E>>,
 }
 
 impl<E: Engine> GuardedCursor<E> {
-    /// The end, an error or a panic of the engine.
+    /// Handles the end, an error or a panic of the engine.
     #[cold]
     fn without_row(&mut self, outcome: std::thread::Result<Result<bool>>) -> Result<bool> {
         self.engine_cursor = None;
         self.on_row = false;
         let health = &self.snapshot.shared.health;
         let outcome = match outcome {
-            // What looks like the end may be what a drop has removed meanwhile.
+            // An apparent end may come from rows that a drop has removed meanwhile.
             Ok(Ok(false)) => {
                 self.slot.check().map(|()| false).map_err(|error| error.at(E::INFO.name, "scan"))
             }
@@ -114,7 +115,7 @@ impl<E: Engine> GuardedCursor<E> {
         outcome
     }
 
-    /// The handle was poisoned or the keyspace dropped while the cursor was open.
+    /// Handles a handle that was poisoned, or a keyspace that was dropped, while the cursor was open.
     #[cold]
     fn stopped(&mut self) -> Result<bool> {
         let shared = &self.snapshot.shared;
@@ -149,7 +150,7 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
             return self.stopped();
         }
         match catch_unwind(AssertUnwindSafe(|| cursor.advance())) {
-            // Again: a drop that came meanwhile may have removed rows before this one.
+            // Checked again: a concurrent drop may have removed rows before this one.
             Ok(Ok(true)) if self.slot.is_dropped() => self.stopped(),
             Ok(Ok(true)) => {
                 self.on_row = true;
@@ -200,7 +201,7 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
         }));
         self.on_row = false;
         match walked {
-            Err(panic) if is_visiting => resume_unwind(panic), // The caller's own: the engine is well.
+            Err(panic) if is_visiting => resume_unwind(panic), // The visitor's own panic, not the engine's.
             Ok(Ok(true)) if is_stopped => self.stopped().map(drop),
             Ok(Ok(true)) => Ok(()),
             outcome => self.without_row(outcome).map(drop),
@@ -209,7 +210,7 @@ impl<E: Engine> Cursor for GuardedCursor<E> {
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.snapshot.shared.located("seek", || check_seek(key))?;
-        // The old one first: some engines count open cursors.
+        // Close the old cursor first: some engines count open cursors.
         self.engine_cursor = None;
         self.on_row = false;
         self.failure = None;

@@ -1,9 +1,9 @@
-//! A directory that was opened once, and is recognised later.
+//! A directory that is opened once and recognised later.
 //!
-//! A path can lead somewhere else from one moment to the next: the process changes its current directory, a symbolic
-//! link is moved, the directory is renamed and another one takes its place. An engine that opens its files by path
-//! would then write into somebody else's directory. So a path is made absolute and real once, the directory is kept
-//! open, and its identity (device and inode) is compared with what the path leads to now.
+//! A path can lead elsewhere at any time: the process changes its current directory, a symbolic link is moved,
+//! or the directory is renamed and another takes its place. An engine that opens files by path would then write
+//! into a foreign directory. Therefore the path is made absolute and resolved once, the directory is kept open,
+//! and its identity (device and inode) is compared with that of the directory at the path now.
 
 use super::failure::path_error;
 use crate::sync::lock;
@@ -29,14 +29,15 @@ pub struct Directory {
 struct Inner {
     path: PathBuf,
     pinned: PathBuf,
-    /// None: the system has no such thing.
+    /// None: the system has no identities.
     identity: Option<Identity>,
-    /// While it is open, no other directory can get the same identity. None: it may be entered but not read.
+    /// While it is open, no other directory can get the same identity. None: the directory may be entered but
+    /// not read.
     _file: Option<File>,
 }
 
 impl Directory {
-    /// Opens the directory at `path`, which has to exist, and resolves the path for good.
+    /// Opens the directory at `path`, which has to exist, and resolves the path once.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |error| path_error("open", path, error);
         let real = std::fs::canonicalize(path).map_err(failed)?;
@@ -48,32 +49,32 @@ impl Directory {
         Ok(Self { inner: Arc::new(Inner { path: real, pinned, identity, _file: file }) })
     }
 
-    /// The absolute path without symbolic links by which the directory was opened.
+    /// Returns the absolute path without symbolic links by which the directory was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
-    /// A path that leads to this very directory for as long as it is open, wherever it was moved to. For engines that
-    /// open files by path while they run; who uses it keeps a clone of the directory until the engine is closed.
+    /// Returns a path that leads to this very directory while it is open, even after a rename. For engines that
+    /// open files by path while they run. Keep a clone of the directory until the engine is closed.
     ///
-    /// On Linux, where `/proc` is mounted. Elsewhere it is [`path`](Self::path), and [`check`](Self::check) is all
-    /// that stands between an engine and a directory that was exchanged.
+    /// This needs Linux with `/proc` mounted. Elsewhere it is [`path`](Self::path), and only
+    /// [`check`](Self::check) protects against an exchanged directory.
     #[must_use]
     pub fn pinned_path(&self) -> &Path {
         &self.inner.pinned
     }
 
-    /// A path below [`pinned_path`](Self::pinned_path), as it is to be shown to people.
+    /// Converts a path below [`pinned_path`](Self::pinned_path) to one that can be shown to people.
     #[must_use]
     pub fn shown(&self, path: &Path) -> PathBuf {
         let Inner { path: real, pinned, .. } = &*self.inner;
         path.strip_prefix(pinned).map_or_else(|_| path.to_owned(), |below| real.join(below))
     }
 
-    /// Whether the path still leads to this directory.
+    /// Checks that the path still leads to this directory.
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable): it does not. Nothing was touched, and the call may be repeated when
+    /// [`Unavailable`](ErrorKind::Unavailable): it does not. Nothing changed, and the call may be retried once
     /// the directory is back in its place.
     pub fn check(&self) -> Result<()> {
         let Inner { path, identity: expected, .. } = &*self.inner;
@@ -84,7 +85,7 @@ impl Directory {
             Ok(found) if identity(&found) == *expected => Ok(()),
             Ok(_) => Err(self.moved("another directory has taken its place")),
             Err(error) if is_missing(&error) => Err(self.moved("it was moved or removed")),
-            Err(error) => Err(path_error("look at", path, error)),
+            Err(error) => Err(path_error("inspect", path, error)),
         }
     }
 
@@ -98,7 +99,7 @@ impl Directory {
         .hint("move the directory back, or close this handle and open the directory at its new path")
     }
 
-    /// Counts this process as one that has the directory open, until the returned value is dropped.
+    /// Counts this process as a user of the directory until the returned value is dropped.
     #[must_use]
     pub fn enter(&self) -> Presence {
         if let Some(identity) = self.inner.identity {
@@ -107,8 +108,8 @@ impl Directory {
         Presence { directory: self.clone() }
     }
 
-    /// As [`enter`](Self::enter); none if this process has it open already. For engines whose own lock does not tell
-    /// two handles of one process apart.
+    /// As [`enter`](Self::enter), but returns `None` if this process has the directory open already. For
+    /// engines whose own lock does not distinguish two handles of one process.
     #[must_use]
     pub fn enter_alone(&self) -> Option<Presence> {
         if let Some(identity) = self.inner.identity {
@@ -121,7 +122,7 @@ impl Directory {
         Some(Presence { directory: self.clone() })
     }
 
-    /// Whether this process has entered the directory and not left it.
+    /// Returns whether this process has entered the directory and not left it.
     #[must_use]
     pub fn is_entered(&self) -> bool {
         self.inner.identity.is_some_and(|identity| lock(&PRESENT).contains_key(&identity))
@@ -135,7 +136,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
@@ -155,7 +156,7 @@ impl Drop for Presence {
     }
 }
 
-/// A symbolic link that leads nowhere, or a file above, count too: the directory is not there.
+/// A dangling symbolic link, or a file in place of a parent directory, also counts as a missing directory.
 fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
@@ -167,14 +168,14 @@ pub(super) fn identity(metadata: &Metadata) -> Option<Identity> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// There is none to be had without unsafe code. A directory with open files cannot be renamed there.
+/// Reading one needs unsafe code there. A directory with open files cannot be renamed on these systems.
 #[cfg(not(unix))]
 pub(super) fn identity(_: &Metadata) -> Option<Identity> {
     None
 }
 
-/// Where Linux shows the descriptors of a process. Such a name is no ordinary link: it leads to the open directory
-/// itself, and not to a path.
+/// Where Linux shows the descriptors of a process. Such a link leads to the open directory itself, not to a
+/// path.
 #[cfg(target_os = "linux")]
 const DESCRIPTORS: &str = "/proc/self/fd/";
 
@@ -192,8 +193,7 @@ fn pinned(_: &File, _: Option<Identity>) -> Option<PathBuf> {
     None
 }
 
-/// The text of an engine's error with pinned paths cut down to what is below them: `/proc/self/fd/7/a.log` says
-/// nothing to anybody, `a.log` does.
+/// Strips pinned paths from the text of an engine's error: `a.log` is readable, `/proc/self/fd/7/a.log` is not.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn relative_names(text: &str) -> String {
@@ -206,7 +206,7 @@ pub fn relative_names(text: &str) -> String {
     shown
 }
 
-/// The text as it is: there are no pinned paths here.
+/// Returns the text unchanged: this system has no pinned paths.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn relative_names(text: &str) -> String {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_was_moved_replaced_or_removed_is_noticed_and_known_again() {
+    fn a_moved_replaced_or_removed_directory_is_detected_until_it_is_back() {
         let scratch = Scratch::new("moved");
         let path = scratch.directory("here");
         let directory = Directory::open(&path).unwrap();
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_pinned_path_leads_to_the_directory_wherever_it_is() {
+    fn a_pinned_path_follows_the_directory_after_a_rename() {
         let scratch = Scratch::new("pinned");
         let path = scratch.directory("here");
         let directory = Directory::open(&path).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_knows_what_it_has_open() {
+    fn a_process_knows_which_directories_it_has_open() {
         let scratch = Scratch::new("present");
         let directory = Directory::open(&scratch.0).unwrap();
         assert!(!directory.is_entered());

@@ -1,10 +1,10 @@
-//! Errors of the file system, told with the reason and what to do next.
+//! File system errors with a reason and a hint.
 
 use crate::{Error, ErrorKind};
 use std::io;
 use std::path::Path;
 
-/// An error about a path, with the reason and what to do next where the operating system's word for it is no help.
+/// Returns an error about a path, with a reason and a hint where the operating system's text does not help.
 #[must_use]
 pub fn path_error(operation: &str, path: &Path, cause: io::Error) -> Error {
     let shown = path.display();
@@ -34,8 +34,8 @@ pub fn path_error(operation: &str, path: &Path, cause: io::Error) -> Error {
     }
 }
 
-/// Whether the operating system said that this process cannot write where it wanted to: a file system that is mounted
-/// read-only, or files and directories without permission.
+/// Returns whether the operating system refused a write: the file system is mounted read-only, or the process
+/// has no write permission.
 #[must_use]
 pub fn is_unwritable(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
@@ -54,7 +54,7 @@ pub fn comes_of_unwritable(error: &Error) -> bool {
     false
 }
 
-/// The error of an engine that cannot read its files where it cannot write them, with the reason.
+/// Returns the error for an engine that has to write in order to read its files, with the reason.
 #[must_use]
 pub fn needs_writing(engine: &str, reason: &str, cause: Error) -> Error {
     cause
@@ -62,10 +62,10 @@ pub fn needs_writing(engine: &str, reason: &str, cause: Error) -> Error {
             ErrorKind::Io,
             format!("{engine} cannot read its files where it cannot write them: {reason}"),
         )
-        .hint("copy the directory to a place that can be written, and open the copy")
+        .hint("copy the directory to a writable place, and open the copy")
 }
 
-/// The beginning of a path that is too long to be shown.
+/// Returns the beginning of a path that is too long to be shown.
 fn beginning(path: &Path) -> String {
     const SHOWN_CHARS: usize = 60;
     let text = path.display().to_string();
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_written_is_known_by_its_cause() {
+    fn an_unwritable_path_is_recognised_by_the_cause() {
         let of = |kind: io::ErrorKind| Error::from_io("opening failed", kind.into());
         let read_only = of(io::ErrorKind::ReadOnlyFilesystem).into_kind(ErrorKind::Io, "cannot open");
         assert!(comes_of_unwritable(&read_only));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_path_is_told_with_the_reason() {
+    fn an_error_about_a_bad_path_gives_the_reason() {
         let file = std::env::current_exe().unwrap().join("store");
         let long = std::env::temp_dir().join("n".repeat(300));
         for (path, reason) in [(&file, "is not a directory"), (&long, "longer than the system allows")] {

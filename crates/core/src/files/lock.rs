@@ -1,9 +1,10 @@
-//! Locks on files that end when their holder lets go of them.
+//! File locks that end when their holder is dropped.
 //!
-//! The lock is the operating system's (`flock` and its like). On Unix it belongs to the open file, which a process
-//! that was forked shares with its parent: between `fork` and `exec` a child keeps every lock of the parent, although
-//! the parent has closed the file. So the holder unlocks before it closes, which ends the lock for all that share the
-//! file. A child that drops a copy of the holder must not do that to its parent: it only closes.
+//! They are the operating system's locks (`flock` or similar). On Unix a lock belongs to the open file, which a
+//! forked process shares with its parent: between `fork` and `exec` a child keeps every lock of the parent,
+//! even if the parent has closed the file. Therefore the holder unlocks before it closes, which ends the lock
+//! for all processes that share the file. A child that drops a copy of the holder only closes the file, so that
+//! the parent keeps its lock.
 
 use super::directory::identity;
 use crate::sync::lock;
@@ -17,7 +18,7 @@ use std::sync::Mutex;
 /// The files on which this process holds a lock, by device and inode.
 static HELD: Mutex<BTreeMap<(u64, u64), usize>> = Mutex::new(BTreeMap::new());
 
-/// A locked file. Dropping it ends the lock, even if a child process shares the open file.
+/// A locked file. Dropping it releases the lock, even if a child process shares the open file.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -25,28 +26,28 @@ pub struct FileLock {
     process: u32,
 }
 
-/// Who has the lock that was asked for.
+/// Who holds a lock that could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// This process, by another handle.
+    /// This process, through another handle.
     ThisProcess,
     /// Another process.
     OtherProcess,
 }
 
-/// Why a file was not locked. It gives the file back.
+/// Why a file was not locked. Returns the file.
 #[derive(Debug)]
 pub enum LockFailure {
-    /// Somebody has it.
+    /// The lock is held.
     Held(Holder, File),
-    /// The file system has no locks, so that nothing would keep a second writer out.
+    /// The file system has no locks, so nothing would prevent a second writer.
     NoLocks(io::Error),
-    /// Anything else.
+    /// Any other error.
     Io(io::Error),
 }
 
 impl LockFailure {
-    /// The failure as an error about `path`, the file or the directory that was to be locked.
+    /// Converts the failure to an error about `path`, the file or directory that was to be locked.
     #[must_use]
     pub fn into_error(self, path: &Path) -> Error {
         let shown = path.display();
@@ -59,9 +60,7 @@ impl LockFailure {
             }
             Self::NoLocks(cause) => Error::new(
                 ErrorKind::Unsupported,
-                format!(
-                    "the file system of {shown} has no locks, so that nothing would keep a second writer out"
-                ),
+                format!("the file system of {shown} has no locks, so nothing would prevent a second writer"),
             )
             .hint("keep the store on a local file system, or mount this one with locks")
             .caused_by(cause),
@@ -71,13 +70,13 @@ impl LockFailure {
 }
 
 impl FileLock {
-    /// Locks the file for this handle alone, or fails at once.
+    /// Takes the lock exclusively, or fails at once.
     pub fn exclusive(file: File) -> Result<Self, LockFailure> {
         let outcome = file.try_lock();
         Self::taken(file, outcome)
     }
 
-    /// Shares the lock with others that share it, or fails at once.
+    /// Takes the lock together with other shared holders, or fails at once.
     pub fn shared(file: File) -> Result<Self, LockFailure> {
         let outcome = file.try_lock_shared();
         Self::taken(file, outcome)
@@ -102,13 +101,13 @@ impl FileLock {
         }
     }
 
-    /// The file.
+    /// Returns the file.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Ends the lock and keeps the file open.
+    /// Releases the lock and keeps the file open.
     pub fn unlock(self) -> io::Result<File> {
         let file = self.file.try_clone()?;
         drop(self);
@@ -121,7 +120,8 @@ impl Drop for FileLock {
         if std::process::id() != self.process {
             return;
         }
-        // Before the unlock: who finds the file locked in between is told of another process, and may try again.
+        // Before the unlock: a thread that finds the file locked in between is told that another process has
+        // it, and may try again.
         if let Some(identity) = self.identity {
             let mut held = lock(&HELD);
             if let Some(count) = held.get_mut(&identity) {
@@ -131,12 +131,12 @@ impl Drop for FileLock {
                 }
             }
         }
-        // Closing does it too, unless a child shares the file.
+        // Closing would do it too, unless a child shares the file.
         let _ = self.file.unlock();
     }
 }
 
-/// Whether the file system refuses every lock: `ENOLCK`, `ENOTSUP`, `ENOSYS`.
+/// Returns whether the file system supports no locks: `ENOLCK`, `ENOTSUP`, `ENOSYS`.
 fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
@@ -154,18 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_is_known_and_a_shared_file_does_not_keep_the_lock() {
+    fn the_holder_is_reported_and_a_shared_file_does_not_keep_the_lock() {
         let path = std::env::temp_dir().join(format!("strongroom-lock-{}", std::process::id()));
         let held = FileLock::exclusive(open(&path)).unwrap();
         assert!(matches!(FileLock::exclusive(open(&path)), Err(LockFailure::Held(Holder::ThisProcess, _))));
-        // As a child process has it between `fork` and `exec`.
+        // As in a child process between `fork` and `exec`.
         let inherited = held.file().try_clone().unwrap();
         drop(held);
         let again = FileLock::shared(open(&path)).unwrap();
         let beside = FileLock::shared(open(&path)).unwrap();
         assert!(matches!(FileLock::exclusive(open(&path)), Err(LockFailure::Held(_, _))));
         drop((again, beside, inherited));
-        // Not by one of ours.
+        // A lock that was not taken through `FileLock`, as in another process.
         let other = open(&path);
         other.try_lock().unwrap();
         assert!(matches!(FileLock::exclusive(open(&path)), Err(LockFailure::Held(Holder::OtherProcess, _))));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_locks_is_told_apart() {
+    fn a_file_system_without_locks_is_recognised() {
         assert!(has_no_locks(&io::Error::from(io::ErrorKind::Unsupported)));
         assert!(!has_no_locks(&io::Error::from(io::ErrorKind::PermissionDenied)));
         #[cfg(target_os = "linux")]

@@ -1,7 +1,8 @@
-//! The file system, as every layer that keeps files needs it: a directory that is opened once and recognised
-//! later, locks that a forked process does not keep, names that are durable, sizes on the disk.
+//! File system helpers for every layer that keeps files: a directory that is opened once and recognised later,
+//! locks that a forked process does not keep, durable names, and sizes on disk.
 //!
-//! A leaf: it knows no engine and no store. Backends and the store use it in place of helpers of their own.
+//! A leaf module: it depends on no engine and no store. Backends and the store use it instead of helpers of
+//! their own.
 
 mod directory;
 mod durable;

@@ -1,25 +1,25 @@
-//! How files lie on the disk.
+//! How files are stored on disk.
 
 use std::fs::{File, Metadata};
 
-/// The bytes that a file takes on the disk, without its holes.
+/// Returns the bytes that a file takes on disk, without its holes.
 #[cfg(unix)]
 #[must_use]
 pub fn file_bytes(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::blocks(metadata) * 512
 }
 
-/// The length of a file: this system does not say how much of it is on the disk.
+/// Returns the length of the file: this system does not report how much of it is on disk.
 #[cfg(not(unix))]
 #[must_use]
 pub fn file_bytes(metadata: &Metadata) -> u64 {
     metadata.len()
 }
 
-/// Asks the file system to write the pages of `file` in place (no copy-on-write). The file has to be empty. Most file
-/// systems do not know the flag and write in place anyway, so a refusal is no error.
+/// Asks the file system to write the pages of `file` in place (no copy-on-write). The file has to be empty.
+/// Most file systems do not know the flag and write in place anyway, so a refusal is not an error.
 ///
-/// For files that are mapped to be written: a file system that never writes in place needs room for every changed
+/// For files that are mapped writable: a file system that never writes in place needs space for every changed
 /// page, and kills the process with `SIGBUS` when it has none.
 #[cfg(target_os = "linux")]
 pub fn write_in_place(file: &File) {
@@ -27,6 +27,6 @@ pub fn write_in_place(file: &File) {
     let _ = ioctl_getflags(file).and_then(|flags| ioctl_setflags(file, flags | IFlags::NOCOW));
 }
 
-/// Does nothing here: no file system of this system has the flag.
+/// Does nothing: no file system of this system has the flag.
 #[cfg(not(target_os = "linux"))]
 pub fn write_in_place(_: &File) {}

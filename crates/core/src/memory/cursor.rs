@@ -1,4 +1,4 @@
-//! Walks a map in blocks, so that the lock is held for a moment at a time.
+//! Walks a map in blocks, so that the lock is held only briefly.
 
 use crate::Result;
 use crate::engine::EngineCursor;
@@ -11,20 +11,20 @@ use std::sync::{Arc, RwLock};
 /// A keyspace's rows.
 pub(super) type Rows = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
-/// Rows fetched under one lock. Fewer at first: most scans in tests are short.
+/// Rows fetched under one lock.
 const BLOCK_ROWS_MAX: usize = 256;
 
 /// A key and its value, shared with the map.
 type Row = (Arc<[u8]>, Arc<[u8]>);
 
-/// Cursor of the memory engine.
+/// A cursor of the memory engine.
 #[derive(Debug)]
 pub struct MemoryCursor {
     rows: Arc<RwLock<Rows>>,
-    /// What is left to fetch.
+    /// The rows that are still to fetch.
     scan: Scan,
     block: VecDeque<Row>,
-    /// The block's front row is the one being lent.
+    /// Whether the block's front row is the current row.
     on_row: bool,
     ended: bool,
 }

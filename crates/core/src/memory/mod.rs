@@ -1,8 +1,8 @@
-//! The memory backend: the contract's reference, and the engine for tests.
+//! The memory backend: the reference for the contract, and the engine for tests.
 //!
-//! A `BTreeMap` for each keyspace. It has no snapshots of its own and takes them from the undo overlay
-//! ([`Undo`]), as an engine of the same kind on disk does. Nothing survives the handle, so it is not
-//! persistent, claims no power-safe commit, and has to be asked for as buffered.
+//! One `BTreeMap` per keyspace. Snapshots come from the undo overlay ([`Undo`]), as for an engine on disk that
+//! has none. Nothing survives the handle, so the backend is not persistent, claims no power-safe commits, and
+//! must be opened as buffered.
 //!
 //! | Contract | Memory |
 //! |---|---|
@@ -36,12 +36,12 @@ use std::sync::{Arc, Mutex, RwLock};
 pub type MemoryBackend = Backend<Undo<MemoryEngine>>;
 
 impl MemoryBackend {
-    /// A new, empty one.
+    /// Returns a new, empty store.
     pub fn in_memory() -> Self {
         Self::in_memory_with(&Options::default())
     }
 
-    /// A new, empty one with options; those that mean nothing in memory are ignored.
+    /// Returns a new, empty store with options. Options that mean nothing in memory are ignored.
     pub fn in_memory_with(options: &Options) -> Self {
         let undo_bytes_max = options.undo_bytes_max.unwrap_or(UNDO_BYTES_MAX_DEFAULT);
         let engine = Undo::over(MemoryEngine::default(), undo_bytes_max);
@@ -52,7 +52,7 @@ impl MemoryBackend {
 /// A keyspace in memory.
 #[derive(Debug, Clone)]
 pub struct MemoryKeyspace {
-    /// Order of creation, in which batches lock.
+    /// Order of creation, which is also the lock order of batches.
     number: u64,
     rows: Arc<RwLock<Rows>>,
 }
@@ -64,7 +64,7 @@ pub struct MemoryEngine {
     next_number: AtomicU64,
 }
 
-/// The memory backend has no options but the common ones.
+/// Options of the memory backend: only the common ones.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryOptions {
     common: Options,
@@ -143,7 +143,7 @@ impl LiveEngine for MemoryEngine {
     }
 
     fn apply(&self, batch: &EngineBatch<'_, MemoryKeyspace>) -> Result<()> {
-        // Locked in one order by everybody, so that two batches cannot wait for each other.
+        // All batches lock in the same order, so that no two wait for each other.
         let mut order: Vec<usize> = (0..batch.keyspaces().len()).collect();
         order.sort_by_key(|slot| batch.keyspaces()[*slot].number);
         let mut place = vec![0; order.len()];

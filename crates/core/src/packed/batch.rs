@@ -1,34 +1,34 @@
-//! A batch whose keyspaces share tables: keys with their ids, and one handle for each table.
+//! Translates a batch whose keyspaces share tables: keys with ids, and one handle per table.
 
 use super::format::TABLES;
 use super::id::{PREFIX_BYTES, PackedId};
 use crate::batch::{Op, WriteBatch};
 
-/// Where a packed keyspace is.
+/// The location of a packed keyspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Which of [`TABLES`].
+    /// The index in [`TABLES`].
     pub(crate) table: usize,
-    /// Its id there.
+    /// The id within that table.
     pub(crate) id: PackedId,
 }
 
-/// How the operations of a batch look to the engine. Made only where a keyspace of the batch is packed. Keys are
+/// The operations of a batch as the engine sees them. Made only if a keyspace of the batch is packed. Keys are
 /// copied, values are not.
 #[derive(Debug)]
 pub(crate) struct Packing {
-    /// The place of each of the batch's keyspaces among the engine's handles.
+    /// For each keyspace of the batch, its index among the engine's handles.
     slots: Vec<usize>,
     /// Keys with their ids, one after another.
     keys: Vec<u8>,
-    /// Where each operation's key ends in `keys`. It is as long as the key before it in a table of its own: then the
-    /// batch's key holds.
+    /// The end of each operation's key in `keys`. Equal to the end before it for an operation on a table of its
+    /// own; the batch's key is then used.
     ends: Vec<usize>,
 }
 
 impl Packing {
-    /// How the operations of `batch` look, whose keyspaces are at `places` (none: in a table of their own); and the
-    /// keyspaces of which the engine needs the handles. No two of them are of one table (invariant 5).
+    /// Translates the operations of `batch`, whose keyspaces are at `places` (`None`: in a table of their own).
+    /// Also returns the keyspaces whose handles the engine needs. No two of them share a table (invariant 5).
     pub(crate) fn of(batch: &WriteBatch, places: &[Option<Place>]) -> (Vec<usize>, Self) {
         let mut needed = Vec::with_capacity(places.len());
         let mut shared: [Option<usize>; TABLES.len()] = Default::default();
@@ -57,7 +57,7 @@ impl Packing {
         (needed, Self { slots, keys, ends })
     }
 
-    /// The operation of this number as the engine is to see it.
+    /// Returns operation `number` as the engine sees it.
     #[inline]
     pub(crate) fn op<'p>(&'p self, number: usize, (slot, op): (usize, Op<'p>)) -> (usize, Op<'p>) {
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
@@ -70,7 +70,7 @@ impl Packing {
         (self.slots[slot], op)
     }
 
-    /// By how many bytes the keys have grown.
+    /// Returns an upper bound on the bytes added to the keys.
     pub(crate) fn added_bytes(&self) -> usize {
         self.ends.len() * PREFIX_BYTES
     }
@@ -82,7 +82,7 @@ mod tests {
     use crate::keyspace::KeyspaceId;
 
     #[test]
-    fn tables_are_named_once_and_keys_carry_their_ids() {
+    fn each_table_has_one_handle_and_keys_carry_their_ids() {
         let packed = |table, id| Some(Place { table, id: PackedId(id) });
         let places = [None, packed(0, 1), packed(0, 2), packed(1, 3)];
         let [a, b, c, d] = [0, 1, 2, 3].map(KeyspaceId::from_index);

@@ -1,49 +1,50 @@
 //! The catalogue of keyspaces on disk, format 1.
 //!
-//! It lies in the engine's table [`TABLES`]`[0]`, under the id 0. After the four bytes of the id, a key is one of
+//! The catalogue is stored in the engine's table [`TABLES`]`[0]`, under the id 0. After the four bytes of the
+//! id, a key is one of
 //!
 //! | key | value |
 //! |---|---|
-//! | `k` and a name | the keyspace of this name: its kind, its hints, and where its rows are |
-//! | `d` and an id | a keyspace that was dropped and whose rows are not all removed yet |
-//! | `n` | the next id that nobody has had |
+//! | `k` and a name | the keyspace of this name: its kind, its hints, and the location of its rows |
+//! | `d` and an id | a dropped keyspace whose rows are not all removed yet |
+//! | `n` | the next unused id |
 //!
-//! A value is a version (1), fields, and a checksum over key, version and fields: eight bytes of FNV-1a, most
-//! significant first, as all numbers here. A flipped bit in an id would give a keyspace the rows of another, and a
-//! raw backend has no checksums of its own.
+//! A value is a version (1), fields, and a checksum over key, version and fields: eight bytes of FNV-1a. All
+//! numbers are big-endian. A flipped bit in an id would give a keyspace the rows of another, and a raw backend
+//! has no checksums of its own.
 //!
-//! | of | fields |
+//! | row | fields |
 //! |---|---|
 //! | a packed keyspace | `1`, hints, table, id (4 bytes) |
-//! | a keyspace with a table of its own, kept for its hints alone | `0`, hints |
+//! | a keyspace with a table of its own, stored only for its hints | `0`, hints |
 //! | a dropped keyspace | table |
 //! | the next id | id (4 bytes) |
 //!
-//! Hints are a byte: 1 append-only, 2 large values. A row of a keyspace with a table of its own may outlive that table,
-//! when a crash comes in between; it means nothing then.
+//! Hints are one byte: 1 append-only, 2 large values. After a crash the row of a keyspace with a table of its
+//! own may remain without that table. Such a row is ignored.
 
 use super::id::PackedId;
 use crate::keyspace::{KeyspaceHints, Placement, check_keyspace_name};
 use crate::{Error, ErrorKind, Result};
 
-/// The engine's tables that packed keyspaces share, with the hints that they are created with: engines that keep large
-/// values apart do so for those that asked for it, and not for the others.
+/// The engine's tables that packed keyspaces share, with their creation hints. Engines that separate large
+/// values then do so for the keyspaces that asked for it, and not for the others.
 pub(crate) const TABLES: [(&str, KeyspaceHints); 2] = [
     ("_packed", KeyspaceHints { append_only: false, large_values: false, placement: Placement::Auto }),
     ("_packed_large", KeyspaceHints { append_only: false, large_values: true, placement: Placement::Auto }),
 ];
 
-/// Which of [`TABLES`] suits a keyspace.
+/// Returns the index in [`TABLES`] for a keyspace with these hints.
 pub(crate) fn table_for(hints: KeyspaceHints) -> usize {
     usize::from(hints.large_values)
 }
 
-/// Which of [`TABLES`] has this name.
+/// Returns the index in [`TABLES`] of the table called `name`.
 pub(crate) fn table_named(name: &str) -> Option<usize> {
     TABLES.iter().position(|(table, _)| *table == name)
 }
 
-/// The first id of a keyspace: 0 is the catalogue's.
+/// The first id of a keyspace. 0 is the catalogue's.
 pub(crate) const FIRST_ID: u32 = 1;
 
 const VERSION: u8 = 1;
@@ -53,12 +54,12 @@ const APPEND_ONLY: u8 = 1;
 const LARGE_VALUES: u8 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
-/// What the catalogue says of a name.
+/// The catalogue's entry for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// It has a table of its own, and hints that are not the default ones.
+    /// A table of its own, with hints that are not the defaults.
     OwnTable(KeyspaceHints),
-    /// It is packed.
+    /// A packed keyspace.
     Packed { table: usize, id: PackedId, hints: KeyspaceHints },
 }
 
@@ -71,12 +72,12 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    /// The key that the row of the keyspace `name` has in the engine.
+    /// Returns the engine's key for the row of keyspace `name`.
     pub(crate) fn keyspace_key(name: &str) -> Vec<u8> {
         PackedId::CATALOGUE.key(&[b"k", name.as_bytes()].concat())
     }
 
-    /// Key and value in the engine.
+    /// Returns the engine's key and value.
     pub(crate) fn encode(&self) -> (Vec<u8>, Vec<u8>) {
         let (key, fields) = match self {
             Self::Keyspace(name, Record::OwnTable(hints)) => {
@@ -99,7 +100,7 @@ impl Row {
         (key, value)
     }
 
-    /// Reads a row, whose `key` is without the id.
+    /// Parses a row. `key` is without the id.
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         let (body, found) = value.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(damaged)?;
         if *found != checksum(&PackedId::CATALOGUE.key(key), body) {
@@ -109,7 +110,7 @@ impl Row {
         if *version != VERSION {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("the catalogue of keyspaces has format {version}, known is {VERSION}"),
+                format!("the catalogue of keyspaces has format {version}; this build reads format {VERSION}"),
             )
             .hint("open it with the version that wrote it, or a later one"));
         }
@@ -171,7 +172,7 @@ fn hints(flags: u8, placement: Placement) -> Result<KeyspaceHints> {
 }
 
 fn table_byte(table: usize) -> u8 {
-    // There are two.
+    // There are only two tables.
     u8::try_from(table).unwrap_or(u8::MAX)
 }
 
@@ -180,13 +181,13 @@ fn table_place(byte: u8) -> Result<usize> {
     if place < TABLES.len() { Ok(place) } else { Err(damaged()) }
 }
 
-/// FNV-1a: every changed byte changes it, since each step is one-to-one.
+/// FNV-1a. Each step is one-to-one, so a change of any single byte changes the checksum.
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     key.iter().chain(body).fold(0xcbf2_9ce4_8422_2325, step).to_be_bytes()
 }
 
-/// The catalogue is not as it was written.
+/// Returns the error for a damaged catalogue.
 #[cold]
 pub(crate) fn damaged() -> Error {
     Error::new(ErrorKind::Corruption, "the catalogue of packed keyspaces is damaged")
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back_and_a_flipped_bit_is_damage() {
+    fn rows_round_trip_and_a_flipped_bit_is_detected() {
         for row in rows() {
             let (key, value) = row.encode();
             assert_eq!(Row::decode(&key[4..], &value).unwrap(), row);
@@ -238,7 +239,7 @@ mod tests {
         }
     }
 
-    /// Format 1 is frozen: what these bytes say has to stay what it is.
+    /// Format 1 is frozen: later versions have to read these bytes the same way.
     #[test]
     fn format_1_is_frozen() {
         let mut written = String::new();
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_format_is_told_apart_from_damage() {
+    fn a_later_format_is_unsupported_and_not_damage() {
         let (key, mut value) = Row::NextId(9).encode();
         value[0] = 2;
         let body = value.len() - CHECKSUM_BYTES;

@@ -1,24 +1,24 @@
-//! The ids of packed keyspaces, and what they do to keys and ranges.
+//! The ids of packed keyspaces, and how they prefix keys and ranges.
 
 use crate::range::KeyRange;
 
-/// Bytes that packing puts before a key.
+/// Bytes that packing adds before a key.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
-/// The id of a packed keyspace, which is never used again. 0 is the catalogue's.
+/// The id of a packed keyspace. Ids are never reused. 0 is the catalogue's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PackedId(pub(crate) u32);
 
 impl PackedId {
-    /// Where the names and ids of keyspaces are kept.
+    /// The id of the catalogue, which holds the names and ids of keyspaces.
     pub(crate) const CATALOGUE: Self = Self(0);
 
-    /// What the keys of its rows begin with.
+    /// Returns the prefix of its rows' keys.
     pub(crate) fn prefix(self) -> [u8; PREFIX_BYTES] {
         self.0.to_be_bytes()
     }
 
-    /// The engine's key of the row `key`.
+    /// Returns the engine's key for `key`.
     pub(crate) fn key(self, key: &[u8]) -> Vec<u8> {
         let mut prefixed = Vec::with_capacity(PREFIX_BYTES + key.len());
         prefixed.extend_from_slice(&self.prefix());
@@ -26,7 +26,7 @@ impl PackedId {
         prefixed
     }
 
-    /// The engine's range of `range`.
+    /// Returns the engine's range for `range`.
     pub(crate) fn range(self, range: &KeyRange) -> KeyRange {
         match range.end() {
             Some(end) => KeyRange::between(self.key(range.start()), self.key(end)),
@@ -48,7 +48,7 @@ mod tests {
         let tail = id.range(&KeyRange::prefix(b"\xff"));
         assert!(tail.contains(&id.key(b"\xff\xff")) && !tail.contains(&id.key(b"\xfe")));
         assert!(!tail.contains(&PackedId(0x0200).key(b"\xff")));
-        // The last id there is has no neighbour above.
+        // The last id has no neighbour above it.
         assert!(PackedId(u32::MAX).range(&KeyRange::all()).contains(&PackedId(u32::MAX).key(b"\xff")));
     }
 }

@@ -1,14 +1,14 @@
 //! Packed keyspaces: many of them in one table of the engine.
 //!
-//! A table of its own for each keyspace is the fastest way to read it and the quickest to drop, and engines can
-//! hold some dozens of them. With thousands, every engine but one fails or crawls: LMDB ends at its `max_dbs`,
-//! RocksDB and SQLite get slower with each table, fjall keeps a journal and memory for each. So most keyspaces of a
-//! store that has many share a table. Each row's key begins there with the keyspace's id, four bytes, most
-//! significant first; the rows of a keyspace lie side by side, in order. Ids are interned: the table's id 0 is the
-//! catalogue (`format`), which says which name has which id.
+//! A table per keyspace is the fastest to read and to drop, and engines can hold some dozens of them. With
+//! thousands, every engine but one fails or slows to a crawl: LMDB stops at its `max_dbs`, RocksDB and SQLite
+//! get slower with each table, and fjall keeps a journal and memory for each. So a store with many keyspaces
+//! keeps most of them in a shared table. There each row's key begins with the keyspace's id (four bytes,
+//! big-endian), so the rows of a keyspace are adjacent and in order. Ids are interned: the catalogue
+//! (`format`), stored under id 0, maps names to ids.
 //!
-//! Everything here is translation. Who is packed and who is not, creation, drop and the removal of what a drop leaves
-//! behind belong to the adapter. ADR 0008 weighs the alternatives.
+//! This module only translates. The adapter decides which keyspaces are packed, and creates and drops them and
+//! removes the rows of dropped ones. ADR 0008 weighs the alternatives.
 
 pub(crate) mod batch;
 pub(crate) mod format;

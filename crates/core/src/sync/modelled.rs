@@ -1,7 +1,8 @@
-//! What the shared read view synchronizes with: few primitives, so that the model check can replace every one.
+//! The synchronization primitives of the shared read view: few, so that the model check can replace each of
+//! them.
 //!
-//! In a test that is built with `--cfg shuttle` they are those of `shuttle`, which tries the interleavings.
-//! Elsewhere they are the standard library's, and the slot is `arc-swap`'s: to look into it takes no lock and
+//! In tests that are built with `--cfg shuttle` they are those of `shuttle`, which explores interleavings.
+//! Elsewhere they are the standard library's, and the slot is `arc-swap`'s: reading it takes no lock and
 //! touches no reference count.
 
 #[cfg(not(all(test, shuttle)))]
@@ -19,7 +20,7 @@ mod real {
             Self(ArcSwapOption::empty())
         }
 
-        /// What is in it. It stays alive as long as the guard.
+        /// Returns the current value. It stays alive as long as the guard.
         #[inline]
         pub(crate) fn look(&self) -> Guard<Option<Arc<T>>> {
             self.0.load()
@@ -29,7 +30,7 @@ mod real {
             self.0.load_full()
         }
 
-        /// Puts `new` in if `seen` is still there; `false` if not.
+        /// Stores `new` if the value is still `seen`. Returns whether it did.
         pub(crate) fn replace(&self, seen: Option<&Arc<T>>, new: Option<Arc<T>>) -> bool {
             let seen = seen.map_or(std::ptr::null(), Arc::as_ptr);
             let before = self.0.compare_and_swap(seen, new);
@@ -37,7 +38,7 @@ mod real {
         }
     }
 
-    /// A lock for one at a time.
+    /// An exclusive lock.
     pub(crate) struct Locked<T>(Mutex<T>);
 
     impl<T> Locked<T> {
@@ -74,7 +75,7 @@ mod model {
     use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     use std::sync::{Arc, PoisonError};
 
-    /// As the real one. The value is behind a lock, each call is one step.
+    /// As the real one. The value is under a lock, so that each call is one step.
     pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);
 
     impl<T> Slot<T> {

@@ -1,4 +1,4 @@
-//! A cursor that merges the engine's newest rows with what was kept for a snapshot.
+//! Merges the engine's newest rows with the old values that are kept for a snapshot.
 
 use super::overlay::{KeyspaceUndo, Look, Ticket};
 use crate::Result;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Cursor of an [`UndoSnapshot`](super::UndoSnapshot).
+/// A cursor of an [`UndoSnapshot`](super::UndoSnapshot).
 #[derive(Debug)]
 pub struct UndoCursor<C> {
     live: C,
@@ -16,24 +16,24 @@ pub struct UndoCursor<C> {
     kept: Arc<KeyspaceUndo>,
     ticket: Arc<Ticket>,
     scan: Scan,
-    /// Last key that was passed: kept keys up to it are done with. Memory is reused from row to row.
+    /// The last key that was passed; kept keys up to it are done. Its memory is reused from row to row.
     passed: Vec<u8>,
     has_passed: bool,
     row: Row,
 }
 
-/// Where the engine's cursor stands.
+/// The position of the engine's cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LiveRow {
-    /// On a row that was passed, or before the first.
+    /// On a row that was passed, or before the first row.
     Passed,
-    /// On a row that is still to come.
+    /// On a row that has not been returned yet.
     Ahead,
     /// At the end.
     Ended,
 }
 
-/// Whose row is being lent.
+/// The source of the current row.
 #[derive(Debug)]
 enum Row {
     None,
@@ -55,7 +55,7 @@ impl<C: EngineCursor> UndoCursor<C> {
         }
     }
 
-    /// Puts the engine's cursor on a row that is still to come, or at the end.
+    /// Moves the engine's cursor to a row that has not been returned yet, or to the end.
     fn fetch(&mut self) -> Result<()> {
         if self.live_row == LiveRow::Passed {
             self.live_row = if self.live.advance()? { LiveRow::Ahead } else { LiveRow::Ended };
@@ -75,7 +75,7 @@ impl<C: EngineCursor> UndoCursor<C> {
         self.row = Row::Live;
     }
 
-    /// Keys after the one last passed, up to and including the engine's next row.
+    /// Returns the bounds from after the last passed key up to and including the engine's next row.
     fn unmerged(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let range = &self.scan.range;
         let passed = self.has_passed.then_some(Bound::Excluded(self.passed.as_slice()));
@@ -88,7 +88,8 @@ impl<C: EngineCursor> UndoCursor<C> {
         }
     }
 
-    /// The next row, looking at what was kept only after the engine's row was fetched.
+    /// Moves to the next row. Reads the kept values only after it has fetched the engine's row (see the module
+    /// docs of `undo`).
     fn merge(&mut self) -> Result<bool> {
         loop {
             self.fetch()?;
@@ -106,8 +107,8 @@ impl<C: EngineCursor> UndoCursor<C> {
                     self.lend_live();
                     return Ok(true);
                 }
-                // Absent from the engine, so absent from the snapshot too; or the engine's own row, which
-                // is lent when there is nothing left to look at before it.
+                // Such a key is absent from the engine, so it is absent from the snapshot too. Or it is the
+                // engine's own row, which is returned once no kept key is left before it.
                 Look::NothingUpTo(key) => self.pass(Some(&key)),
                 Look::Found { key, value } => {
                     if self.live_row == LiveRow::Ahead && self.live.key() == key {
@@ -118,7 +119,7 @@ impl<C: EngineCursor> UndoCursor<C> {
                         self.row = Row::Kept { key, value };
                         return Ok(true);
                     }
-                    // The key was absent at the snapshot: go on.
+                    // The key was absent in the snapshot: continue.
                 }
             }
         }
@@ -149,7 +150,7 @@ impl<C: EngineCursor> EngineCursor for UndoCursor<C> {
     }
 }
 
-/// Invariant 3: rows are asked for only where there is one.
+/// Invariant 3: a row is requested only while there is one.
 fn no_row() -> ! {
     unreachable!("invariant 3: the cursor stands on no row")
 }

@@ -1,26 +1,26 @@
-//! Snapshots for engines that have none.
+//! Snapshots for engines that have none: an overlay of old values.
 //!
-//! While a snapshot is open, a commit first keeps the values that it is about to replace, each under
-//! (keyspace, key, sequence of the commit), and only then changes the engine (invariant 2). A reader of
-//! the snapshot looks into the engine *first* and into what was kept *second*:
+//! While a snapshot is open, a commit first keeps the values that it is about to replace, each under (keyspace,
+//! key, sequence of the commit). Only then does it change the engine (invariant 2). A read in the snapshot
+//! reads the engine *first* and the kept values *second*:
 //!
 //! * If it finds a kept value that was replaced after the snapshot was taken, that is the snapshot's value,
-//!   whatever the engine said.
-//! * If it finds none, no commit since the snapshot has touched the key before the engine was read, so
-//!   what the engine said is the snapshot's value.
+//!   whatever the engine returned.
+//! * If it finds none, no commit since the snapshot had changed the key when the engine was read. The engine's
+//!   value is the snapshot's value.
 //!
-//! The order matters: looking at what was kept first would miss a commit that comes in between. For the same
-//! reason an engine's cursor may be stale by a few rows; it is never older than the snapshot.
+//! The order matters: reading the kept values first would miss a commit between the two reads. For the same
+//! reason an engine's cursor may lag by a few rows; it is never older than the snapshot.
 //!
-//! The cost: nothing while no snapshot is open but two uncontended locks for each commit; while one is, a
-//! read of the old value for the first write to each key since the newest snapshot. To open a snapshot is to
-//! take a number, and waits for nothing. One that opens while a batch is being applied is of the state behind that
-//! batch, and its first read waits until the batch is there (not for its sync).
+//! The cost without an open snapshot is two uncontended locks per commit. With one, the first write to each key
+//! since the newest snapshot also reads the old value. Opening a snapshot takes a sequence number and never
+//! waits. A snapshot that opens while a batch is being applied includes that batch; its first read waits until
+//! the batch is applied (not for its sync).
 //!
-//! What is kept is bounded in bytes: beyond the bound the oldest snapshots expire and answer
-//! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), and writers go on. A kept value goes when the last
-//! snapshot that needs it is dropped, also if older ones stay: a snapshot that is held for long keeps one
-//! value of each key that was changed, however many others come and go.
+//! The kept values are bounded in bytes. Beyond the bound the oldest snapshots expire and return
+//! [`SnapshotExpired`](crate::ErrorKind::SnapshotExpired), so that writers can continue. A kept value is
+//! dropped with the last snapshot that needs it, even if older snapshots stay open: a long-lived snapshot keeps
+//! one value per changed key, however many other snapshots are opened and dropped.
 
 mod cursor;
 mod overlay;
@@ -39,14 +39,14 @@ use overlay::{KeyspaceUndo, Overlay, Ticket};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Makes an [`Engine`] with snapshots out of a [`LiveEngine`] without.
+/// Adds snapshots to a [`LiveEngine`], which makes it an [`Engine`].
 #[derive(Debug)]
 pub struct Undo<L> {
     live: Arc<L>,
     overlay: Arc<Overlay>,
 }
 
-/// A keyspace of the live engine and what is kept of it.
+/// A keyspace of the live engine, with its kept values.
 #[derive(Debug)]
 pub struct UndoKeyspace<K> {
     handle: K,
@@ -67,7 +67,7 @@ pub struct UndoSnapshot<L> {
 }
 
 impl<L: LiveEngine> Undo<L> {
-    /// Over an engine that is open already, keeping at most `bytes_max` for snapshots.
+    /// Wraps an open engine, and keeps at most `bytes_max` for snapshots.
     pub fn over(live: L, bytes_max: u64) -> Self {
         Self { live: Arc::new(live), overlay: Arc::new(Overlay::new(bytes_max)) }
     }
@@ -98,7 +98,8 @@ impl<L: LiveEngine> Engine for Undo<L> {
     }
 
     fn drop_keyspace(&self, name: &str, keyspace: &Self::Keyspace) -> Result<()> {
-        // The other keyspaces of open snapshots stay readable; the dropped one answers NotFound above us.
+        // The other keyspaces of open snapshots stay readable. The adapter returns `NotFound` for the dropped
+        // one.
         self.live.drop_keyspace(name, &keyspace.handle)
     }
 
@@ -143,7 +144,7 @@ impl<L: LiveEngine> Engine for Undo<L> {
     }
 }
 
-/// Old values were kept for this batch already: it cannot be turned down any more.
+/// Makes sure that the batch is not reported as untouched: its old values have been kept already.
 fn outcome_unknown(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Unavailable => {
@@ -159,7 +160,7 @@ impl<L: LiveEngine> EngineSnapshot for UndoSnapshot<L> {
 
     fn get(&self, keyspace: &Self::Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
         self.ticket.wait()?;
-        // The engine first, what was kept second: see the module's documentation.
+        // The engine first, the kept values second: see the module docs.
         let newest = self.live.get(&keyspace.handle, key)?;
         let kept = keyspace.kept.value_at(key, self.ticket.sequence());
         self.ticket.check()?;

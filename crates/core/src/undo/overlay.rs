@@ -1,4 +1,4 @@
-//! What is kept for open snapshots, and which snapshots are open.
+//! The open snapshots and the old values that are kept for them.
 
 use crate::range::Direction;
 use crate::sync::{lock, read, wait, write};
@@ -9,44 +9,45 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 
-/// What one kept value costs beside its bytes: its places in the map and in the log, and what the allocator
-/// adds. Measured.
+/// Memory per kept value besides its bytes: its entries in the map and the log, and the allocator's overhead.
+/// Measured.
 const ENTRY_OVERHEAD_BYTES: u64 = 320;
 
-/// How many kept values are dropped under one lock, so that closing a long-lived snapshot stalls nobody: each
-/// takes one to three microseconds.
+/// How many kept values are dropped under one lock, so that dropping a long-lived snapshot does not stall
+/// others: each takes one to three microseconds.
 const PRUNE_STEP: usize = 128;
 
-/// How many a commit drops at a time to stay within the bound: it pays for what it adds, and little more.
+/// How many kept values a commit drops at a time to stay within the bound. It pays for what it adds, and little
+/// more.
 const MAKE_ROOM_STEP: usize = 16;
 
 /// How many kept keys a reader passes under one lock.
 const LOOK_STEP: usize = 1_024;
 
-/// Open snapshots and the log of what is kept for them, over all keyspaces.
+/// The open snapshots and the log of the values kept for them, over all keyspaces.
 #[derive(Debug)]
 pub(super) struct Overlay {
     bytes_max: u64,
     /// Held while a batch becomes visible.
     gate: Mutex<()>,
-    /// How many batches were applied. Written under `state`.
+    /// The number of applied batches. Written under `state`.
     sequence: AtomicU64,
-    /// Signalled when a batch has become visible, or failed.
+    /// Signalled when a batch is visible, or has failed.
     applied: Condvar,
-    /// Snapshots of an earlier sequence have expired.
+    /// Snapshots with a lower sequence have expired.
     expired_below: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Open snapshots: sequence and how many.
+    /// Open snapshots: how many per sequence.
     open: BTreeMap<u64, usize>,
-    /// What is kept, by the batch that replaced it and its place in that batch.
+    /// The kept values, by the batch that replaced them and the index within that batch.
     log: BTreeMap<(u64, u64), LogEntry>,
     bytes: u64,
     is_being_pruned: bool,
-    /// The batch that is being applied. A snapshot that opens meanwhile is one of the state behind it.
+    /// The batch that is being applied. A snapshot that opens meanwhile includes it.
     applying: Option<u64>,
 }
 
@@ -61,11 +62,11 @@ struct LogEntry {
 #[derive(Debug, Default)]
 pub(super) struct KeyspaceUndo {
     versions: RwLock<BTreeMap<Bytes, VecDeque<Version>>>,
-    /// How many keys are in `versions`, readable without the lock.
+    /// The number of keys in `versions`, readable without the lock.
     keys: AtomicUsize,
 }
 
-/// A value (none: absent) that batch `replaced_by` replaced.
+/// A value that batch `replaced_by` replaced. `None`: the key was absent.
 #[derive(Debug)]
 struct Version {
     replaced_by: u64,
@@ -86,7 +87,7 @@ pub(super) struct Change<'o> {
     _gate: MutexGuard<'o, ()>,
     sequence: u64,
     watched: bool,
-    /// How many values the batch has made us keep.
+    /// How many values the batch has kept.
     kept: u64,
 }
 
@@ -102,8 +103,8 @@ impl Overlay {
         }
     }
 
-    /// Takes a number, and waits for nothing: a snapshot lies between two batches, and one that opens while a
-    /// batch is being applied lies behind it. Its first read waits for that batch.
+    /// Takes a sequence number, without waiting. A snapshot lies between two batches. One that opens while a
+    /// batch is being applied lies after it, and its first read waits for that batch.
     pub(super) fn open_snapshot(overlay: &Arc<Self>) -> Arc<Ticket> {
         let mut state = lock(&overlay.state);
         let sequence = state.applying.unwrap_or_else(|| overlay.sequence.load(Ordering::SeqCst));
@@ -118,7 +119,7 @@ impl Overlay {
         let mut state = lock(&self.state);
         let watched = !state.open.is_empty();
         if !watched {
-            // What expired snapshots left behind: they may be held for long.
+            // Drop the values of expired snapshots: their tickets may be held for long.
             state.prune(PRUNE_STEP);
         }
         state.applying = Some(sequence);
@@ -130,30 +131,30 @@ impl Overlay {
         lock(&self.state).bytes
     }
 
-    /// Makes what is kept fit its bound again: drops what nobody needs, and if that is not enough, expires
-    /// the oldest snapshots.
+    /// Brings the kept values back within the bound. Drops values that no snapshot needs; if that is not
+    /// enough, expires the oldest snapshots.
     fn enforce_bound(&self, state: &mut State) {
         while state.bytes > self.bytes_max {
             if state.prune(MAKE_ROOM_STEP) > 0 {
                 continue;
             }
             let Some((oldest, _)) = state.open.pop_first() else { break };
-            // Before anything is dropped: a reader checks this after it has looked.
+            // Before values are dropped: a reader checks this after its read.
             self.expired_below.store(oldest + 1, Ordering::SeqCst);
         }
     }
 
-    /// Drops all that nobody needs now that no snapshot of `sequence` is open any more.
+    /// Drops the values that no snapshot needs after the last snapshot of `sequence` was dropped.
     fn forget_snapshot(&self, sequence: u64) {
-        // One thread at a time: who drops a short snapshot shall not pay for a long one. The one that is at it
-        // looks again under the lock before it ends, and so sees what the others leave to it.
+        // One thread at a time, so that dropping a short snapshot does not pay for a long one. The pruning
+        // thread checks again under the lock before it ends, so it sees the work that the others leave to it.
         let mut more = !std::mem::replace(&mut lock(&self.state).is_being_pruned, true);
         while more {
             let mut state = lock(&self.state);
             more = state.prune(PRUNE_STEP) == PRUNE_STEP;
             state.is_being_pruned = more;
             drop(state);
-            // Locks are not fair: whoever waits shall have a chance.
+            // Locks are not fair. Give waiting threads a chance.
             std::thread::yield_now();
         }
         let mut from = Some((sequence + 1, 0));
@@ -165,7 +166,7 @@ impl Overlay {
 }
 
 impl State {
-    /// Drops up to `limit` kept values from before the oldest open snapshot, and says how many.
+    /// Drops up to `limit` kept values from before the oldest open snapshot. Returns how many.
     fn prune(&mut self, limit: usize) -> usize {
         let oldest = self.open.first_key_value().map(|(sequence, _)| *sequence);
         for dropped in 0..limit {
@@ -181,13 +182,13 @@ impl State {
         limit
     }
 
-    /// Drops what only the snapshot of `closed` needed although older ones are open: without this, many short
-    /// snapshots beside a long one would make every overwrite of a key be kept. Looks at a bounded number of
-    /// values from `start` on and says where to go on.
+    /// Drops the values that only the snapshot of `closed` needed while older ones stay open. Without this,
+    /// many short snapshots during a long one would keep every overwrite of a key. Checks a bounded number of
+    /// values from `start` on, and returns where to continue.
     fn sweep(&mut self, closed: u64, start: (u64, u64)) -> Option<(u64, u64)> {
         let (older, _) = self.open.range(..=closed).next_back()?;
         let older = *older;
-        // The next newer snapshot needs what was replaced after it, and may share it.
+        // The next newer snapshot needs the values replaced after it, and may share them.
         let newer = self.open.range(closed + 1..).next().map_or(u64::MAX, |(sequence, _)| *sequence);
         if start.0 > newer || older == closed {
             return None;
@@ -209,12 +210,12 @@ impl State {
 }
 
 impl Change<'_> {
-    /// Whether a snapshot is open that needs what this batch replaces.
+    /// Returns whether an open snapshot needs the values that this batch replaces.
     pub(super) fn is_watched(&self) -> bool {
         self.watched
     }
 
-    /// Keeps the value of `key` that `read_old` gives, unless no open snapshot could ask for it.
+    /// Keeps the value of `key` from `read_old`, unless no open snapshot could read it.
     pub(super) fn keep(
         &mut self,
         keyspace: &Arc<KeyspaceUndo>,
@@ -225,7 +226,7 @@ impl Change<'_> {
         if keyspace.newest_replacement(key).is_some_and(|sequence| sequence > newest_open) {
             return Ok(());
         }
-        // Copied, so that what is kept pins nothing of the engine.
+        // Copied, so that kept values pin nothing of the engine.
         let value = read_old()?.map(|value| Bytes::copy_from_slice(&value));
         let key = Bytes::copy_from_slice(key);
         let payload = key.len() + value.as_ref().map_or(0, Bytes::len);
@@ -233,7 +234,7 @@ impl Change<'_> {
 
         let mut state = lock(&self.overlay.state);
         if self.newest_watching(&state).is_none() {
-            // The last such snapshot was dropped meanwhile: nobody would ever drop what is added now.
+            // The last such snapshot was dropped meanwhile, so a value added now would never be dropped.
             return Ok(());
         }
         keyspace.remember(key.clone(), Version { replaced_by: self.sequence, value });
@@ -245,12 +246,12 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The newest open snapshot of the state before this batch.
+    /// Returns the newest open snapshot of the state before this batch.
     fn newest_watching(&self, state: &State) -> Option<u64> {
         state.open.range(..self.sequence).next_back().map(|(sequence, _)| *sequence)
     }
 
-    /// The batch is visible.
+    /// Marks the batch as visible.
     pub(super) fn done(self) {
         let _state = lock(&self.overlay.state);
         self.overlay.sequence.store(self.sequence, Ordering::SeqCst);
@@ -265,14 +266,14 @@ impl Drop for Change<'_> {
 }
 
 impl KeyspaceUndo {
-    /// Whether nothing is kept. A reader that has just read the engine may rely on it: what is kept is
-    /// kept before the engine changes.
+    /// Returns whether nothing is kept. Reliable for a reader that has just read the engine: values are kept
+    /// before the engine changes.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.load(Ordering::SeqCst) == 0
     }
 
-    /// The value of `key` at `sequence`, if it was replaced since.
-    #[allow(clippy::option_option)] // Outer: is anything kept. Inner: was the key there.
+    /// Returns the value of `key` at `sequence`, if it was replaced since.
+    #[allow(clippy::option_option)] // Outer: whether a value is kept. Inner: whether the key was present.
     pub(super) fn value_at(&self, key: &[u8], sequence: u64) -> Option<Option<Bytes>> {
         if self.is_empty() {
             return None;
@@ -280,7 +281,8 @@ impl KeyspaceUndo {
         visible(read(&self.versions).get(key)?, sequence).cloned()
     }
 
-    /// The first key within the bounds that was replaced since `sequence`, with its value then.
+    /// Returns the first key within the bounds that was replaced since `sequence`, with its value at
+    /// `sequence`.
     pub(super) fn first_between(
         &self,
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
@@ -308,7 +310,7 @@ impl KeyspaceUndo {
         read(&self.versions).get(key)?.back().map(|version| version.replaced_by)
     }
 
-    /// Whether a version of `key` is kept that was replaced after `sequence` and before `batch`.
+    /// Returns whether a version of `key` is kept that was replaced after `sequence` and before `batch`.
     fn was_replaced_between(&self, key: &[u8], sequence: u64, batch: u64) -> bool {
         read(&self.versions).get(key).is_some_and(|versions| {
             versions.iter().any(|version| version.replaced_by > sequence && version.replaced_by < batch)
@@ -336,18 +338,18 @@ impl KeyspaceUndo {
     }
 }
 
-/// What a reader finds among the kept values.
+/// The result of a search among the kept values.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// A key that was replaced since, and what it held (none: it was absent).
+    /// A key that was replaced since, and its old value (`None`: it was absent).
     Found { key: Bytes, value: Option<Bytes> },
-    /// None up to and including this key; there may be more behind it.
+    /// No match up to and including this key. There may be more after it.
     NothingUpTo(Bytes),
-    /// None.
+    /// No match.
     Nothing,
 }
 
-/// What a snapshot at `sequence` sees: the value that the first batch after it replaced.
+/// Returns the value that a snapshot at `sequence` sees: the one that the first batch after it replaced.
 fn visible(versions: &VecDeque<Version>, sequence: u64) -> Option<&Option<Bytes>> {
     let first_after = versions.iter().find(|version| version.replaced_by > sequence)?;
     Some(&first_after.value)
@@ -358,7 +360,7 @@ impl Ticket {
         self.sequence
     }
 
-    /// To be asked before a read: waits for the batch that was being applied when the snapshot was opened.
+    /// Call before a read. Waits for the batch that was being applied when the snapshot was opened.
     pub(super) fn wait(&self) -> Result<()> {
         let is_visible = || self.overlay.sequence.load(Ordering::SeqCst) >= self.sequence;
         if is_visible() {
@@ -372,10 +374,10 @@ impl Ticket {
         if is_visible() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Closed, "the batch that the snapshot was taken behind has failed"))
+        Err(Error::new(ErrorKind::Closed, "the last batch before the snapshot failed"))
     }
 
-    /// To be asked after a read, not before: expiry is announced before anything is dropped.
+    /// Call after a read, not before: expiry is published before values are dropped.
     pub(super) fn check(&self) -> Result<()> {
         if self.sequence >= self.overlay.expired_below.load(Ordering::SeqCst) {
             return Ok(());
@@ -384,7 +386,7 @@ impl Ticket {
             ErrorKind::SnapshotExpired,
             format!("more than {} bytes were overwritten since the snapshot", self.overlay.bytes_max),
         )
-        .hint("take a new snapshot, hold it for less long, or raise undo_bytes_max"))
+        .hint("take a new snapshot, hold it for a shorter time, or raise undo_bytes_max"))
     }
 }
 

@@ -1,6 +1,6 @@
-//! An engine that keeps nothing and asks a hook before each change.
+//! An engine that stores nothing and calls a hook before each change.
 
-#![allow(dead_code)] // Each test file uses a part.
+#![allow(dead_code)] // Each test file uses only a part.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use strongroom_core::{
     EngineSnapshot, KeyspaceHints, OpenContext, Options, Result, Scan, Stats, Tuning, TypedOptions,
 };
 
-/// Called whenever the engine is to change something; says whether it worked.
+/// Called before each change. Its result is the result of the change.
 pub type Hook = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl TypedOptions for HookedOptions {
     }
 }
 
-/// It has one keyspace, `rows`, and lets commits run side by side if it is `CONCURRENT`.
+/// It has one keyspace, `rows`, and declares concurrent commits if it is `CONCURRENT`.
 pub struct Hooked<const CONCURRENT: bool> {
     hook: Hook,
 }

@@ -12,7 +12,7 @@ use strongroom_core::{
     StorageBackend, TypedOptions, Undo, WriteBatch,
 };
 
-/// Opens a snapshot, and has a batch committed in the middle of its `reads`-th read.
+/// Opens a snapshot, and commits a batch in the middle of its `reads`-th read.
 fn read_with_a_commit_between(
     undo_bytes_max: u64,
     reads: usize,
@@ -66,7 +66,7 @@ fn a_commit_in_the_middle_of_a_read_is_not_seen() {
 }
 
 #[test]
-fn a_snapshot_that_expires_in_the_middle_of_a_read_says_so() {
+fn a_snapshot_that_expires_in_the_middle_of_a_read_reports_it() {
     for moment in [Moment::BeforeRead, Moment::AfterRead] {
         for reads in 0..3 {
             for scan in [Scan::all(), Scan::all().reverse()] {
@@ -90,7 +90,7 @@ fn a_snapshot_that_expires_in_the_middle_of_a_read_says_so() {
 }
 
 #[test]
-fn a_snapshot_opens_while_a_batch_is_being_applied_and_lies_behind_it() {
+fn a_snapshot_that_opens_while_a_batch_is_being_applied_includes_it() {
     let scratch = Scratch::new();
     let backend = Arc::new(Backend::<Undo<FreshEngine>>::new(&scratch.0).unwrap());
     let rows = keyspace(&*backend, "rows");
@@ -103,7 +103,7 @@ fn a_snapshot_opens_while_a_batch_is_being_applied_and_lies_behind_it() {
         thread::spawn(move || {
             let snapshot = reader.snapshot().unwrap();
             opened.send(Arc::clone(&snapshot)).unwrap();
-            // Waits for the batch, which waits for nobody.
+            // Waits for the batch, which waits for nothing.
             let value = snapshot.get(rows, b"a").unwrap();
             drop(snapshot);
             read.send(value).unwrap();
@@ -121,7 +121,7 @@ fn a_snapshot_opens_while_a_batch_is_being_applied_and_lies_behind_it() {
     put(&*backend, rows, &[("a", "new"), ("c", "new")]);
     assert_eq!(values.recv_timeout(Duration::from_secs(20)).unwrap().as_deref(), Some(&b"new"[..]));
     let snapshot = SEEN.take().unwrap();
-    // Of the state behind that batch, and before the next.
+    // The state after that batch and before the next.
     put(&*backend, rows, &[("a", "newer"), ("b", "newer")]);
     delete(&*backend, rows, &["c"]);
     assert_eq!(

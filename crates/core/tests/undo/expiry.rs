@@ -4,7 +4,7 @@ use super::support::{delete, keyspace, on_both, put, row, scan, undo_bytes};
 use strongroom_core::{ErrorKind, Scan};
 
 #[test]
-fn beyond_the_bound_the_oldest_expire_and_the_newer_survive() {
+fn beyond_the_bound_the_oldest_snapshots_expire_and_the_newer_survive() {
     const BOUND: u64 = 100_000;
     on_both(BOUND, |backend| {
         let data = keyspace(backend, "data");
@@ -29,7 +29,7 @@ fn beyond_the_bound_the_oldest_expire_and_the_newer_survive() {
         let newest = backend.snapshot().unwrap();
         put(backend, data, &[("0000", "newest")]);
 
-        assert_eq!(row(&*half_walked).0, b"0000", "the row that is lent stays");
+        assert_eq!(row(&*half_walked).0, b"0000", "the current row stays valid");
         for cursor in [&mut half_walked, &mut half_walked_back] {
             for _ in 0..2 {
                 assert_eq!(cursor.advance().unwrap_err().kind(), ErrorKind::SnapshotExpired);
@@ -49,7 +49,7 @@ fn beyond_the_bound_the_oldest_expire_and_the_newer_survive() {
 }
 
 #[test]
-fn only_as_many_expire_as_must() {
+fn no_more_snapshots_expire_than_necessary() {
     on_both(40_000, |backend| {
         let data = keyspace(backend, "data");
         put(backend, data, &[("k", "0")]);
@@ -67,7 +67,7 @@ fn only_as_many_expire_as_must() {
 }
 
 #[test]
-fn one_batch_larger_than_the_bound_expires_what_is_open_and_goes_on() {
+fn a_batch_larger_than_the_bound_expires_open_snapshots_and_commits() {
     on_both(10_000, |backend| {
         let data = keyspace(backend, "data");
         let keys: Vec<_> = (0..1_000).map(|number| format!("{number:04}")).collect();
@@ -77,7 +77,7 @@ fn one_batch_larger_than_the_bound_expires_what_is_open_and_goes_on() {
         put(backend, data, &rows);
         assert_eq!(expired.get(data, b"0000").unwrap_err().kind(), ErrorKind::SnapshotExpired);
         assert!(undo_bytes(backend) <= 10_000);
-        // Held or not, it holds no memory for long.
+        // An expired snapshot keeps no memory for long, even while it is held.
         put(backend, data, &rows[..1]);
         assert_eq!(undo_bytes(backend), 0);
         let fresh = backend.snapshot().unwrap();

@@ -1,4 +1,4 @@
-//! An engine without blocks: it looks anew for each row, and reads and batches can be met in their middle.
+//! An engine without blocks: it reads each row anew, and hooks can run in the middle of its reads and batches.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -7,11 +7,11 @@ use strongroom_core::{
     MemoryOptions, OpenContext, Result, Scan, Stats,
 };
 
-/// What the engine does at a moment that no thread could hit for sure.
+/// Runs at a point that another thread could not hit reliably.
 pub type Hook = Box<dyn FnOnce()>;
 
 thread_local! {
-    /// How many reads from now, whether before or after the engine has looked, and what then.
+    /// How many reads to let pass, the point within the read, and the hook.
     pub static HOOK: RefCell<Option<(usize, Moment, Hook)>> = const { RefCell::new(None) };
 }
 
@@ -22,7 +22,7 @@ pub enum Moment {
     BeforeApply,
 }
 
-/// Counts a read, or runs what waits for this one.
+/// Counts a read, or runs the hook that is due at this one.
 pub fn reach(moment: Moment) {
     let due = HOOK.with_borrow_mut(|hook| match hook.take() {
         Some((0, wanted, run)) if wanted == moment => Some(run),

@@ -1,7 +1,7 @@
 //! The undo overlay: snapshots of engines that have none.
 //!
-//! Each test runs on two engines that differ in how stale their cursors are: the memory engine fetches blocks,
-//! the other one looks anew for each row.
+//! Each test runs on two engines whose cursors differ in how stale they are: the memory engine fetches blocks,
+//! the other one reads each row anew.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]

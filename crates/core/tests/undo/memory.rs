@@ -1,11 +1,11 @@
-//! What is kept for snapshots, and when it goes.
+//! Which old values are kept for snapshots, and when they are dropped.
 
 use super::support::{PLENTY, keyspace, on_both, put, scan, text, undo_bytes};
 use std::sync::Arc;
 use strongroom_core::Scan;
 
 #[test]
-fn nothing_is_kept_without_a_snapshot_and_nothing_stays_after_it() {
+fn nothing_is_kept_before_a_snapshot_or_after_it() {
     on_both(PLENTY, |backend| {
         let data = keyspace(backend, "data");
         put(backend, data, &[("a", "1")]);
@@ -16,7 +16,7 @@ fn nothing_is_kept_without_a_snapshot_and_nothing_stays_after_it() {
             put(backend, data, &[(&number.to_string(), "x"), ("a", "3")]);
         }
         assert!(undo_bytes(backend) > 5_000 * 100);
-        // A cursor keeps what it reads, and so does a clone.
+        // A cursor keeps the snapshot open, and so does a clone.
         let cursor = snapshot.cursor(data, Scan::all()).unwrap();
         let clone = Arc::clone(&snapshot);
         drop(snapshot);
@@ -29,7 +29,7 @@ fn nothing_is_kept_without_a_snapshot_and_nothing_stays_after_it() {
 }
 
 #[test]
-fn short_snapshots_beside_a_long_one_do_not_pile_up() {
+fn short_snapshots_during_a_long_one_do_not_accumulate_values() {
     on_both(PLENTY, |backend| {
         let data = keyspace(backend, "data");
         put(backend, data, &[("hot", "0"), ("warm", "0")]);
@@ -37,7 +37,7 @@ fn short_snapshots_beside_a_long_one_do_not_pile_up() {
         let mut kept = 0;
         let mut overlapping = backend.snapshot().unwrap();
         for round in 1..1_000 {
-            // Two short ones, one after the other and overlapping.
+            // Two short ones: one that is dropped at once, and one that overlaps the next.
             drop(backend.snapshot().unwrap());
             put(backend, data, &[("hot", &round.to_string())]);
             overlapping = backend.snapshot().unwrap();

@@ -20,7 +20,7 @@ fn expected(map: &Map, scan: &Scan) -> Vec<Row> {
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     if scan.direction == Direction::Forward {
-        // Taken from the end.
+        // Rows are popped from the end.
         rows.reverse();
     }
     rows

@@ -5,7 +5,7 @@ use std::time::Instant;
 use strongroom_core::{Durability, KeyRange, MemoryBackend, Scan, StorageBackend, WriteBatch};
 
 #[test]
-fn a_snapshot_sees_what_was_there_before_overwrites_deletes_and_inserts() {
+fn a_snapshot_sees_the_state_before_overwrites_deletes_and_inserts() {
     on_both(PLENTY, |backend| {
         let data = keyspace(backend, "data");
         put(backend, data, &[("b", "1"), ("d", "2"), ("f", "3"), ("h", "4")]);
@@ -22,7 +22,7 @@ fn a_snapshot_sees_what_was_there_before_overwrites_deletes_and_inserts() {
         assert_eq!(get("d").as_deref(), Some(&b"2"[..]));
         assert_eq!(get("f").as_deref(), Some(&b"3"[..]));
         assert_eq!(get("a"), None);
-        // Deleted, written anew, deleted: still the first value.
+        // Deleted, rewritten, deleted: still the first value.
         put(backend, data, &[("b", "again")]);
         delete(backend, data, &["b"]);
         assert_eq!(get("b").as_deref(), Some(&b"1"[..]));
@@ -48,7 +48,7 @@ fn seeks_ranges_and_prefixes_see_kept_rows() {
         cursor.seek(b"aaa").unwrap();
         assert_eq!(text(&rest(&mut *cursor)), "ab=3 b=4");
         cursor.seek(b"a").unwrap();
-        assert_eq!(text(&rest(&mut *cursor)), "aa=2 ab=3 b=4", "backwards, and held to its range");
+        assert_eq!(text(&rest(&mut *cursor)), "aa=2 ab=3 b=4", "backwards, within its range");
         let mut cursor = snapshot.cursor(data, middle.reverse()).unwrap();
         cursor.seek(b"b").unwrap();
         assert!(cursor.advance().unwrap());
@@ -96,9 +96,9 @@ fn snapshots_of_different_age_see_different_states() {
             }
             snapshots.push(backend.snapshot().unwrap());
         }
-        // Dropped from the middle, both ends and in between, and what stays sees what it saw.
-        for gone in [10, 0, 17, 5, 4, 3] {
-            snapshots.remove(gone);
+        // Dropped from the middle, from both ends and in between; the others still see their own state.
+        for dropped in [10, 0, 17, 5, 4, 3] {
+            snapshots.remove(dropped);
             for snapshot in &snapshots {
                 let age: u32 = std::str::from_utf8(&snapshot.get(data, b"k").unwrap().unwrap())
                     .unwrap()
@@ -114,7 +114,7 @@ fn snapshots_of_different_age_see_different_states() {
 }
 
 #[test]
-fn a_snapshot_crosses_long_stretches_that_only_older_ones_need() {
+fn a_snapshot_crosses_long_runs_of_keys_that_only_older_ones_need() {
     for removed in [1_023, 1_024, 1_025, 3_000] {
         on_both(PLENTY, |backend| {
             let data = keyspace(backend, "data");
@@ -124,7 +124,7 @@ fn a_snapshot_crosses_long_stretches_that_only_older_ones_need() {
             put(backend, data, &rows);
             let older = backend.snapshot().unwrap();
             delete(backend, data, &keys.iter().map(String::as_str).collect::<Vec<_>>());
-            // With 1,023 the last key that is looked at in one go is the engine's next row.
+            // With 1,023, the last key of one step is the engine's next row.
             put(backend, data, &[("a", "3"), ("z", "3")]);
             let newer = backend.snapshot().unwrap();
             put(backend, data, &[("zz", "4")]);
@@ -137,7 +137,7 @@ fn a_snapshot_crosses_long_stretches_that_only_older_ones_need() {
 }
 
 #[test]
-fn opening_a_snapshot_over_a_million_keys_takes_no_time() {
+fn opening_a_snapshot_over_a_million_keys_takes_under_a_millisecond() {
     let backend = MemoryBackend::in_memory();
     let data = keyspace(&backend, "data");
     let mut batch = WriteBatch::new();
@@ -158,6 +158,6 @@ fn opening_a_snapshot_over_a_million_keys_takes_no_time() {
         })
         .collect();
     times.sort();
-    // The median: another process may have had the processor.
+    // The median, because another process may have had the processor.
     assert!(times[50].as_micros() < 1_000, "{:?}", times[50]);
 }

@@ -1,4 +1,4 @@
-//! What several of these tests need.
+//! Helpers of several of these tests.
 
 use super::fresh::FreshEngine;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs `test` on both engines, with a bound on what is kept.
+/// Runs `test` on both engines, with a bound on the kept values.
 pub fn on_both(undo_bytes_max: u64, test: impl Fn(&dyn StorageBackend)) {
     let options = Options::new().undo_bytes_max(undo_bytes_max);
     test(&MemoryBackend::in_memory_with(&options));

@@ -15,7 +15,7 @@ fn balance(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes[..8].try_into().unwrap())
 }
 
-/// Moves one amount between accounts of two keyspaces; accounts that are empty are not there.
+/// Moves an amount between accounts of two keyspaces. Empty accounts have no row.
 fn transfer(backend: &dyn StorageBackend, ids: [KeyspaceId; 2], random: &mut Random) {
     let mut accounts = [0; 2].map(|_| u32::try_from(random.below(ACCOUNTS as usize)).unwrap().to_be_bytes());
     let mut ids = ids;
@@ -38,7 +38,7 @@ fn transfer(backend: &dyn StorageBackend, ids: [KeyspaceId; 2], random: &mut Ran
     backend.commit(&batch, Durability::Buffered).unwrap();
 }
 
-/// The sum over both keyspaces, read in one of several ways.
+/// Returns the sum over both keyspaces, read in one of three ways.
 fn sum(snapshot: &dyn Snapshot, ids: [KeyspaceId; 2], way: usize) -> Result<u64> {
     let mut total = 0;
     for id in ids {
@@ -57,10 +57,11 @@ fn sum(snapshot: &dyn Snapshot, ids: [KeyspaceId; 2], way: usize) -> Result<u64>
     Ok(total)
 }
 
-/// Transfers until readers have seen enough, and no more than these.
+/// Bound on the transfers, which otherwise end when the readers have seen enough.
 const TRANSFERS_MAX: u32 = 2_000_000;
 
-/// Readers and a writer, until so many snapshots were read whole and so many have expired; says how many did.
+/// Runs readers and a writer until enough snapshots were read completely and enough have expired. Returns how
+/// many were.
 fn stress(backend: &dyn StorageBackend, whole_min: u32, expired_min: u32) -> (u32, u32) {
     let ids = ["left", "right"].map(|name| keyspace(backend, name));
     let mut batch = WriteBatch::new();
@@ -94,7 +95,7 @@ fn stress(backend: &dyn StorageBackend, whole_min: u32, expired_min: u32) -> (u3
         }
     };
     std::thread::scope(|scope| {
-        // One writer: a transfer reads first, and commits do not wait for conditions here.
+        // A single writer: a transfer reads first, and these commits have no conditions.
         scope.spawn(|| {
             let mut random = Random(77);
             let is_enough = || {

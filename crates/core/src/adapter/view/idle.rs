@@ -1,25 +1,24 @@
-//! Views that nobody uses are released: one thread for the process, which sleeps while no view is held
-//! anywhere.
+//! Releases idle views, on one thread per process that sleeps while no view is held.
 //!
-//! Gets read no clock. They set a flag in the view, and the thread, which looks once in [`IDLE`], clears it. A
-//! view whose flag is still clear at the next look has been idle for that long at least, and for twice that at
-//! most.
+//! Gets do not read the clock. They set a flag in the view. The thread wakes once per [`IDLE`] and clears it. A
+//! view whose flag is still clear at the next wake-up has been idle for at least that long, and for at most
+//! twice that.
 
 use crate::sync::{lock, wait};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, Weak};
 use std::time::Duration;
 
-/// A view that was not used for this long is released, before it was not used for twice as long.
+/// A view is released once it has been idle for between one and two times this long.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 /// Something that may be idle.
 pub(super) trait Idle: Send + Sync {
-    /// Releases what was not used since the last call. `false` if there is nothing to come back for.
+    /// Releases what was not used since the last call. Returns `false` if it need not be called again.
     fn release_if_idle(&self) -> bool;
 }
 
-/// Has something looked after; `false` if nobody can.
+/// Registers something to be released when idle. Returns `false` if that is impossible.
 pub(super) type Watch = fn(Weak<dyn Idle>) -> bool;
 
 struct Keeper {
@@ -30,8 +29,8 @@ struct Keeper {
 static KEEPER: Mutex<Keeper> = Mutex::new(Keeper { watched: Vec::new(), has_thread: false });
 static ADDED: Condvar = Condvar::new();
 
-/// Has `view` looked after by the process's thread, which is made when it is needed first. It holds the view
-/// only while it looks, and never the handle. `false` if there can be no thread.
+/// Registers `view` with the process's thread, which is started on first use. The thread holds the view only
+/// while it checks it, and never holds the handle. Returns `false` if the thread cannot be started.
 pub(super) fn watch(view: Weak<dyn Idle>) -> bool {
     let mut keeper = lock(&KEEPER);
     if !keeper.has_thread {
@@ -56,9 +55,9 @@ fn keep() {
         };
         std::thread::sleep(IDLE);
         watched.retain(|view| {
-            let look = || view.upgrade().is_some_and(|view| view.release_if_idle());
-            // One that panics is not looked at again; the others are.
-            catch_unwind(AssertUnwindSafe(look)).unwrap_or(false)
+            let check = || view.upgrade().is_some_and(|view| view.release_if_idle());
+            // A view whose check panics is not checked again; the others are.
+            catch_unwind(AssertUnwindSafe(check)).unwrap_or(false)
         });
         lock(&KEEPER).watched.append(&mut watched);
     }

@@ -1,12 +1,12 @@
-//! One read view between two commits: gets share an engine snapshot with its tables open, in place of a read
+//! One read view between two commits: gets share an engine snapshot with its tables open, instead of a read
 //! transaction each.
 //!
 //! A [`View`] is an engine snapshot, the generation at which it was taken, and the epoch of the keyspaces. A
-//! reader looks at the current view and uses it only if its generation is still the current one. Every change
-//! of the engine raises the generation when the engine has applied it and before anybody learns of it, and
-//! releases the view.
+//! reader loads the current view and uses it only if its generation is still current. Every change of the
+//! engine raises the generation and releases the view, after the engine has applied the change and before it is
+//! acknowledged.
 //!
-//! # Why no read is too old, and none goes back (invariant 16)
+//! # Why no read is stale, and none goes back in time (invariant 16)
 //!
 //! *Not older than the last acknowledged commit.* Opening a view reads the generation first and takes the
 //! engine's snapshot second. A commit raises the generation before it is acknowledged. So a view whose
@@ -14,31 +14,31 @@
 //! get began.
 //!
 //! *Never back in time.* A commit is visible in the engine before its generation is raised. In between, a
-//! snapshot that is taken from the engine is newer than the current view. Two rules see to it that nobody reads
+//! snapshot that is taken from the engine is newer than the current view. Two rules ensure that no reader sees
 //! first the newer and then the older state:
 //!
-//! 1. *At most one view of each generation is ever used.* A view is installed by compare-and-swap against what
-//!    was seen in the slot before the generation was read. If another view of that generation came first, the
-//!    swap fails, the later snapshot is thrown away, and the winner is used. A view leaves the slot only after
-//!    the generation has been raised: so a slot that was empty, filled and emptied between the two looks (ABA)
-//!    lets in a view of a generation that is over, which nobody uses. A release never takes out a view of the
-//!    generation that it raised to or of a later one.
-//! 2. *Who reads past the view releases it* ([`passed_by`](SharedView::passed_by)), before the answer is given,
-//!    if a change is in flight. If none is, each change that the engine showed has raised the generation
-//!    already, and every view that is valid now was taken after it.
+//! 1. *At most one view of each generation is ever used.* A view is installed by compare-and-swap against the
+//!    value of the slot that was read before the generation. If another view of that generation came first, the
+//!    swap fails, the later snapshot is discarded, and the winner is used. A view leaves the slot only after
+//!    the generation has been raised. So if the slot was empty, filled and emptied between the two reads (ABA),
+//!    the swap installs a view of a past generation, which is never used. A release never removes a view of the
+//!    generation that it raised to, or of a later one.
+//! 2. *A read past the view releases it* ([`passed_by`](SharedView::passed_by)) before the result is returned,
+//!    if a change is in flight. If none is, each change that the engine showed has already raised the
+//!    generation, and every view that is valid now was taken after it.
 //!
-//! A reader that has checked a view and is then overtaken reads the state as of its check, an instant of its
-//! own call. Commits that run side by side (`Engine::CONCURRENT_COMMITS`) are each counted in flight until they
-//! have raised the generation. A commit that failed raises it too: whatever became of it, the next view asks
-//! the engine, or finds the handle poisoned. A snapshot that a caller holds keeps its `View` alive; only the
-//! slot lets go of it.
+//! A reader that is overtaken after it has checked a view reads the state as of its check, which is an instant
+//! of its own call. Concurrent commits (`Engine::CONCURRENT_COMMITS`) each count as in flight until they have
+//! raised the generation. A failed commit raises it too: whatever its outcome, the next view asks the engine,
+//! or finds the handle poisoned. A snapshot that a caller holds keeps its `View` alive; a release only empties
+//! the slot.
 //!
 //! # When a view is held
 //!
-//! The second get between two changes opens it: with one get to each commit a view would never be used twice. A
-//! view that nobody has used for [`IDLE`](idle::IDLE) to twice that is released (`idle.rs`). An engine asks for
+//! The second get between two changes opens a view: with one get per commit a view would never be used twice. A
+//! view that was not used for one to two times [`IDLE`](idle::IDLE) is released (`idle.rs`). An engine requests
 //! a release through [`ViewRelease`], and [`SharedView::pause`] keeps views from being opened while the engine
-//! wants no read transaction.
+//! must have no read transaction.
 
 mod idle;
 #[cfg(all(test, shuttle))]
@@ -57,22 +57,22 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How often a reader that lost to another one, or to a commit, tries again before it reads past the view.
+/// How many times a reader that lost to another one, or to a commit, tries again before it reads past the view.
 const TRIES: u32 = 3;
 
-/// How often a pause looks whether gets are still in the view.
+/// How often a pause checks whether gets are still in the view.
 const PAUSE_STEP: Duration = Duration::from_micros(100);
 
 /// An engine snapshot that reads share.
 pub(super) struct View<S> {
-    /// A panic of the engine while a snapshot is closed goes no further: the commit that released it is stored.
+    /// A panic while the snapshot is closed is caught: the commit that released it is stored.
     snapshot: Held<S>,
     /// Keyspaces created later are empty in it.
     epoch: u64,
     generation: u64,
-    /// Set by each get, unless it is set; cleared by whoever looks for idle views.
+    /// Set by each get that finds it clear. Cleared by the check for idle views.
     used: Word,
-    // Declared last: counted until the engine's snapshot is closed. None: a snapshot of the caller's has it.
+    // Declared last: counted until the engine's snapshot is closed. None: a caller's snapshot shares the view.
     counted: Locked<Option<GaugeGuard>>,
 }
 
@@ -82,7 +82,7 @@ impl<S> View<S> {
         Self { snapshot, epoch: taken.epoch, generation, used: Word::new(1), counted: Locked::new(counted) }
     }
 
-    /// A snapshot that is not shared with gets.
+    /// Returns a view that is not shared with gets.
     pub(super) fn apart(taken: Taken<S>) -> Self {
         Self::new(taken, u64::MAX, None)
     }
@@ -91,7 +91,7 @@ impl<S> View<S> {
         self.epoch
     }
 
-    /// A snapshot of the caller's shares it from now on: nobody who wants it closed waits for that.
+    /// Marks the view as shared with a caller's snapshot: pauses no longer wait for it.
     pub(super) fn lend(&self) {
         self.counted.lock().take();
     }
@@ -106,7 +106,7 @@ impl<S> Deref for View<S> {
     }
 }
 
-/// A snapshot of the engine and the epoch of the keyspaces that it belongs to.
+/// A snapshot of the engine, and the epoch of the keyspaces that it belongs to.
 pub(super) struct Taken<S> {
     pub(super) snapshot: S,
     pub(super) epoch: u64,
@@ -117,22 +117,22 @@ pub(super) struct SharedView<S> {
     slot: Slot<View<S>>,
     /// Raised by every change and every release. Only a view of this generation is used.
     generation: Word,
-    /// Changes that the engine may already show and that have not raised the generation.
+    /// Changes that the engine may already show but that have not raised the generation.
     in_flight: Word,
-    /// Changes so far.
+    /// Number of changes so far.
     changes: Word,
-    /// How many changes there had been at the last get that found no view.
+    /// The number of changes at the last get that found no view.
     read_at: Word,
-    /// As long as it is not zero, no view is opened. Shared by those who open one.
+    /// No view is opened while this is above zero. Opening a view holds the lock shared.
     pauses: Shared<u32>,
-    /// One at a time: who closes the handle waits for who releases an idle view.
+    /// Serializes closing the handle with the release of an idle view.
     closing: Locked<()>,
     watch: Watch,
     is_watched: Word,
-    /// No thread can be made that would release an idle view.
+    /// Set if no thread can be started to release idle views.
     is_off: Word,
     opened: Word,
-    /// Views that gets are in or may enter: not those that a snapshot of the caller's shares.
+    /// Views that gets use or may use, without those that a caller's snapshot shares.
     alive: Gauge,
 }
 
@@ -161,9 +161,9 @@ impl<S: Send + Sync + 'static> SharedView<S> {
     /// Calls `f` with the current view, if there is one.
     #[inline]
     pub(super) fn with_current<T>(&self, f: impl FnOnce(&Arc<View<S>>) -> T) -> Option<T> {
-        let looked = self.slot.look();
-        let view = (*looked).as_ref()?;
-        // Invariant 16: after the look, so that the view was current at an instant of this call.
+        let loaded = self.slot.look();
+        let view = (*loaded).as_ref()?;
+        // Invariant 16: checked after the load, so that the view was current at an instant of this call.
         if view.generation != self.generation.load(Ordering::Acquire) {
             return None;
         }
@@ -173,14 +173,14 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         Some(f(view))
     }
 
-    /// Whether a get that has found no view should open one: it is not the first since the last change.
+    /// Returns whether a get that found no view should open one: it is not the first since the last change.
     pub(super) fn is_worth_opening(&self) -> bool {
         let now = self.changes.load(Ordering::Relaxed);
         self.read_at.swap(now, Ordering::Relaxed) == now
     }
 
-    /// The current view, opened if there is none. None if there can be none now: then the caller reads past it,
-    /// and says so with [`passed_by`](Self::passed_by).
+    /// Returns the current view, and opens one if there is none. Returns `None` if none can be opened now. The
+    /// caller then reads past the view and calls [`passed_by`](Self::passed_by).
     pub(super) fn open(
         self: &Arc<Self>,
         take: impl Fn() -> Result<Taken<S>>,
@@ -202,7 +202,7 @@ impl<S: Send + Sync + 'static> SharedView<S> {
             }
             self.opened.fetch_add(1, Ordering::Relaxed);
             self.have_watched();
-            // Who raises the generation looks into the slot after it. One of the two sees the other.
+            // A release reads the slot after it has raised the generation. So one of the two sees the other.
             fence(Ordering::SeqCst);
             if generation == self.generation.load(Ordering::Acquire) {
                 return Ok(Some(view));
@@ -212,30 +212,31 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         Ok(None)
     }
 
-    /// A change of the engine begins. It is over, and the view released, when the guard is dropped: before
-    /// anybody learns of the change.
+    /// Begins a change of the engine. Dropping the guard ends it and releases the view, before the change is
+    /// acknowledged.
     pub(super) fn begin_change(&self) -> Change<'_, S> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         Change(self)
     }
 
-    /// Whether the engine may show more than the current view.
+    /// Returns whether the engine may show more than the current view.
     pub(super) fn is_changing(&self) -> bool {
         self.in_flight.load(Ordering::SeqCst) > 0
     }
 
-    /// Something was read from the engine itself, and is about to be handed out.
+    /// Call after a read from the engine itself, before its result is returned.
     pub(super) fn passed_by(&self) {
         if self.is_changing() {
             self.release();
         }
     }
 
-    /// Releases the view that is held now. Reads that are in it end; the next one opens another.
+    /// Releases the current view. Running reads in it finish; the next read opens another.
     pub(super) fn release(&self) {
         let raised = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         fence(Ordering::SeqCst);
-        // Not simply emptied: a view of the new generation has to stay until that is over (invariant 16).
+        // Not simply emptied: a view of the new generation has to stay while that generation is current
+        // (invariant 16).
         while let Some(seen) = self.slot.get().filter(|view| view.generation < raised) {
             if self.slot.replace(Some(&seen), None) {
                 return;
@@ -243,9 +244,9 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         }
     }
 
-    /// Releases the view, waits for gets that are in it, at most for `timeout`, and keeps others from being
-    /// opened until the guard is dropped: then the engine has no read transaction of ours, unless the caller's
-    /// snapshots or values hold one. Those are not waited for. Gets go past the view meanwhile.
+    /// Releases the view, waits at most `timeout` for gets that use it, and keeps views from being opened until
+    /// the guard is dropped. The engine then has no read transaction, except for callers' snapshots and values,
+    /// which are not waited for. Meanwhile gets read past the view.
     pub(super) fn pause(&self, timeout: Duration) -> Pause<'_, S> {
         self.begin_pause(timeout);
         Pause(self)
@@ -255,7 +256,7 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         *self.pauses.write() += 1;
         self.release();
         let mut waited = Duration::ZERO;
-        // Also for earlier ones, which commits have released.
+        // Waits also for earlier views, which commits have released.
         while self.alive.get() > 0 && waited < timeout {
             std::thread::sleep(PAUSE_STEP);
             waited += PAUSE_STEP;
@@ -266,23 +267,23 @@ impl<S: Send + Sync + 'static> SharedView<S> {
         *self.pauses.write() -= 1;
     }
 
-    /// Releases the view for good. When this returns, nobody else is about to.
+    /// Releases the view for the last time. When this returns, no other thread is about to release it.
     pub(super) fn close(&self) {
         let _alone = self.closing.lock();
         self.release();
     }
 
-    /// How many views were opened.
+    /// Returns how many views were opened.
     pub(super) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Whether one is held now.
+    /// Returns whether a view is held now.
     pub(super) fn is_held(&self) -> bool {
         self.slot.look().is_some()
     }
 
-    /// Has an idle view released in time. Where nobody can, no view is shared.
+    /// Registers the view for release when it is idle. If that is impossible, no view is shared.
     fn have_watched(self: &Arc<Self>) {
         if self.is_watched.swap(1, Ordering::SeqCst) == 0 {
             let this: Weak<Self> = Arc::downgrade(self);
@@ -305,7 +306,7 @@ impl<S: Send + Sync + 'static> Idle for SharedView<S> {
             return true;
         }
         self.is_watched.swap(0, Ordering::SeqCst);
-        // One that was opened since the look counted on being watched.
+        // A view that was opened since the check relied on still being watched.
         self.is_held() && self.is_watched.swap(1, Ordering::SeqCst) == 0
     }
 }
@@ -323,7 +324,7 @@ impl<S: Send + Sync + 'static> Drop for Change<'_, S> {
     }
 }
 
-/// No view is opened while it lives. See [`SharedView::pause`].
+/// Keeps views from being opened until it is dropped. See [`SharedView::pause`].
 #[must_use]
 pub(super) struct Pause<'v, S: Send + Sync + 'static>(&'v SharedView<S>);
 
@@ -347,7 +348,7 @@ impl<S: Send + Sync + 'static> Release for SharedView<S> {
     }
 }
 
-/// The engine's way to have `view` released.
+/// Returns the engine's handle to release `view`.
 pub(super) fn release_of<S: Send + Sync + 'static>(view: &Arc<SharedView<S>>) -> ViewRelease {
     let weak: Weak<SharedView<S>> = Arc::downgrade(view);
     ViewRelease::of(weak)

@@ -1,10 +1,10 @@
 //! A model check of the view: readers, committers, a thread that releases idle views, and one that pauses, over
-//! a toy engine whose snapshots show the newest state that is visible.
+//! a toy engine whose snapshots show the newest visible state.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p strongroom-core --lib view::model` runs it; the environment
-//! variable `STRONGROOM_MODEL_RUNS` says how many schedules each of its cases tries. It has been seen to fail
-//! without the generation's check, without the compare-and-swap, without the raise of an idle release, and
-//! without the release by who reads past the view.
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p strongroom-core --lib view::model` runs it. The environment
+//! variable `STRONGROOM_MODEL_RUNS` sets how many schedules each case tries. The check has been seen to fail
+//! without the check of the generation, without the compare-and-swap, without the raise in an idle release, and
+//! without the release by a read past the view.
 
 use super::idle::Idle;
 use super::{SharedView, Taken};
@@ -20,14 +20,14 @@ fn runs() -> usize {
     std::env::var("STRONGROOM_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS)
 }
 
-/// The state is a number, which each commit makes larger.
+/// The state is a number that each commit increases.
 struct Toy {
     view: Arc<SharedView<u64>>,
-    /// What a snapshot of the engine shows.
+    /// The state that a snapshot of the engine shows.
     visible: AtomicU64,
-    /// The last commit whose caller has heard of it.
+    /// The last acknowledged commit.
     acknowledged: AtomicU64,
-    /// The newest state that a read has answered.
+    /// The newest state that a read has returned.
     answered: AtomicU64,
 }
 
@@ -54,7 +54,7 @@ impl Toy {
         self.acknowledged.fetch_max(number, Ordering::SeqCst);
     }
 
-    /// A get as `adapter/read.rs` does it.
+    /// A get as in `adapter/read.rs`.
     fn get(&self) -> u64 {
         if let Some(found) = self.view.with_current(|view| ***view) {
             return found;
@@ -94,7 +94,7 @@ impl Toy {
     }
 }
 
-/// Tries the schedules: random ones, and those that find rare orders of a few steps.
+/// Tries schedules: random ones, and those that find rare orders of a few steps.
 fn try_schedules(case: fn(&Arc<Toy>) -> Vec<thread::JoinHandle<()>>) {
     let run = move || {
         let toy = Toy::new();
@@ -126,7 +126,7 @@ const RELEASE_IDLE: fn(&Toy) = |toy| {
 };
 
 #[test]
-fn readers_beside_committers() {
+fn readers_concurrent_with_committers() {
     try_schedules(|toy| {
         let readers = (0..3).map(|_| spawn(toy, 4, READ));
         readers.chain((0..2).map(|_| spawn(toy, 2, Toy::commit))).collect()
@@ -134,7 +134,7 @@ fn readers_beside_committers() {
 }
 
 #[test]
-fn readers_beside_a_committer_and_idle_releases() {
+fn readers_concurrent_with_a_committer_and_idle_releases() {
     try_schedules(|toy| {
         let readers = (0..3).map(|_| spawn(toy, 4, READ));
         let others = [spawn(toy, 2, Toy::commit), spawn(toy, 4, RELEASE_IDLE), spawn(toy, 2, RELEASE_IDLE)];
@@ -151,7 +151,7 @@ fn reads_in_the_view_and_past_it() {
 }
 
 #[test]
-fn readers_beside_releases_an_engine_asks_for_and_a_pause() {
+fn readers_concurrent_with_requested_releases_and_a_pause() {
     const PAUSE: fn(&Toy) = |toy| {
         let _paused = toy.view.pause(std::time::Duration::ZERO);
         assert!(!toy.view.is_held(), "no view is opened in a pause");
@@ -166,12 +166,12 @@ fn readers_beside_releases_an_engine_asks_for_and_a_pause() {
 // The smaller a case, the sooner a rare order of its steps comes up.
 
 #[test]
-fn of_two_views_that_are_opened_at_once_one_is_used() {
+fn only_one_of_two_views_opened_at_once_is_used() {
     try_schedules(|toy| vec![spawn(toy, 1, OPEN), spawn(toy, 3, OPEN), spawn(toy, 1, Toy::commit)]);
 }
 
 #[test]
-fn an_empty_slot_that_was_filled_meanwhile_lets_no_older_view_in() {
+fn a_slot_that_was_filled_and_emptied_meanwhile_admits_no_older_view() {
     try_schedules(|toy| {
         vec![
             spawn(toy, 1, OPEN),
@@ -183,7 +183,7 @@ fn an_empty_slot_that_was_filled_meanwhile_lets_no_older_view_in() {
 }
 
 #[test]
-fn a_release_leaves_a_later_view_in() {
+fn a_release_keeps_a_later_view() {
     const OPEN_ONLY: fn(&Toy) = |toy| {
         toy.check(|toy| {
             toy.view.open(|| toy.take()).ok().flatten().map_or_else(|| toy.get_past_view(), |view| **view)
@@ -191,7 +191,7 @@ fn a_release_leaves_a_later_view_in() {
     };
     const SHOW: fn(&Toy) = |toy| toy.visible.store(1, Ordering::SeqCst);
     try_schedules(|toy| {
-        // In flight all the time, and visible at some time.
+        // In flight all the time; becomes visible at some point.
         std::mem::forget(toy.view.begin_change());
         vec![spawn(toy, 1, OPEN_ONLY), spawn(toy, 2, OPEN_ONLY), spawn(toy, 1, RELEASE), spawn(toy, 1, SHOW)]
     });

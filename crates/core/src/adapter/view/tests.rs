@@ -1,4 +1,4 @@
-//! What a shared view does step by step; `model.rs` tries the interleavings.
+//! Tests of the shared view step by step; `model.rs` tries the interleavings.
 
 use super::idle::Idle;
 use super::{SharedView, Taken};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// For what does not wait where nothing is wrong.
+/// For waits that end at once unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What an engine shows, and how often a snapshot of it was dropped.
+/// The state that an engine shows, and how many of its snapshots were dropped.
 #[derive(Default)]
 struct Toy {
     state: AtomicU64,
@@ -59,7 +59,7 @@ fn a_commit_releases_the_view_and_the_next_is_newer() {
     toy.commit(&view);
     assert_eq!((current(&view), toy.dropped(), view.is_held()), (None, 1, false));
     assert_eq!(view.open(|| toy.take()).unwrap().unwrap().0, 1);
-    // Who finds it open uses it.
+    // A caller that finds it open uses it.
     assert_eq!(view.open(|| toy.take()).unwrap().unwrap().0, 1);
     assert_eq!(view.opened(), 2);
 }
@@ -70,13 +70,13 @@ fn the_second_get_after_a_change_opens_a_view() {
     assert_eq!([view.is_worth_opening(), view.is_worth_opening()], [false, true]);
     toy.commit(&view);
     assert_eq!([view.is_worth_opening(), view.is_worth_opening()], [false, true]);
-    // An idle view was in use before.
+    // A released idle view was in use before.
     view.release();
     assert!(view.is_worth_opening());
 }
 
 #[test]
-fn a_read_past_the_view_releases_it_only_beside_a_change() {
+fn a_read_past_the_view_releases_it_only_during_a_change() {
     let (toy, view) = shared();
     view.open(|| toy.take()).unwrap();
     view.passed_by();
@@ -89,7 +89,7 @@ fn a_read_past_the_view_releases_it_only_beside_a_change() {
 }
 
 #[test]
-fn a_change_while_a_view_is_opened_makes_another() {
+fn a_change_during_an_open_makes_the_view_open_again() {
     let (toy, view) = shared();
     let opened = view.open(|| {
         let taken = toy.take();
@@ -103,7 +103,7 @@ fn a_change_while_a_view_is_opened_makes_another() {
 }
 
 #[test]
-fn one_that_changes_all_the_time_is_read_past() {
+fn constant_changes_make_a_get_read_past_the_view() {
     let (toy, view) = shared();
     let opened = view.open(|| {
         let taken = toy.take();
@@ -111,11 +111,11 @@ fn one_that_changes_all_the_time_is_read_past() {
         taken
     });
     assert!(opened.unwrap().is_none());
-    assert!(!view.is_held(), "what nobody can use is not kept");
+    assert!(!view.is_held(), "an unusable view is not kept");
 }
 
 #[test]
-fn an_idle_view_is_released_at_the_second_look() {
+fn an_idle_view_is_released_at_the_second_check() {
     let (toy, view) = shared();
     view.open(|| toy.take()).unwrap();
     assert!(view.release_if_idle());
@@ -125,7 +125,7 @@ fn an_idle_view_is_released_at_the_second_look() {
     assert!(view.release_if_idle());
     assert!(view.release_if_idle());
     assert_eq!((current(&view), toy.dropped()), (None, 1));
-    assert!(!view.release_if_idle(), "there is nothing to come back for");
+    assert!(!view.release_if_idle(), "no view is left to check");
 }
 
 #[test]
@@ -151,11 +151,11 @@ fn a_pause_waits_for_a_get_that_is_in_the_view() {
             inside.with_current(|_| {
                 entered.send(()).unwrap();
                 may_leave.recv().unwrap();
-                assert_eq!(toy.dropped(), 0, "the view is there as long as somebody is in it");
+                assert_eq!(toy.dropped(), 0, "the view stays open while a get uses it");
             });
         });
         was_entered.recv().unwrap();
-        // Released by a commit before: the pause waits for it all the same.
+        // The commit has released the view, but the pause still waits for it.
         toy.commit(&view);
         scope.spawn(move || {
             while *inside.pauses.read() == 0 {
@@ -178,7 +178,7 @@ fn without_a_thread_to_release_it_no_view_is_shared() {
 }
 
 #[test]
-fn closing_waits_for_nobody_and_leaves_nothing() {
+fn closing_releases_the_view_without_waiting() {
     let (toy, view) = shared();
     view.open(|| toy.take()).unwrap();
     view.close();
@@ -186,7 +186,7 @@ fn closing_waits_for_nobody_and_leaves_nothing() {
 }
 
 #[test]
-fn a_pause_does_not_wait_for_what_a_snapshot_shares_and_ends_with_the_last() {
+fn a_pause_does_not_wait_for_a_lent_view_and_ends_with_the_last_guard() {
     let (toy, view) = shared();
     let snapshot = view.open(|| toy.take()).unwrap().unwrap();
     snapshot.lend();
