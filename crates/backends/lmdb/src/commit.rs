@@ -1,11 +1,11 @@
-//! A batch is one write transaction.
+//! Commits a batch in one write transaction.
 
 use crate::environment::Environment;
 use crate::keyspace::LmdbKeyspace;
 use heed::MdbError;
 use strongroom_core::{EngineBatch, Op, Result};
 
-/// Applies the batch, on the disk when this returns.
+/// Applies the batch. It is on disk when this returns.
 pub(crate) fn apply(environment: &Environment, batch: &EngineBatch<'_, LmdbKeyspace>) -> Result<()> {
     environment.write(batch.bytes(), |transaction| {
         let maps = batch.keyspaces().iter().map(|keyspace| keyspace.map().ok_or(MdbError::BadDbi));

@@ -1,4 +1,4 @@
-//! Walks over a keyspace, fetching the places of many rows in one turn.
+//! Walks over a keyspace, and fetches the positions of many rows under one lock.
 
 use crate::error::{dropped, translate};
 use crate::keyspace::{LmdbKeyspace, Map};
@@ -10,16 +10,17 @@ use std::ops::Bound;
 use std::sync::Arc;
 use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
-/// Rows that are fetched at first, and in one turn at most: few for whoever wants one row, many for a scan.
+/// Rows fetched at first, and most rows fetched under one lock: few for a reader of one row, many for a scan.
 const FIRST_ROWS: usize = 2;
 const ROWS_MAX: usize = 64;
 
-/// Cursor of LMDB. Its rows lie in the map, and are lent from there.
+/// A cursor of LMDB. Its rows stay in the map, and are lent from there.
 pub struct LmdbCursor(Option<Walking>);
 
-// SAFETY: a cursor of LMDB belongs to its transaction, not to a thread. It is opened and moved in the transaction's
-// turn only, by `LmdbCursor::new` and `Rows::fetch`. Closing it frees memory of its own: of a read transaction
-// `mdb_cursor_close` looks at nothing. The rest is places in the map, which any thread may read.
+// SAFETY: a cursor of LMDB belongs to its transaction, not to a thread. It is opened and moved only under the
+// transaction's lock, by `LmdbCursor::new` and `Rows::fetch`. Closing it frees only its own memory: for a read
+// transaction `mdb_cursor_close` reads nothing else. Its other data is positions in the map, which any thread
+// may read.
 #[allow(unsafe_code)]
 unsafe impl Send for LmdbCursor {}
 
@@ -34,20 +35,20 @@ self_cell!(
 /// Key and value.
 type Row<'t> = (&'t [u8], &'t [u8]);
 
-/// What was fetched, and the way to more.
+/// The fetched rows, and the walk that fetches more.
 struct Rows<'t> {
     /// None at the end.
     walk: Option<Walk<'t>>,
     fetched: Vec<Row<'t>>,
-    /// The first that was not lent yet.
+    /// Index of the first row that was not lent yet.
     next: usize,
     lent: Row<'t>,
-    /// Told when the rows before it have been lent.
+    /// Reported once the rows before it have been lent.
     failure: Option<heed::Error>,
     want: usize,
 }
 
-/// LMDB's cursor, and the key where the range ends. LMDB's binding would compare byte by byte.
+/// LMDB's cursor, and the key where the range ends. heed's own range would compare byte by byte.
 enum Walk<'t> {
     Forward(RoRange<'t, Bytes, Bytes>, Option<Vec<u8>>),
     Reverse(RoRevRange<'t, Bytes, Bytes>, Option<Vec<u8>>),
@@ -61,7 +62,7 @@ impl LmdbCursor {
             let (_turn, transaction) = reading.in_turn();
             let walk = Walk::new(map, transaction, scan)?;
             let mut rows = Rows::before(walk);
-            // Found now: what comes later only walks on, and needs neither the keyspace's name nor its root.
+            // Fetched now: later fetches only walk on, and need neither the keyspace's name nor its root.
             rows.fetch();
             match rows.failure.take() {
                 Some(error) => Err(error),
@@ -96,7 +97,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// Adds rows until there are `want`; `false` if there are no more.
+    /// Adds rows until there are `want`. Returns `false` if there are no more.
     fn fetch(&mut self, want: usize, rows: &mut Vec<Row<'t>>) -> heed::Result<bool> {
         match self {
             Self::Forward(range, None) => fetch(range, want, rows, |_| false),
@@ -136,7 +137,7 @@ impl<'t> Rows<'t> {
         }
     }
 
-    /// Fetches the next rows. The caller has the turn.
+    /// Fetches the next rows. Requires the transaction's lock.
     fn fetch(&mut self) {
         self.fetched.clear();
         self.next = 0;
@@ -161,7 +162,7 @@ impl<'t> Rows<'t> {
 }
 
 impl Walking {
-    /// Fetches the next rows in its turn; `false` at the end.
+    /// Fetches the next rows under the transaction's lock. Returns `false` at the end.
     fn fetch(&mut self) -> Result<bool> {
         self.with_dependent_mut(|reading, rows| {
             if rows.walk.is_some() {

@@ -17,7 +17,7 @@ use strongroom_core::{
     KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions, ViewSharing,
 };
 
-/// LMDB, opened. Applications use it as [`LmdbBackend`](crate::LmdbBackend).
+/// An open LMDB engine. Applications use it as [`LmdbBackend`](crate::LmdbBackend).
 pub struct LmdbEngine {
     environment: Arc<Environment>,
     directory: PathBuf,
@@ -32,12 +32,12 @@ impl Engine for LmdbEngine {
         snapshots: "engine",
         capabilities: Capabilities {
             persistent: true,
-            // There it writes its meta page through `O_DSYNC`, which leaves it in the drive's cache.
+            // There LMDB writes its meta page through `O_DSYNC`, which leaves it in the drive's cache.
             power_safe: cfg!(not(target_vendor = "apple")),
             checkpoint: true,
             compaction: false,
             integrity_check: false,
-            // On Windows a map that is only read does not follow a file that grows.
+            // On Windows a read-only map does not follow a file that grows.
             shared_reads: cfg!(unix),
         },
         tuning: Tuning::NONE,
@@ -89,7 +89,7 @@ impl Engine for LmdbEngine {
 
     fn drop_keyspace(&self, name: &str, keyspace: &LmdbKeyspace) -> Result<()> {
         keyspace.drop_named(name).map_err(|error| match error.kind() {
-            // LMDB has taken the handle away already, so it is not true that nothing was touched.
+            // LMDB has closed the handle already, so the error may not claim that nothing changed.
             ErrorKind::Unavailable if keyspace.map().is_none() => {
                 error.into_kind(ErrorKind::Io, "the map has no room to drop the keyspace")
             }
@@ -110,7 +110,7 @@ impl Engine for LmdbEngine {
     }
 
     fn flush(&self) -> Result<()> {
-        // Every commit is on the disk when it returns.
+        // Every commit is on disk when it returns.
         Ok(())
     }
 
@@ -145,10 +145,10 @@ impl Engine for LmdbEngine {
 /// Pages that belong to no keyspace and are never free.
 const META_PAGES: u64 = 2;
 
-/// Copies what is in use, or everything where LMDB cannot tell the one from the other.
+/// Copies the pages in use, or all pages if LMDB cannot tell which are in use.
 fn copy(env: &Env<WithoutTls>, file: &mut File) -> heed::Result<()> {
     match env.copy_to_file(file, CompactionOption::Enabled) {
-        // Pages are lost that are neither in use nor free: older versions of LMDB did that.
+        // Some pages are neither in use nor free. Older versions of LMDB lost pages in that way.
         Err(heed::Error::Mdb(MdbError::Incompatible)) => {
             file.set_len(0)?;
             std::io::Seek::rewind(file)?;
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_built_in() {
+    fn the_declared_version_is_the_built_in_one() {
         let built_in = heed::lmdb_version();
         assert_eq!(LmdbEngine::INFO.version, format!("{}.{}", built_in.major, built_in.minor));
     }

@@ -1,17 +1,17 @@
-//! The environment: one map of the file, which grows by itself, and everybody who may be in it.
+//! The environment: one map of the file, which grows by itself, and a count of the transactions in it.
 //!
-//! LMDB cannot write beyond its map, and can make the map larger only while no transaction of the process is
-//! open. So everybody comes through here. A transaction begins behind a gate, and those that outlive the call
-//! that began them (snapshots, cursors, shared values) are counted. A commit that finds the map full is undone,
-//! waits until the count is zero, and is run again in a larger map.
+//! LMDB cannot write beyond its map, and can enlarge the map only while the process has no open transaction.
+//! Therefore all calls go through this module. Every transaction begins inside a gate. Transactions that
+//! outlive the call that began them (snapshots, cursors, shared values) are counted. A commit that finds the
+//! map full is aborted, waits until the count is zero, and runs again in a larger map.
 //!
-//! While it waits, new readers do too, or there would always be one. But a thread that holds a snapshot may have
-//! to begin another read before it can let go. So the gate is shut for a moment, opened for a moment, and shut
-//! for twice as long, until nobody is in or the time is up. The commit is then turned down, and nothing was
-//! touched. A thread that commits while it holds a snapshot waits for itself, and is turned down as well.
+//! New readers wait meanwhile, or there would always be one. But a thread that holds a snapshot may have to
+//! begin another read before it can release the snapshot. So the gate is shut briefly, opened briefly, and shut
+//! for twice as long, until no transaction is open or the time is up. The commit is then refused, and has
+//! changed nothing. A thread that commits while it holds a snapshot waits for itself, and is refused as well.
 //!
-//! The gate guards one thing more: LMDB's table of the names of keyspaces is changed by whoever creates or drops
-//! one, and read by whoever touches a keyspace for the first time in a transaction, without a lock of LMDB's.
+//! The gate also guards LMDB's table of keyspace names. Creating or dropping a keyspace changes the table, and
+//! the first use of a keyspace in a transaction reads it, without a lock of LMDB's own.
 
 use crate::error::{held_up, map_lost, translate};
 use crate::files::{Opened, round_up};
@@ -22,40 +22,40 @@ use std::time::{Duration, Instant};
 use strongroom_core::files::FileLock;
 use strongroom_core::{Result, ViewRelease};
 
-/// How long the gate is shut at first, and how often somebody before it looks whether it is open.
+/// How long the gate is shut at first, and how often a waiting thread checks whether it is open.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(2);
 
-/// Pages by which a small file may grow before stale readers are looked for.
+/// Pages by which a small file may grow before stale readers are cleared.
 const PAGES_TO_SPARE: u64 = 256;
 
 /// Whether transactions may begin.
 struct Gate {
-    /// A commit waits for readers to go.
+    /// A commit waits for readers to end.
     growing: bool,
-    /// The map was let go and the larger one could not be had: LMDB must not be called again.
+    /// The map was unmapped and the larger one could not be mapped. LMDB must not be called again.
     lost: bool,
 }
 
 /// LMDB's environment, shared by all that keeps it open.
 pub(crate) struct Environment {
     gate: RwLock<Gate>,
-    /// Transactions that are open beyond a call.
+    /// Number of transactions that outlive a call.
     held: Mutex<usize>,
-    /// Somebody let one go.
-    let_go: Condvar,
-    /// One writer at a time; nobody resizes the map beneath it.
+    /// Signalled when the last of them has ended.
+    released: Condvar,
+    /// One writer at a time. No other thread resizes the map meanwhile.
     writer: Mutex<()>,
     env: Env<WithoutTls>,
     read_only: bool,
     grow_timeout: Duration,
-    /// What gets share between two commits is released when the map has to change.
+    /// Releases the view that gets share, when the map has to change.
     view: ViewRelease,
     growths: AtomicU64,
     stale_readers: AtomicU64,
-    /// How many pages the file had when stale readers were looked for.
-    pages_looked_at: AtomicU64,
-    // Declared last: others may write only when LMDB has closed its files.
+    /// How many pages the file had when stale readers were last cleared.
+    pages_checked: AtomicU64,
+    // Declared last: others may write only once LMDB has closed its files.
     _writer_lock: Option<FileLock>,
 }
 
@@ -69,7 +69,7 @@ impl Environment {
         let environment = Self {
             gate: RwLock::new(Gate { growing: false, lost: false }),
             held: Mutex::default(),
-            let_go: Condvar::new(),
+            released: Condvar::new(),
             writer: Mutex::default(),
             env: opened.env,
             read_only,
@@ -77,7 +77,7 @@ impl Environment {
             view,
             growths: AtomicU64::new(0),
             stale_readers: AtomicU64::new(0),
-            pages_looked_at: AtomicU64::new(0),
+            pages_checked: AtomicU64::new(0),
             _writer_lock: opened.writer_lock,
         };
         environment.clear_stale_readers()?;
@@ -88,19 +88,19 @@ impl Environment {
         self.read_only
     }
 
-    /// Reads the newest state for the length of a call.
+    /// Reads the newest state for the duration of a call.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&RoTxn<'_>) -> Result<T>) -> Result<T> {
         let (_gate, transaction) = self.begin(Env::read_txn)?;
         f(&transaction)
     }
 
-    /// Begins a transaction that stays open until it is dropped, which has to be before what counts it is.
+    /// Begins a transaction that stays open until it is dropped. Drop it before its [`Hold`].
     pub(crate) fn hold(self: &Arc<Self>) -> Result<(RoTxn<'static, WithoutTls>, Hold)> {
         let (_gate, transaction) = self.begin(|env| env.clone().static_read_txn())?;
         Ok((transaction, Hold::new(self)))
     }
 
-    /// Keeps the map where it is for a call that begins transactions out of sight.
+    /// Keeps the map in place for a call in which LMDB begins transactions itself.
     pub(crate) fn with_map<T>(self: &Arc<Self>, f: impl FnOnce(&Env<WithoutTls>) -> T) -> Result<T> {
         let _hold = {
             let _gate = self.enter()?;
@@ -109,12 +109,12 @@ impl Environment {
         Ok(f(&self.env))
     }
 
-    /// Keeps the names of keyspaces as they are. For transactions that are open already.
+    /// Keeps the names of keyspaces unchanged. For transactions that are open already.
     pub(crate) fn steady_names(&self) -> SteadyNames<'_> {
         SteadyNames { _gate: read(&self.gate) }
     }
 
-    /// Goes through the gate when it is open.
+    /// Enters the gate once it is open.
     fn enter(&self) -> Result<RwLockReadGuard<'_, Gate>> {
         loop {
             let gate = read(&self.gate);
@@ -125,11 +125,12 @@ impl Environment {
                 return Ok(gate);
             }
             drop(gate);
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 
-    /// Begins a read transaction behind the gate. The guard comes first, so that it is dropped last.
+    /// Begins a read transaction inside the gate. The guard comes first in the tuple, so that it is dropped
+    /// last.
     fn begin<'e, T>(
         &'e self,
         begin: impl Fn(&'e Env<WithoutTls>) -> heed::Result<T>,
@@ -139,7 +140,7 @@ impl Environment {
             let gate = self.enter()?;
             match begin(&self.env) {
                 Ok(transaction) => return Ok((gate, transaction)),
-                // Another process has made the file larger than our map.
+                // Another process has made the file larger than this process's map.
                 Err(heed::Error::Mdb(MdbError::MapResized)) => {
                     drop(gate);
                     let _writer = lock(&self.writer);
@@ -161,20 +162,21 @@ impl Environment {
         Ok(())
     }
 
-    /// Looks for stale readers when the file has grown by a quarter: a process that died with a snapshot keeps
-    /// every page from being used again.
+    /// Clears stale readers when the file has grown by a quarter: a process that died with a snapshot keeps
+    /// every page from being reused.
     fn clear_if_grown(&self) -> Result<()> {
         let _gate = self.enter()?;
         let pages = self.env.info().last_page_number as u64;
-        let looked_at = self.pages_looked_at.load(Ordering::Relaxed);
-        if pages <= looked_at + looked_at / 4 + PAGES_TO_SPARE {
+        let checked = self.pages_checked.load(Ordering::Relaxed);
+        if pages <= checked + checked / 4 + PAGES_TO_SPARE {
             return Ok(());
         }
-        self.pages_looked_at.store(pages, Ordering::Relaxed);
+        self.pages_checked.store(pages, Ordering::Relaxed);
         self.clear_stale_readers()
     }
 
-    /// Commits `change`, which is called again if the map was too small for it. `bytes`: about how much it writes.
+    /// Commits `change`, which is called again if the map was too small for it. `bytes` is about how much it
+    /// writes.
     pub(crate) fn write(
         &self,
         bytes: usize,
@@ -186,7 +188,7 @@ impl Environment {
             transaction.commit()
         };
         self.clear_if_grown()?;
-        // Readers come and go meanwhile; the gate is passed once, to see that there is a map.
+        // Readers may begin meanwhile. The gate is entered only to check that the map exists.
         self.until_it_fits(bytes, || self.enter().map(|_| attempt()))
     }
 
@@ -205,7 +207,7 @@ impl Environment {
                 CommitOrAbort::Abort(never) => match never {},
             }
         };
-        self.until_it_fits(0, || self.alone().map(|_gate| attempt()))
+        self.until_it_fits(0, || self.exclusive().map(|_gate| attempt()))
     }
 
     /// Reads the keyspaces' names, and opens those that `f` opens.
@@ -223,12 +225,12 @@ impl Environment {
                 CommitOrAbort::Abort(never) => match never {},
             }
         };
-        // Not a write, but it too needs a map that is large enough and that nobody changes.
-        self.until_it_fits(0, || self.alone().map(|_gate| attempt()))
+        // Not a write, but it also needs a large enough map that does not change.
+        self.until_it_fits(0, || self.exclusive().map(|_gate| attempt()))
     }
 
-    /// Through the gate, with nobody else in a call. Transactions that are held stay open.
-    fn alone(&self) -> Result<RwLockWriteGuard<'_, Gate>> {
+    /// Enters the gate exclusively: no other thread is in a call. Held transactions stay open.
+    fn exclusive(&self) -> Result<RwLockWriteGuard<'_, Gate>> {
         let gate = write(&self.gate);
         if gate.lost { Err(map_lost()) } else { Ok(gate) }
     }
@@ -243,7 +245,7 @@ impl Environment {
                     self.clear_stale_readers()?;
                     has_cleared = true;
                 }
-                // LMDB allocates pages before it writes the first, so a full map has left the file as it was.
+                // LMDB allocates pages before it writes the first, so a full map leaves the file unchanged.
                 Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow(bytes)?,
                 Err(heed::Error::Mdb(MdbError::MapResized)) => self.adopt()?,
                 Err(error) => return Err(translate(error)),
@@ -251,64 +253,66 @@ impl Environment {
         }
     }
 
-    /// Doubles the map, or more if `bytes` ask for it.
+    /// Doubles the map, or grows it more if `bytes` need it.
     fn grow(&self, bytes: usize) -> Result<()> {
         self.remap(|now| round_up(now.saturating_mul(2).max(now.saturating_add(bytes.saturating_mul(2)))))
     }
 
-    /// Takes the size that another process has given the map.
+    /// Adopts the map size that another process has set.
     fn adopt(&self) -> Result<()> {
         self.remap(|_| 0)
     }
 
-    /// Waits until nobody is in, and maps the file anew. The caller is the writer and has no transaction open.
+    /// Waits until no transaction is open, and maps the file again. The caller is the writer and has no
+    /// transaction open.
     fn remap(&self, size: impl Fn(usize) -> usize) -> Result<()> {
         let deadline = Instant::now() + self.grow_timeout;
         let gate = Shut::begin(self);
         let mut pause = FIRST_PAUSE;
         loop {
-            // Each time: while the gate was open, another may have begun.
+            // In each round: another view may have been opened while the gate was open.
             self.view.release();
             {
-                let mut alone = self.alone()?;
+                let mut gate = self.exclusive()?;
                 if *lock(&self.held) == 0 {
-                    return self.remap_now(&mut alone, size(self.env.info().map_size));
+                    return self.remap_now(&mut gate, size(self.env.info().map_size));
                 }
             }
             if Instant::now() >= deadline {
                 return Err(held_up());
             }
-            if !self.wait_until_let_go(pause.min(deadline.saturating_duration_since(Instant::now()))) {
+            if !self.wait_until_released(pause.min(deadline.saturating_duration_since(Instant::now()))) {
                 gate.open();
-                self.wait_until_let_go(FIRST_PAUSE);
+                self.wait_until_released(FIRST_PAUSE);
                 gate.shut_again();
                 pause *= 2;
             }
         }
     }
 
-    fn remap_now(&self, alone: &mut RwLockWriteGuard<'_, Gate>, bytes: usize) -> Result<()> {
-        // SAFETY: LMDB asks that no transaction of this process is open. Each one begins behind the gate, which is
-        // ours alone; those of a call are over with the call, which was behind the gate, those that outlive it
-        // are counted, and the count is zero; and the one writer is the caller, who has none open.
+    fn remap_now(&self, gate: &mut RwLockWriteGuard<'_, Gate>, bytes: usize) -> Result<()> {
+        // SAFETY: LMDB requires that no transaction of this process is open. Each transaction begins inside the
+        // gate, which this thread holds exclusively. Transactions of a call end within that call, inside the
+        // gate. Those that outlive a call are counted, and the count is zero. The caller is the only writer,
+        // and has no transaction open.
         #[allow(unsafe_code)]
         let outcome = unsafe { self.env.resize(bytes) };
         if outcome.is_err() {
-            alone.lost = true;
+            gate.lost = true;
             return Err(map_lost());
         }
         self.growths.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Waits until no transaction is held; `false` if the time is up before.
-    fn wait_until_let_go(&self, timeout: Duration) -> bool {
+    /// Waits until no transaction is held. Returns `false` if the time is up first.
+    fn wait_until_released(&self, timeout: Duration) -> bool {
         let held = lock(&self.held);
-        let waited = self.let_go.wait_timeout_while(held, timeout, |held| *held > 0);
+        let waited = self.released.wait_timeout_while(held, timeout, |held| *held > 0);
         *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
     }
 
-    /// Figures of LMDB and of the gate.
+    /// Returns figures of LMDB and of the gate.
     pub(crate) fn figures(&self) -> Result<Figures> {
         let _gate = self.enter()?;
         Ok(Figures {
@@ -330,11 +334,11 @@ pub(crate) struct Figures {
     pub(crate) stale_readers: u64,
 }
 
-/// Counts a transaction that is open beyond a call, and keeps the environment.
+/// Counts a transaction that outlives a call, and keeps the environment open.
 pub(crate) struct Hold(Arc<Environment>);
 
 impl Hold {
-    /// Behind the gate only: a count of zero has to stay zero while the map is changed.
+    /// Call only inside the gate: a count of zero has to stay zero while the map is changed.
     fn new(environment: &Arc<Environment>) -> Self {
         *lock(&environment.held) += 1;
         Self(Arc::clone(environment))
@@ -350,12 +354,12 @@ impl Drop for Hold {
         let mut held = lock(&self.0.held);
         *held -= 1;
         if *held == 0 {
-            self.0.let_go.notify_all();
+            self.0.released.notify_all();
         }
     }
 }
 
-/// The gate, shut to new readers until it is dropped.
+/// Shuts the gate to new readers until it is dropped.
 struct Shut<'e>(&'e Environment);
 
 impl<'e> Shut<'e> {
@@ -386,7 +390,7 @@ pub(crate) struct SteadyNames<'e> {
     _gate: RwLockReadGuard<'e, Gate>,
 }
 
-// A panic poisons the whole handle above us, so nothing behind these locks is used after one.
+// A panic poisons the whole handle, so no state under these locks is used after one.
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

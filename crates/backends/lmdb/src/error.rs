@@ -1,30 +1,30 @@
-//! What LMDB reports, as a kind that a caller can act on.
+//! Translates LMDB's errors to kinds that a caller can act on.
 
 use heed::MdbError;
 use std::io;
 use strongroom_core::{Error, ErrorKind};
 
-/// Translates any of heed's errors; the original stays as the cause. LMDB's texts hold no keys or values.
+/// Translates an error of heed, and keeps the original as the cause. LMDB's texts contain no keys or values.
 #[cold]
 pub(crate) fn translate(error: heed::Error) -> Error {
     match error {
         heed::Error::Io(cause) => translate_io(cause),
         heed::Error::Mdb(cause) => verdict(cause).caused_by(cause),
         heed::Error::EnvAlreadyOpened => already_open(),
-        // Bytes are neither encoded nor decoded.
+        // Cannot happen with plain bytes, which are neither encoded nor decoded.
         heed::Error::Encoding(_) | heed::Error::Decoding(_) => {
-            Error::new(ErrorKind::Io, "LMDB's binding cannot read what LMDB gave it")
+            Error::new(ErrorKind::Io, "LMDB's binding cannot decode a row")
         }
     }
 }
 
 #[cold]
 pub(crate) fn translate_io(cause: io::Error) -> Error {
-    // LMDB takes a write that ends early for an I/O error, whatever ended it.
+    // LMDB reports every short write as an I/O error, whatever its cause.
     #[cfg(unix)]
     if cause.raw_os_error() == Some(5) {
         return Error::from_io("the disk failed, or is full", cause)
-            .hint("free some space or look at the disk, then open the store again");
+            .hint("free some space or check the disk, then open the store again");
     }
     Error::from_io("reading or writing the database file failed", cause)
 }
@@ -35,11 +35,14 @@ pub(crate) fn dropped() -> Error {
     Error::new(ErrorKind::NotFound, "the keyspace was dropped").hint("list the keyspaces again")
 }
 
-/// Where LMDB cannot keep its list of readers, a writer must not be at work.
+/// Without LMDB's list of readers, a concurrent writer would reuse pages that are being read.
 #[cold]
 pub(crate) fn written_beneath() -> Error {
-    Error::new(ErrorKind::Locked, "another process writes the store, and here LMDB cannot tell it who reads")
-        .hint("read it where its directory can be written, or close the writer")
+    Error::new(
+        ErrorKind::Locked,
+        "another process has the store open for writing, and LMDB cannot register this reader",
+    )
+    .hint("read it where its directory is writable, or close the writer")
 }
 
 #[cold]
@@ -54,18 +57,18 @@ pub(crate) fn locked() -> Error {
         .hint("close it first, or open this one read-only in a process of its own")
 }
 
-/// The map is full and cannot grow now. Nothing was touched.
+/// The map is full and cannot grow now. Nothing changed.
 #[cold]
 pub(crate) fn held_up() -> Error {
     Error::new(ErrorKind::Unavailable, "the map is full, and open readers keep it from growing")
         .hint("drop snapshots, cursors and shared values and try again, or open with a larger map_bytes")
 }
 
-/// The map was taken away and the larger one could not be had.
+/// The old map was unmapped and the larger one could not be mapped.
 #[cold]
 pub(crate) fn map_lost() -> Error {
-    Error::new(ErrorKind::Closed, "the map could not grow: there is no address space left")
-        .hint("reopen the store with a map_bytes that this process can have")
+    Error::new(ErrorKind::Closed, "the map cannot grow: the process is out of address space")
+        .hint("reopen the store with a map_bytes that fits this process")
 }
 
 fn verdict(error: MdbError) -> Error {
@@ -73,7 +76,7 @@ fn verdict(error: MdbError) -> Error {
         MdbError::Corrupted | MdbError::PageNotFound | MdbError::CursorFull => {
             (ErrorKind::Corruption, "the database is damaged", None)
         }
-        MdbError::Invalid => (ErrorKind::Corruption, "the file is not a whole LMDB database", None),
+        MdbError::Invalid => (ErrorKind::Corruption, "the file is not a complete LMDB database", None),
         MdbError::VersionMismatch => (
             ErrorKind::InvalidInput,
             "the file or its lock file belongs to another version of LMDB",
@@ -81,7 +84,7 @@ fn verdict(error: MdbError) -> Error {
         ),
         MdbError::Incompatible => (
             ErrorKind::InvalidInput,
-            "something that is not a map of bytes by bytes has this name",
+            "the database of this name is not a plain map of bytes",
             Some("open the file with the program that wrote it"),
         ),
         MdbError::Panic | MdbError::BadTxn | MdbError::BadRslot | MdbError::BadDbi | MdbError::Problem => {
@@ -95,13 +98,13 @@ fn verdict(error: MdbError) -> Error {
         ),
         MdbError::DbsFull => (
             ErrorKind::Unavailable,
-            "there is no room for another keyspace",
+            "no slot is left for another keyspace",
             Some("drop one, or open with a larger max_keyspaces"),
         ),
         MdbError::TxnFull => (
             ErrorKind::InvalidInput,
-            "the batch changes more pages than LMDB can keep",
-            Some("cut the batch into smaller ones"),
+            "the batch changes more pages than LMDB can track",
+            Some("commit smaller batches"),
         ),
         MdbError::BadValSize => (ErrorKind::InvalidInput, "LMDB cannot hold a key of this length", None),
         _ => (ErrorKind::Io, "LMDB reported an error", None),
@@ -118,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_say_what_to_do() {
+    fn each_error_has_the_kind_to_act_on() {
         let kind = |error: MdbError| translate(heed::Error::Mdb(error)).kind();
         assert_eq!(kind(MdbError::Corrupted), ErrorKind::Corruption);
         assert_eq!(kind(MdbError::PageNotFound), ErrorKind::Corruption);
@@ -134,7 +137,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_full_disk_has_a_way_out() {
+    fn a_full_disk_has_a_hint() {
         for raw in [5, 28, 122] {
             let error = translate(heed::Error::Io(io::Error::from_raw_os_error(raw)));
             assert_eq!(error.kind(), ErrorKind::Io);

@@ -1,12 +1,12 @@
-//! The files beneath: whether they are there, half made, or damaged, and who may write them.
+//! The database files: whether they exist, are unfinished or damaged, and which handle may write them.
 //!
-//! LMDB makes `data.mdb` empty and then writes its first pages, and takes an empty file for a new database. So a
-//! new database is made under another name and renamed when it is whole: a crash in between leaves nothing
-//! that was promised, and an empty `data.mdb` is damage, not a new store. `lock.mdb` comes after it: where it
-//! is without `data.mdb`, the data was lost.
+//! LMDB creates `data.mdb` empty and then writes its first pages, and it takes an empty file for a new
+//! database. So a new database is created under another name and renamed when it is complete. A crash in
+//! between loses nothing that was acknowledged, and an empty `data.mdb` is damage, not a new store. `lock.mdb`
+//! is created after `data.mdb`: if it exists alone, the data was lost.
 //!
-//! LMDB lets several processes write in turns, but a store has one writer: `data.mdb.writer` is locked as long
-//! as a handle may write.
+//! LMDB lets several processes write one after another, but a store has one writer. So a handle that may write
+//! keeps `data.mdb.writer` locked.
 
 use crate::error::{already_open, locked, translate, translate_io, written_beneath};
 use crate::lock_file::{self, remove_if_there};
@@ -26,37 +26,37 @@ const WRITER_FILE: &str = "data.mdb.writer";
 const UNFINISHED_FILE: &str = "data.mdb.new";
 const UNFINISHED_LOCK_FILE: &str = "data.mdb.new-lock";
 
-/// What map sizes are rounded up to: a multiple of every page size in use.
+/// Granularity of map sizes: a multiple of every page size in use.
 const MAP_STEP: usize = 64 * 1_024;
 /// Smallest reservation that is still tried.
 const MAP_BYTES_MIN: usize = 1_024 * 1_024;
-/// The default reservation. 64-bit machines have address space for some dozens of stores with 1 TiB each.
+/// The default reservation. A 64-bit machine has address space for some dozens of stores with 1 TiB each.
 const MAP_BYTES_DEFAULT: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 30 };
-/// Keyspaces that can be made in a store that holds more than the options expect.
+/// Keyspaces that can be created in a store that has more than the options expect.
 const KEYSPACES_TO_SPARE: u32 = 16;
-/// Named databases that packed keyspaces share, beside those that are keyspaces.
+/// Named databases that packed keyspaces share, besides those of single keyspaces.
 const SHARED_TABLES: u32 = 2;
 
-/// Whether `directory` holds a database, one whose creation was interrupted, or what is left of one.
+/// Returns whether `directory` contains a database, an interrupted creation, or the remains of a database.
 pub(crate) fn exists(directory: &Path) -> bool {
     let names = [DATA_FILE, LOCK_FILE, WRITER_FILE, UNFINISHED_FILE, UNFINISHED_LOCK_FILE];
     let names = names.iter().chain([&lock_file::UNFINISHED_FILE]);
     names.into_iter().any(|name| directory.join(name).exists())
 }
 
-/// An environment, and what keeps others from writing.
+/// An environment, and the lock that keeps other writers out.
 pub(crate) struct Opened {
     pub(crate) env: Env<WithoutTls>,
-    /// Held by whoever writes, and shared by those that LMDB cannot list as readers.
+    /// Held exclusively by a writer, and shared by readers that LMDB cannot list.
     pub(crate) writer_lock: Option<FileLock>,
 }
 
-/// Opens the database in `directory`; creates it if it may.
+/// Opens the database in `directory`, and creates it if allowed.
 pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     let data = data_file(directory);
     let read_only = options.common().read_only;
     if data.exists() {
-        // Before anything is made beside it.
+        // Before any other file is created.
         meta::check(&data)?;
     } else {
         refuse_lost(directory)?;
@@ -67,7 +67,7 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     }
     let (writer_lock, is_listed) =
         if read_only { lock_unlisted(directory)? } else { (Some(lock_writer(directory)?), true) };
-    // Somebody else may have made it between our looking and our locking.
+    // Another process may have created it between the check and the lock.
     if !data.exists() {
         create(directory)?;
     }
@@ -80,24 +80,27 @@ pub(crate) fn open(directory: &Path, options: &LmdbOptions) -> Result<Opened> {
     Ok(Opened { env, writer_lock })
 }
 
-/// A lock file without data: LMDB made it when it opened data that is gone.
+/// Refuses a lock file without data: LMDB created it for data that is now missing.
 fn refuse_lost(directory: &Path) -> Result<()> {
     if !directory.join(LOCK_FILE).exists() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is lost: only its lock file is there"))
-        .hint("put the file back, or restore from a backup"))
+    Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is missing, but its lock file exists"))
+        .hint("restore the file or a backup"))
 }
 
-/// Where this process cannot write, LMDB goes without its list of readers. A writer that can (another user, or one that
-/// has the same files elsewhere, which a container mounts read-only) would use pages again that are being read, so
-/// here readers keep writers out. Says too whether readers are listed, or LMDB finds out by itself that they cannot be.
+/// Takes the shared lock for a reader that LMDB cannot list.
+///
+/// If this process cannot write, LMDB works without its list of readers. A writer with permission (another
+/// user, or a process that has the same files mounted writable while a container has them read-only) would then
+/// reuse pages that are being read. So such readers lock writers out. Also returns whether to leave the list to
+/// LMDB: it either lists the reader, or finds out itself that it cannot.
 fn lock_unlisted(directory: &Path) -> Result<(Option<FileLock>, bool)> {
     let path = directory.join(WRITER_FILE);
     let is_medium = match File::options().append(true).open(&path) {
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => true,
         _ if is_list_denied(directory) => false,
-        // Readers are listed; or nobody has written since the files were copied here.
+        // Readers are listed, or the files were copied here and never opened for writing.
         _ => return Ok((None, true)),
     };
     let file = File::open(path).map_err(translate_io)?;
@@ -107,7 +110,7 @@ fn lock_unlisted(directory: &Path) -> Result<(Option<FileLock>, bool)> {
     })
 }
 
-/// Whether this user may not write the list of readers, nor anything else where it is missing.
+/// Returns whether this user may write neither the list of readers nor, if that is missing, the writer's file.
 fn is_list_denied(directory: &Path) -> bool {
     let refusal =
         |name| File::options().append(true).open(directory.join(name)).err().map(|error| error.kind());
@@ -133,7 +136,7 @@ fn lock_writer(directory: &Path) -> Result<FileLock> {
     })
 }
 
-/// Makes an empty database. The writer's lock is ours, so nobody else does.
+/// Creates an empty database. This process holds the writer's lock, so no other one does the same.
 fn create(directory: &Path) -> Result<()> {
     let unfinished = directory.join(UNFINISHED_FILE);
     let unfinished_lock = directory.join(UNFINISHED_LOCK_FILE);
@@ -142,7 +145,8 @@ fn create(directory: &Path) -> Result<()> {
     lock_file::prepare(directory, UNFINISHED_LOCK_FILE, lock_file::READERS_DEFAULT)?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_BYTES_MIN);
-    // SAFETY: nobody else looks at this name, so the file is not changed under the map, nor is it opened twice.
+    // SAFETY: no other process uses this name, so the file is not changed under the map and is opened only
+    // once.
     #[allow(unsafe_code)] // LMDB maps files.
     let env = unsafe { options.flags(EnvFlags::NO_SUB_DIR).open(&unfinished) }.map_err(translate)?;
     drop(env);
@@ -152,14 +156,14 @@ fn create(directory: &Path) -> Result<()> {
     sync_entry(directory).map_err(translate_io)
 }
 
-/// Makes durable what is in the file. A process that died in a commit may have left it in the operating system's
-/// cache alone. It is seen, so that the next commit builds on it, and must not go with the power while that stays. This
-/// does not help after a write that the disk refused: Linux takes such pages for written.
+/// Syncs the file. A process that died during a commit may have left the commit only in the operating system's
+/// cache. The next commit builds on it, so it must not vanish in a power cut that the next commit survives.
+/// This does not help after a write that the disk refused: Linux takes such pages for written.
 fn settle(data: &Path) -> Result<()> {
     File::options().write(true).open(data).and_then(|file| file.sync_all()).map_err(translate_io)
 }
 
-/// Opens the environment, with as much address space as can be had.
+/// Opens the environment, with as much address space as available.
 fn open_env(directory: &Path, options: &LmdbOptions, is_listed: bool) -> Result<Env<WithoutTls>> {
     let wanted = options.map_bytes.unwrap_or(MAP_BYTES_DEFAULT);
     let mut map_bytes = round_up(usize::try_from(wanted).unwrap_or(usize::MAX));
@@ -173,11 +177,11 @@ fn open_env(directory: &Path, options: &LmdbOptions, is_listed: bool) -> Result<
             Err(error) => return Err(translate(error)),
             Ok(env) => {
                 let stored = stored_keyspaces(&env);
-                // One that was written before there were shared tables has no room for them either.
+                // A store from before shared tables has no room for them either.
                 if stored + SHARED_TABLES <= max_keyspaces || max_keyspaces >= KEYSPACES_MAX {
                     return Ok(env);
                 }
-                // Dropped here, so closed: the next one has room for all.
+                // Dropped here and thereby closed. The next environment has room for all.
                 max_keyspaces = stored.saturating_add(KEYSPACES_TO_SPARE).min(KEYSPACES_MAX);
             }
         }
@@ -195,33 +199,34 @@ fn try_open_env(
     builder.map_size(map_bytes).max_readers(options.max_readers).max_dbs(max_keyspaces);
     let mut flags = if options.common().read_only { EnvFlags::READ_ONLY } else { EnvFlags::empty() };
     flags.set(EnvFlags::NO_LOCK, !is_listed);
-    // SAFETY: LMDB reads a map of the file, so nobody may change the file but through LMDB, which guards its
-    // pages and its lock file against processes that go by its rules: of writers by `data.mdb.writer` there is one.
-    // The directory belongs to the store, and the documentation says so. heed sees to it that this process opens
-    // it once. The flags leave LMDB's own locks and syncs as they are, but that a reader that
-    // cannot be listed holds `data.mdb.writer` instead.
+    // SAFETY: LMDB reads a map of the file, so only LMDB may change the file. LMDB coordinates its pages and
+    // its lock file between processes that follow its rules; `data.mdb.writer` admits one writer. The directory
+    // belongs to the store, as the documentation says. heed ensures that this process opens it once. The flags
+    // keep LMDB's own locks and syncs, except that a reader that cannot be listed holds `data.mdb.writer`
+    // instead.
     #[allow(unsafe_code)] // LMDB maps files.
     unsafe {
         builder.flags(flags).open(directory)
     }
 }
 
-/// How many keyspaces there are at most: each is a row of the unnamed database, and its creation mostly another.
+/// Returns an upper bound on the number of keyspaces: each is a row of the unnamed database, and its creation
+/// usually another.
 fn stored_keyspaces(env: &Env<WithoutTls>) -> u32 {
     u32::try_from(env.unnamed_database_stat().entries).unwrap_or(u32::MAX)
 }
 
 fn lacks_address_space(error: &io::Error) -> bool {
-    // Windows says it with a third number: the view is larger than what it will promise.
+    // Windows reports it with this code too: the view exceeds the commit limit.
     error.kind() == io::ErrorKind::OutOfMemory || cfg!(windows) && error.raw_os_error() == Some(1455)
 }
 
-/// Rounds a map's size up to what the operating system can map.
+/// Rounds a map size up to what the operating system can map.
 pub(crate) fn round_up(bytes: usize) -> usize {
     bytes.max(1).checked_next_multiple_of(MAP_STEP).unwrap_or(usize::MAX - (MAP_STEP - 1))
 }
 
-/// A file with small pages cannot hold the contract's keys.
+/// Refuses a file whose pages are too small for the contract's keys.
 fn refuse_small_pages(env: &Env<WithoutTls>) -> Result<()> {
     let needed = KEY_BYTES_MAX + KEY_OVERHEAD_BYTES_MAX;
     let most = env.max_key_size();
@@ -230,22 +235,22 @@ fn refuse_small_pages(env: &Env<WithoutTls>) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::InvalidInput,
-        format!("the file's pages hold keys of {most} bytes, not of {needed}"),
+        format!("the file's pages hold keys of up to {most} bytes, but {needed} are needed"),
     )
-    .hint("export the store where it was made and import it here"))
+    .hint("export the store where it was created and import it here"))
 }
 
 pub(crate) fn data_file(directory: &Path) -> PathBuf {
     directory.join(DATA_FILE)
 }
 
-/// What the files take on the disk, holes left out.
+/// Returns the bytes that the files take on disk, without holes.
 pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     for name in [DATA_FILE, LOCK_FILE] {
         match std::fs::metadata(directory.join(name)) {
             Ok(metadata) => bytes += file_bytes(&metadata),
-            // On read-only media there is no lock file.
+            // Read-only media have no lock file.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(translate_io(error)),
         }

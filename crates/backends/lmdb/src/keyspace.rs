@@ -1,4 +1,4 @@
-//! A keyspace: a named database, which keeps the environment open that it is in.
+//! A keyspace: a named database that keeps its environment open.
 
 use crate::environment::Environment;
 use crate::error::translate;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
 
-/// A map of bytes by bytes.
+/// A map from bytes to bytes.
 pub(crate) type Map<'e> = Database<'e, Bytes, Bytes>;
 
 self_cell!(
@@ -22,18 +22,19 @@ self_cell!(
     }
 );
 
-/// The named database, and the unnamed one, in which it is listed.
+/// The named database, and the unnamed one that lists it.
 struct Maps<'e> {
     own: Map<'e>,
     names: Map<'e>,
 }
 
-/// The number of the transaction that created a keyspace. LMDB finds a named database by its name in each transaction,
-/// so a handle that was opened before another process dropped it finds one that was created since. This tells the two
-/// apart. None: an older version created it.
+/// The number of the transaction that created a keyspace. LMDB looks up a named database by name in each
+/// transaction, so a handle from before another process dropped the keyspace finds a later one of the same
+/// name. This number distinguishes them. None: an older version created it.
 type Creation = Option<[u8; 8]>;
 
-/// The key in the unnamed database under which the creation of the keyspace `name` stands. No keyspace can be called so.
+/// Returns the key in the unnamed database for the creation of the keyspace `name`. It is not a valid keyspace
+/// name.
 fn creation_key(name: &str) -> Vec<u8> {
     [b"\0created\0", name.as_bytes()].concat()
 }
@@ -45,12 +46,12 @@ pub struct LmdbKeyspace(Arc<Inner>);
 struct Inner {
     opened: Opened,
     created: Creation,
-    /// LMDB has given its number away, maybe to another one.
+    /// Set once LMDB has freed the database's number, which another one may then get.
     dropped: AtomicBool,
 }
 
 impl LmdbKeyspace {
-    /// Opens it; creates it unless the environment is read-only.
+    /// Opens the keyspace, and creates it unless the environment is read-only.
     pub(crate) fn open(environment: &Arc<Environment>, name: &str) -> Result<Self> {
         let created = Cell::new(None);
         let opened = Opened::try_new(Arc::clone(environment), |environment| {
@@ -69,7 +70,8 @@ impl LmdbKeyspace {
         Ok(Self(Arc::new(Inner { opened, created: created.get(), dropped: AtomicBool::new(false) })))
     }
 
-    /// Whether it is the one that is called `name` now. Another process may have dropped it and created another.
+    /// Returns whether this is still the keyspace called `name`. Another process may have dropped it and
+    /// created another.
     pub(crate) fn is_current(&self, name: &str) -> Result<bool> {
         let names = &self.0.opened.borrow_dependent().names;
         self.0.opened.borrow_owner().read(|transaction| {
@@ -78,13 +80,14 @@ impl LmdbKeyspace {
         })
     }
 
-    /// Removes it, with its rows.
+    /// Removes the keyspace with its rows.
     pub(crate) fn drop_named(&self, name: &str) -> Result<()> {
         let environment = self.0.opened.borrow_owner();
         environment.change_names(|opener, transaction| remove(opener, transaction, name, &self.0.dropped))
     }
 
-    /// The map; none if it was dropped. While this is used the names have to stay as they are.
+    /// Returns the map, or `None` if it was dropped. The caller keeps the names unchanged while it uses the
+    /// map.
     #[inline]
     pub(crate) fn map(&self) -> Option<&Map<'_>> {
         let is_there = !self.0.dropped.load(Ordering::Acquire);
@@ -136,24 +139,24 @@ fn remove<'e>(
     name: &str,
     dropped: &AtomicBool,
 ) -> heed::Result<()> {
-    // Opened anew: an attempt that found the map full has closed it already.
+    // Opened again: an earlier attempt that found the map full has closed it.
     let Some(map) = opener.open_database::<Bytes, Bytes>(transaction, Some(name))? else { return Ok(()) };
     if let Some(names) = opener.open_database::<Bytes, Bytes>(transaction, None)? {
         names.delete(transaction, creation_key(name).as_slice())?;
     }
-    // LMDB frees the name now, whatever becomes of the transaction.
+    // LMDB frees the name now, whatever the outcome of the transaction.
     dropped.store(true, Ordering::Release);
-    // SAFETY: LMDB gives the handle's number and name away. Nobody uses either any more: names change only while
-    // nobody is in a call that may look at them, and whoever comes later finds the mark that was just set. An open
-    // cursor has found its first row, and never looks at the name again; the pages that it walks over stay.
-    // A copy of the handle is in the `LmdbKeyspace` alone, behind the mark.
+    // SAFETY: LMDB frees the handle's number and name. Neither is used any more: names change only while no
+    // other thread is in a call that may read them, and later calls see the flag that was just set. An open
+    // cursor has fetched its first row and never reads the name again; the pages that it walks over stay. The
+    // only copy of the handle is in the `LmdbKeyspace`, guarded by the flag.
     #[allow(unsafe_code)]
     unsafe {
         map.remove(transaction)
     }
 }
 
-/// Names of the keyspaces, and how many pages they take together.
+/// Returns the names of the keyspaces, and their pages in total.
 pub(crate) fn list(environment: &Environment) -> Result<(Vec<String>, u64)> {
     let mut listed = (Vec::new(), 0);
     let found = std::cell::RefCell::new(&mut listed);
@@ -165,7 +168,7 @@ pub(crate) fn list(environment: &Environment) -> Result<(Vec<String>, u64)> {
         found.1 = (own.branch_pages + own.leaf_pages + own.overflow_pages) as u64;
         for row in names.iter(transaction)? {
             let (name, record) = row?;
-            // Other rows are those of creations, or somebody else's: LMDB's own tools pass over them too.
+            // The other rows are creations, or belong to other programs. LMDB's own tools skip them too.
             let name = std::str::from_utf8(name).ok().filter(|name| check_keyspace_name(name).is_ok());
             if let (Some(name), Some(record)) = (name, Record::read(record)) {
                 found.0.push(name.to_owned());
@@ -177,8 +180,8 @@ pub(crate) fn list(environment: &Environment) -> Result<(Vec<String>, u64)> {
     Ok(listed)
 }
 
-/// What LMDB keeps about a named database (`MDB_db` of its `mdb.c`): 4 bytes that are of use elsewhere, flags and
-/// depth with two bytes each, and the numbers of branches, leaves, overflow pages, rows, and of the root.
+/// LMDB's record of a named database (`MDB_db` in its `mdb.c`): 4 bytes that are used elsewhere, flags and
+/// depth of two bytes each, and the numbers of branches, leaves, overflow pages, rows, and of the root.
 struct Record {
     flags: u16,
     pages: u64,

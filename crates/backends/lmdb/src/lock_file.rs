@@ -1,9 +1,9 @@
-//! The list of readers, made so that it can be written whatever happens to the disk.
+//! Creates LMDB's list of readers so that it stays writable when the disk is full.
 //!
-//! LMDB maps its lock file to be written. A file system that never writes in place, as btrfs, needs room for every page
-//! of it that is changed, and when it has none the process is killed by `SIGBUS`, even one that only reads. So the file
-//! is made here, before LMDB does it: full of zeros rather than holes, and marked to be written in place. LMDB takes
-//! zeros for a file that nobody uses, and fills it in.
+//! LMDB maps its lock file writable. A file system that never writes in place, such as btrfs, needs space for
+//! every changed page of it. When it has none, the process is killed by `SIGBUS`, even one that only reads. So
+//! the file is created here before LMDB does it: filled with zeros instead of holes, and marked to be written
+//! in place. LMDB takes zeros for an unused file, and fills it in.
 
 use crate::error::translate_io;
 use std::fs::File;
@@ -12,25 +12,26 @@ use std::path::Path;
 use strongroom_core::Result;
 use strongroom_core::files::write_in_place;
 
-/// LMDB gives each reader a cache line, and two more to itself.
+/// LMDB uses a cache line per reader, and two more for itself.
 const BYTES_PER_READER: usize = 64;
 
-/// Readers of an environment that is opened without a word about them.
+/// Readers of an environment that is opened without setting their number.
 pub(crate) const READERS_DEFAULT: u32 = 126;
 
-/// The file while it is made. A process that dies then leaves it, and the next one makes it anew.
+/// The file during its creation. If the process dies meanwhile it stays, and the next process overwrites it.
 pub(crate) const UNFINISHED_FILE: &str = "lock.mdb.new";
 
-/// Makes the lock file `name` in `directory` for so many readers, if it is not there. One that is there may be in use.
+/// Creates the lock file `name` in `directory` for `readers` readers, if it is missing. An existing one may be
+/// in use.
 pub(crate) fn prepare(directory: &Path, name: &str, readers: u32) -> Result<()> {
     let (path, unfinished) = (directory.join(name), directory.join(UNFINISHED_FILE));
     let made = if path.exists() {
         Ok(())
     } else {
         write_whole(&unfinished, readers).and_then(|()| {
-            // Never over the file of a reader that has come meanwhile, as a renaming would.
+            // A rename could replace the file of a reader that has opened the store meanwhile.
             match std::fs::hard_link(&unfinished, &path) {
-                // Where there are no hard links, LMDB makes the file itself.
+                // Without hard links LMDB creates the file itself.
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
                 _ => Ok(()),
             }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_whole_and_as_long_as_lmdb_makes_it() {
+    fn the_lock_file_is_complete_and_as_long_as_lmdb_makes_it() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(UNFINISHED_FILE), "of a process that died").unwrap();
         prepare(home.path(), "lock.mdb", READERS_DEFAULT).unwrap();
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_there_is_left_alone() {
+    fn an_existing_lock_file_is_not_changed() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("lock.mdb");
         std::fs::write(&path, "in use").unwrap();

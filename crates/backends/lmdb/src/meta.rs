@@ -1,13 +1,13 @@
-//! Looking at a file before LMDB maps it.
+//! Checks a file before LMDB maps it.
 //!
 //! LMDB trusts what it maps: reading beyond the end of a truncated file kills the process with SIGBUS. So the
-//! two meta pages are read here first, by ordinary reads with every offset checked: whether it is LMDB's file,
-//! of this machine's kind, and whether all pages are there that the newest commit counts.
+//! two meta pages are read here first, with ordinary reads and every offset checked: whether it is LMDB's file,
+//! from a machine of this kind, and contains all pages that the newest commit counts.
 //!
-//! A sound file may end early: pages that a batch took at the end and gave back are never written. Each of
-//! them is then listed as free, and the list is looked at too (a tree, like every map of LMDB, from the number
-//! of a commit to the pages it freed). The layout is that of LMDB 0.9: `MDB_page`, `MDB_meta`, `MDB_db` and
-//! `MDB_node` of its `mdb.c`. Nothing here protects from a file that somebody made up to do harm.
+//! An intact file may end early: pages that a batch allocated at the end and freed again are never written.
+//! Each of these is in the list of free pages, so the list is read too (a tree, like every map of LMDB, from
+//! the number of a commit to the pages that it freed). The layout is that of LMDB 0.9: `MDB_page`, `MDB_meta`,
+//! `MDB_db` and `MDB_node` in its `mdb.c`. This does not protect against a maliciously crafted file.
 
 use crate::error::translate_io;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// Bytes of a word of this machine: LMDB's page numbers and sizes have as many.
+/// Size of a word on this machine, which is also that of LMDB's page numbers and sizes.
 const WORD: usize = size_of::<usize>();
 const MAGIC: u32 = 0xBEEF_C0DE;
 const VERSION: u32 = 1;
@@ -24,14 +24,14 @@ const META_FLAG: u16 = 0x08;
 const BRANCH_FLAG: u16 = 0x01;
 const LEAF_FLAG: u16 = 0x02;
 const OVERFLOW_NODE: u16 = 0x01;
-/// Page number of a tree without pages.
+/// The page number of a tree without pages.
 const NO_PAGE: u64 = usize::MAX as u64;
-/// Sizes of pages that LMDB 0.9 can have.
+/// Page sizes that LMDB 0.9 can have.
 const PAGE_BYTES: std::ops::RangeInclusive<usize> = 512..=32_768;
-/// More pages than one transaction can give back unwritten. What misses more has lost data.
+/// More pages than one transaction can free unwritten. A file that misses more has lost data.
 const UNWRITTEN_MAX: u64 = 1 << 18;
-/// A writer may be at work: a verdict counts if the same is found so many times.
-const LOOKS: usize = 5;
+/// A writer may be active, so the check is repeated up to this many times until two results agree.
+const CHECKS: usize = 5;
 
 /// Offsets within a page, for words of `word` bytes.
 struct Layout {
@@ -73,7 +73,7 @@ const fn layout(word: usize) -> Layout {
 const HERE: Layout = layout(WORD);
 const META_END: usize = HERE.commit + WORD;
 
-/// What a meta page says.
+/// The content of a meta page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Meta {
     page_bytes: usize,
@@ -84,7 +84,7 @@ struct Meta {
 }
 
 impl Meta {
-    /// LMDB ends the process over a root that cannot be one.
+    /// Returns whether the roots are possible. LMDB ends the process on an impossible root.
     fn is_sane(&self) -> bool {
         self.last_page >= 1
             && [self.free_root, self.main_root]
@@ -93,26 +93,26 @@ impl Meta {
     }
 }
 
-/// Refuses a file that LMDB must not be let loose on.
+/// Refuses a file that LMDB must not open.
 pub(crate) fn check(data_file: &Path) -> Result<()> {
     let mut file = File::open(data_file).map_err(translate_io)?;
     let mut last = None;
-    for _ in 0..LOOKS {
+    for _ in 0..CHECKS {
         let meta = newest(&mut file)?;
         if all_there(&mut file, meta).map_err(translate_io)? {
             return Ok(());
         }
-        // A commit that came in between explains what seems to be missing.
+        // A concurrent commit can explain an apparent shortage of pages.
         if last.replace(meta) == Some(meta) {
             return Err(Error::new(ErrorKind::Corruption, "the file is shorter than its newest commit"));
         }
     }
-    // Somebody writes all the time, and so has the whole file mapped.
+    // Another process keeps writing, so it has the whole file mapped.
     Ok(())
 }
 
-/// The newer of the two meta pages. Nothing is asked of what the older says: when writing a meta page fails, LMDB puts
-/// the old commit's number and the old last page back, and leaves the roots of the commit that failed.
+/// Returns the newer of the two meta pages. The content of the older one is not checked: when a write of a meta
+/// page fails, LMDB restores the old commit's number and last page, but leaves the roots of the failed commit.
 fn newest(file: &mut File) -> Result<Meta> {
     let first = read_meta(file, 0)?;
     let second = read_meta(file, first.page_bytes as u64)?;
@@ -124,7 +124,7 @@ fn newest(file: &mut File) -> Result<Meta> {
 }
 
 fn not_lmdb() -> Error {
-    Error::new(ErrorKind::Corruption, "the file is not a whole LMDB database")
+    Error::new(ErrorKind::Corruption, "the file is not a complete LMDB database")
 }
 
 fn read_meta(file: &mut File, offset: u64) -> Result<Meta> {
@@ -138,7 +138,7 @@ fn read_meta(file: &mut File, offset: u64) -> Result<Meta> {
         return Err(if is_of_another_machine(&page) { another_machine() } else { not_lmdb() });
     }
     if version != Some(VERSION) {
-        return Err(Error::new(ErrorKind::InvalidInput, "the file has another format of LMDB")
+        return Err(Error::new(ErrorKind::InvalidInput, "the file has another LMDB format")
             .hint("copy it with the tools of the LMDB that wrote it"));
     }
     let found = || {
@@ -158,7 +158,7 @@ fn read_meta(file: &mut File, offset: u64) -> Result<Meta> {
     found().ok_or_else(not_lmdb)
 }
 
-/// Whether the magic number is where, or as, machines with other words or another order of bytes have it.
+/// Returns whether the magic number is at the offset, or in the byte order, of other kinds of machines.
 fn is_of_another_machine(page: &[u8]) -> bool {
     [layout(4).header, layout(8).header]
         .into_iter()
@@ -170,7 +170,7 @@ fn another_machine() -> Error {
         .hint("export the store there and import it here")
 }
 
-/// Whether the file holds every page that `meta` counts, but for free ones at its end.
+/// Returns whether the file contains every page that `meta` counts, except for free ones at its end.
 fn all_there(file: &mut File, meta: Meta) -> io::Result<bool> {
     let present = file.metadata()?.len() / meta.page_bytes as u64;
     // Page numbers count from 0.
@@ -192,7 +192,7 @@ fn all_there(file: &mut File, meta: Meta) -> io::Result<bool> {
     Ok(list.missing.len() as u64 == missing)
 }
 
-/// Reads the list of free pages, and notes those that are not in the file.
+/// Reads the list of free pages, and collects those that are not in the file.
 struct FreePages<'f> {
     file: &'f mut File,
     page_bytes: usize,
@@ -205,7 +205,7 @@ impl FreePages<'_> {
     fn walk(&mut self, root: u64) -> io::Result<()> {
         let mut page = vec![0; self.page_bytes];
         let mut left = vec![root];
-        // A damaged tree may run in circles.
+        // A damaged tree may contain a cycle.
         let mut steps = self.present;
         while let Some(number) = left.pop().filter(|number| *number != NO_PAGE && steps > 0) {
             steps -= 1;
@@ -225,10 +225,10 @@ impl FreePages<'_> {
         Ok(())
     }
 
-    /// Notes the pages that one commit freed: their count, and then each.
+    /// Collects the pages that one commit freed: their count, then each of them.
     fn note(&mut self, page: &[u8], node: &Node) -> io::Result<()> {
         let Some(bytes) = node.data_bytes(page) else { return Ok(()) };
-        // On pages of its own if it is long.
+        // A long list is on pages of its own.
         if node.flags & OVERFLOW_NODE != 0 {
             let Some(first) = word_at(page, node.data).filter(|first| *first < self.present) else {
                 return Ok(());
@@ -254,14 +254,14 @@ impl FreePages<'_> {
     }
 }
 
-/// A row of a page, by offsets.
+/// A row of a page, as offsets.
 struct Node {
     start: usize,
     flags: u16,
     data: usize,
 }
 
-/// The rows of a branch or leaf.
+/// Returns the rows of a branch or leaf.
 fn nodes(page: &[u8]) -> Vec<Node> {
     let end = u16_at(page, HERE.lower).map_or(0, usize::from).min(page.len());
     let places = (HERE.header..end).step_by(2).filter_map(|place| u16_at(page, place));
@@ -274,7 +274,8 @@ fn nodes(page: &[u8]) -> Vec<Node> {
 }
 
 impl Node {
-    /// The two halves of a page's number or a row's length: the lower comes first on little-endian machines.
+    /// Returns a page number or a row length from its two halves: the lower one comes first on little-endian
+    /// machines.
     fn halves(&self, page: &[u8]) -> Option<u64> {
         let (first, second) =
             (u64::from(u16_at(page, self.start)?), u64::from(u16_at(page, self.start + 2)?));

@@ -1,4 +1,4 @@
-//! Options of LMDB, with types.
+//! The typed options of LMDB.
 
 use std::time::Duration;
 use strongroom_core::{Create, EngineOptions, Error, ErrorKind, Options, Result, TypedOptions};
@@ -8,8 +8,8 @@ const MAX_READERS: &str = "max_readers";
 const MAX_KEYSPACES: &str = "max_keyspaces";
 const GROW_TIMEOUT_MS: &str = "grow_timeout_ms";
 
-/// Most that each may be: a reader's slot takes 64 bytes of `lock.mdb`, and every transaction carries some 50
-/// bytes for each keyspace.
+/// Upper bounds. A reader's slot takes 64 bytes of `lock.mdb`, and every transaction takes some 50 bytes per
+/// keyspace.
 const READERS_MAX: u32 = 65_536;
 pub(crate) const KEYSPACES_MAX: u32 = 16_384;
 
@@ -50,15 +50,15 @@ impl Default for LmdbOptions {
 }
 
 impl LmdbOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Address space that is reserved for the map, in bytes, rounded up to 64 KiB. It is neither memory nor disk:
-    /// the file grows as pages are written. If it cannot be had it is halved until it can. The map grows by
-    /// itself when it is full; but that has to wait until nobody in this process reads, so what is reserved
-    /// should be more than what will ever be stored.
+    /// Sets the address space that is reserved for the map, in bytes, rounded up to 64 KiB. It is neither
+    /// memory nor disk: the file grows as pages are written. If the reservation fails, half of it is tried, and
+    /// so on. A full map grows by itself, but has to wait until this process has no reader. So reserve more
+    /// than will ever be stored.
     #[must_use]
     pub fn map_bytes(mut self, bytes: u64) -> Self {
         self.common = self.common.engine_option(MAP_BYTES, bytes.to_string());
@@ -66,8 +66,8 @@ impl LmdbOptions {
         self
     }
 
-    /// Read transactions that may be open at once, in all processes together: each get, snapshot and shared
-    /// value is one. Whoever opens the store while nobody else has it open decides.
+    /// Sets how many read transactions may be open at once, in all processes together. Gets, snapshots and
+    /// shared values each use one. The handle that opens the store while no other has it open decides.
     #[must_use]
     pub fn max_readers(mut self, readers: u32) -> Self {
         self.common = self.common.engine_option(MAX_READERS, readers.to_string());
@@ -75,8 +75,8 @@ impl LmdbOptions {
         self
     }
 
-    /// Keyspaces that may have a named database of their own; all others are packed. Every read pays for each of
-    /// them: a transaction carries some 50 bytes for it. A store that holds more opens all the same.
+    /// Sets how many keyspaces may have a named database of their own; the others are packed. Every read pays
+    /// for it: a transaction takes some 50 bytes per keyspace. A store that already has more still opens.
     #[must_use]
     pub fn max_keyspaces(mut self, keyspaces: u32) -> Self {
         self.common = self.common.engine_option(MAX_KEYSPACES, keyspaces.to_string());
@@ -84,7 +84,8 @@ impl LmdbOptions {
         self
     }
 
-    /// How long a commit that finds the map full waits for open readers of this process, by whole milliseconds.
+    /// Sets how long a commit that finds the map full waits for open readers of this process, in whole
+    /// milliseconds.
     #[must_use]
     pub fn grow_timeout(mut self, timeout: Duration) -> Self {
         self.common = self.common.engine_option(GROW_TIMEOUT_MS, timeout.as_millis().to_string());
@@ -92,21 +93,21 @@ impl LmdbOptions {
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.common.create = create;
         self
     }
 
-    /// Refuses writes through this handle. Other processes may write, and this one sees their commits.
+    /// Makes the handle refuse writes. Other processes may write, and this one sees their commits.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.common.read_only = true;
         self
     }
 
-    /// Refuses what LMDB could not work with.
+    /// Refuses values that LMDB cannot work with.
     pub(crate) fn check(&self) -> Result<()> {
         in_bounds(MAX_READERS, self.max_readers, READERS_MAX)?;
         in_bounds(MAX_KEYSPACES, self.max_keyspaces, KEYSPACES_MAX)?;

@@ -1,4 +1,4 @@
-//! A snapshot is a read transaction, and a get is one in a snapshot that gets share, or a short one.
+//! A snapshot is a read transaction. A get uses a shared one, or a short one of its own.
 
 use crate::cursor::LmdbCursor;
 use crate::environment::Environment;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use strongroom_core::{Bytes, EngineSnapshot, Error, Gauge, Pinned, Result, Scan};
 
-/// Values up to this length are copied: one that is shared keeps a transaction open, and with it every page that
-/// is freed from then on, and the size of the map.
+/// Values up to this length are copied. A shared value keeps its transaction open, which keeps every page freed
+/// from then on from being reused, and the map from growing.
 const COPIED_BYTES_MAX: usize = 4_096;
 
-/// The newest value of `key`.
+/// Returns the newest value of `key`.
 pub(crate) fn get_newest(
     environment: &Arc<Environment>,
     keyspace: &LmdbKeyspace,
@@ -25,7 +25,7 @@ pub(crate) fn get_newest(
         Ok(match find(map, transaction, key)? {
             None => Some(None),
             Some(small) if small.len() <= COPIED_BYTES_MAX => Some(Some(Bytes::copy_from_slice(small))),
-            // To be looked up again, in a transaction that can be kept.
+            // Large: looked up again below, in a transaction that can be kept.
             Some(_) => None,
         })
     })?;
@@ -42,7 +42,7 @@ fn get(reading: &Arc<Reading>, keyspace: &LmdbKeyspace, key: &[u8], pins: &Gauge
     }
 }
 
-/// To be looked up again, into something that can be kept.
+/// Looks the value up again, in a transaction that is kept with it.
 #[cold]
 fn get_large(
     reading: &Arc<Reading>,
@@ -50,7 +50,7 @@ fn get_large(
     key: &[u8],
     pins: &Gauge,
 ) -> Result<Option<Bytes>> {
-    // Looked up once: the keyspace may be dropped between two looks.
+    // Looked up only once: the keyspace may be dropped between two lookups.
     let shared = SharedValue::try_new(Arc::clone(reading), |reading| match reading.find(keyspace, key) {
         Ok(Some(large)) if large.len() > COPIED_BYTES_MAX => Ok(large),
         Ok(small) => Err(Unshared::Copied(small.map(Bytes::copy_from_slice))),
@@ -63,9 +63,9 @@ fn get_large(
     }
 }
 
-/// Why there is nothing to share.
+/// Why a value is not shared.
 enum Unshared {
-    /// It is small, or absent.
+    /// It is small or absent.
     Copied(Option<Bytes>),
     Failed(Error),
 }
@@ -87,7 +87,7 @@ impl AsRef<[u8]> for SharedValue {
     }
 }
 
-/// Snapshot of LMDB. It keeps the pages it can see from being used again, and the map from growing.
+/// A snapshot of LMDB. It keeps the pages that it sees from being reused, and the map from growing.
 pub struct LmdbSnapshot {
     reading: Arc<Reading>,
     pins: Gauge,

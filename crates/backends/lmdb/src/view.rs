@@ -1,9 +1,9 @@
 //! The read transaction of a snapshot, its cursors and its shared values.
 //!
-//! LMDB wants a read transaction to be used by one thread at a time (any thread: the environment is opened
-//! without thread-local storage). A [`Reading`] sees to it with a lock, its turn, around every call into LMDB. A
-//! row or value that LMDB has handed out lies in the map, and stays there unchanged until the transaction ends:
-//! it is read without a lock. So a cursor fetches the places of many rows in one turn.
+//! LMDB requires that one thread at a time uses a read transaction (any thread: the environment is opened
+//! without thread-local storage). A [`Reading`] ensures this with a lock around every call of LMDB. A row or
+//! value that LMDB has returned stays in the map unchanged until the transaction ends, so it is read without
+//! the lock. Therefore a cursor fetches the positions of many rows under one lock.
 
 use crate::environment::{Environment, Hold, lock};
 use crate::error::{dropped, translate};
@@ -13,16 +13,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Poll;
 use strongroom_core::Result;
 
-/// A read transaction that threads use in turns.
+/// A read transaction that one thread at a time uses.
 pub(crate) struct Reading {
     transaction: RoTxn<'static, WithoutTls>,
     turn: Mutex<()>,
-    // Declared last: it is counted until the transaction has ended.
+    // Declared last: counted until the transaction has ended.
     hold: Hold,
 }
 
-// SAFETY: what keeps a `RoTxn` from being shared is that two threads might call LMDB with it at once. The field is
-// private to this module, and reached through `in_turn`, which hands it out together with the turn, and by `try_find`, which has the turn.
+// SAFETY: a `RoTxn` is not `Sync` because two threads might call LMDB with it at once. The field is private to
+// this module. It is reached only through `in_turn`, which returns it together with the lock's guard, and by
+// `try_find`, which holds the lock.
 #[allow(unsafe_code)]
 unsafe impl Sync for Reading {}
 
@@ -32,8 +33,8 @@ impl Reading {
         Ok(Self { transaction, turn: Mutex::default(), hold })
     }
 
-    /// The transaction, for whoever has the turn. LMDB may be called with it only while the guard lives; what LMDB
-    /// hands out may be read as long as the transaction is open.
+    /// Locks the transaction and returns it. LMDB may be called with it only while the guard exists. What LMDB
+    /// returns may be read while the transaction is open.
     pub(crate) fn in_turn(&self) -> (MutexGuard<'_, ()>, &RoTxn<'static, WithoutTls>) {
         (lock(&self.turn), &self.transaction)
     }
@@ -49,7 +50,7 @@ impl Reading {
         find(map, transaction, key)
     }
 
-    /// As [`find`](Self::find), unless another thread has the turn.
+    /// As [`find`](Self::find), unless another thread holds the lock.
     pub(crate) fn try_find(&self, keyspace: &LmdbKeyspace, key: &[u8]) -> Result<Poll<Option<&[u8]>>> {
         let _names = self.environment().steady_names();
         let Some(map) = keyspace.map() else { return Ok(Poll::Ready(None)) };
@@ -62,11 +63,11 @@ impl Reading {
     }
 }
 
-/// The value of `key` as the transaction sees it.
+/// Returns the value of `key` as the transaction sees it.
 pub(crate) fn find<'t>(map: &Map<'_>, transaction: &'t RoTxn<'_>, key: &[u8]) -> Result<Option<&'t [u8]>> {
     match map.get(transaction, key) {
-        // Another process has dropped the keyspace. (One that was not there yet is empty in a snapshot: whoever
-        // calls knows which those are, and does not ask.)
+        // Another process has dropped the keyspace. (A keyspace from after a snapshot is empty in it; the
+        // adapter knows these and does not ask.)
         Err(heed::Error::Mdb(MdbError::BadDbi)) => Err(dropped()),
         found => found.map_err(translate),
     }

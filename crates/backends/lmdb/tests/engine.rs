@@ -1,4 +1,4 @@
-//! What is LMDB's own; what every backend must do is in `conformance.rs`.
+//! Behaviour that is LMDB's own; the contract for every backend is tested in `conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -21,7 +21,7 @@ fn open_error(directory: &Path) -> ErrorKind {
 }
 
 #[test]
-fn the_version_that_is_compiled_in_is_the_one_that_is_said() {
+fn the_compiled_version_is_the_declared_one() {
     let version = heed::lmdb_version();
     assert_eq!(LmdbEngine::INFO.version, format!("{}.{}", version.major, version.minor));
 }
@@ -46,7 +46,7 @@ fn options_are_read_by_name_and_reach_the_engine() {
     for known in ["map_bytes", "max_readers", "max_keyspaces", "grow_timeout_ms"] {
         assert!(unknown.contains(known), "{unknown}");
     }
-    // What was given with types is told by name too.
+    // Typed options are also set by name.
     let typed = LmdbOptions::new().map_bytes(3 << 20).max_readers(7).max_keyspaces(5);
     let typed = typed.grow_timeout(Duration::from_millis(50)).create(Create::IfMissing);
     let again = LmdbOptions::from_options(typed.common()).unwrap();
@@ -63,7 +63,7 @@ fn options_are_read_by_name_and_reach_the_engine() {
 }
 
 #[test]
-fn what_the_engine_cannot_honour_is_refused() {
+fn options_that_the_engine_cannot_honour_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for options in [Options::new().cache_bytes(1 << 20), Options::new().background_threads(2)] {
         let options = LmdbOptions::from_options(&options).unwrap();
@@ -73,7 +73,7 @@ fn what_the_engine_cannot_honour_is_refused() {
 }
 
 #[test]
-fn a_second_handle_is_locked_out_whether_it_writes_or_reads() {
+fn a_second_handle_is_locked_out_for_writing_and_for_reading() {
     let home = tempfile::tempdir().unwrap();
     let first = LmdbBackend::new(home.path()).unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::Locked);
@@ -90,7 +90,7 @@ fn a_second_handle_is_locked_out_whether_it_writes_or_reads() {
 }
 
 #[test]
-fn what_outlives_the_backend_keeps_the_store_open() {
+fn cursors_and_values_keep_the_store_open_after_the_backend() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -133,16 +133,16 @@ fn large_values_are_shared_and_counted_and_small_ones_copied() {
     assert_eq!((pinned(), figure(&backend, "transactions_held")), (0, 0));
 }
 
-/// The file as a crash of the process at this moment would leave it.
+/// Copies the file as a crash of the process at this point would leave it.
 fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    // Not the lock file: this process would lose its locks if it closed another handle to it.
+    // Not the lock file: this process would lose its locks by closing another handle to it.
     std::fs::copy(directory.join("data.mdb"), copy.path().join("data.mdb")).unwrap();
     copy
 }
 
 #[test]
-fn buffered_commits_have_left_the_process() {
+fn buffered_commits_survive_a_crash_of_the_process() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -155,7 +155,7 @@ fn buffered_commits_have_left_the_process() {
 }
 
 #[test]
-fn an_interrupted_creation_is_done_again() {
+fn an_interrupted_creation_is_repeated() {
     for left_behind in [None, Some(&b""[..]), Some(&[0; 4096]), Some(b"half a database")] {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("data.mdb.writer"), b"").unwrap();
@@ -173,7 +173,7 @@ fn an_interrupted_creation_is_done_again() {
         assert!(!home.path().join("data.mdb.new").exists());
         assert!(!home.path().join("data.mdb.new-lock").exists());
     }
-    // The power may have taken every name but this one.
+    // A power cut may have removed every name but this one.
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("lock.mdb.new"), b"").unwrap();
     keyspace(&LmdbBackend::new(home.path()).unwrap());
@@ -181,7 +181,7 @@ fn an_interrupted_creation_is_done_again() {
 }
 
 #[test]
-fn lost_data_is_not_made_anew() {
+fn lost_data_is_not_recreated() {
     let home = tempfile::tempdir().unwrap();
     drop(LmdbBackend::new(home.path()).unwrap());
     std::fs::remove_file(home.path().join("data.mdb")).unwrap();
@@ -226,7 +226,7 @@ fn the_longest_key_of_the_contract_fits() {
 }
 
 #[test]
-fn a_dropped_keyspace_is_gone_and_old_snapshots_do_not_see_the_new_one() {
+fn a_dropped_keyspace_is_removed_and_old_snapshots_do_not_see_the_new_one() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let old = keyspace(&backend);
@@ -236,7 +236,7 @@ fn a_dropped_keyspace_is_gone_and_old_snapshots_do_not_see_the_new_one() {
     let mut cursor = snapshot.cursor(old, Scan::all()).unwrap();
     assert!(cursor.advance().unwrap());
     backend.drop_keyspace(old).unwrap();
-    // The first of them takes over the number that LMDB has given away.
+    // The first of them takes the number that LMDB has freed.
     let other = backend.create_keyspace("other", KeyspaceHints::default()).unwrap();
     let new = keyspace(&backend);
     fill(&backend, other, 0..1_000, b"other");
@@ -293,7 +293,7 @@ fn a_reader_that_was_killed_does_not_make_the_file_grow() {
 }
 
 #[test]
-fn readers_and_the_dropping_of_keyspaces_do_not_meet() {
+fn readers_and_drops_of_keyspaces_do_not_interfere() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let stay = keyspace(&backend);
@@ -309,7 +309,7 @@ fn readers_and_the_dropping_of_keyspaces_do_not_meet() {
                         let found = [
                             backend.get(passing, b"a"),
                             snapshot.get(passing, b"a"),
-                            // Large ones are shared, which takes another way.
+                            // Large values are shared, on another code path.
                             backend.get(passing, b"large"),
                             snapshot.get(passing, b"large"),
                         ];
@@ -359,7 +359,7 @@ fn keyspaces_beyond_the_limit_are_packed() {
     backend.drop_keyspace(backend.keyspace("a").unwrap()).unwrap();
     assert_eq!(create(&backend, "e"), Placement::Dedicated);
     drop(backend);
-    // What is there opens whatever the option says.
+    // An existing store opens whatever the option says.
     let backend = LmdbBackend::open(home.path(), LmdbOptions::new().max_keyspaces(1)).unwrap();
     let names = backend.keyspaces().unwrap();
     assert_eq!(names, ["b", "c", "d", "e", "large"]);
@@ -388,14 +388,14 @@ fn a_full_store_from_before_shared_tables_gets_them() {
 }
 
 #[test]
-fn too_many_readers_are_turned_away_until_one_goes() {
+fn too_many_readers_are_refused_until_one_ends() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::open(home.path(), by_name(&[("max_readers", "2")])).unwrap();
     let rows = keyspace(&backend);
     put(&backend, rows, b"a", b"1");
     let slots = figure(&backend, "readers_max");
     let mut held: Vec<_> = (0..slots).map(|_| backend.snapshot().unwrap()).collect();
-    // Until the next commit gets share the first one's.
+    // Until the next commit, gets share the first one's transaction.
     assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&b"1"[..]));
     put(&backend, rows, b"a", b"1");
     let error = backend.get(rows, b"a").unwrap_err();
@@ -408,7 +408,7 @@ fn too_many_readers_are_turned_away_until_one_goes() {
 }
 
 #[test]
-fn a_checkpoint_is_compact_and_a_compaction_of_the_file_itself_is_not_offered() {
+fn a_checkpoint_is_compact_and_compaction_in_place_is_unsupported() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path().join("store")).unwrap();
     let rows = keyspace(&backend);
@@ -429,7 +429,7 @@ fn a_checkpoint_is_compact_and_a_compaction_of_the_file_itself_is_not_offered() 
 }
 
 #[test]
-fn pages_are_used_again() {
+fn freed_pages_are_reused() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -476,7 +476,7 @@ fn a_get_never_sees_half_a_batch() {
             }
         });
         while !writer.is_finished() {
-            // Read in this order, the right one cannot be older.
+            // Read in this order, the right value cannot be older.
             let (left, right) = (get(b"left"), get(b"right"));
             assert!(left <= right, "{left} {right}");
         }
@@ -512,10 +512,10 @@ fn one_snapshot_serves_many_threads_and_cursors() {
 }
 
 #[test]
-fn rows_that_another_program_keeps_beside_ours_are_not_ours() {
+fn rows_of_another_program_are_not_keyspaces() {
     let home = tempfile::tempdir().unwrap();
     {
-        // SAFETY: nobody else has this directory open.
+        // SAFETY: this directory is not open anywhere else.
         #[allow(unsafe_code)]
         let env = unsafe { heed::EnvOpenOptions::new().max_dbs(4).open(home.path()) }.unwrap();
         let transaction = env.write_txn().unwrap();
@@ -530,6 +530,6 @@ fn rows_that_another_program_keeps_beside_ours_are_not_ours() {
         });
         made.unwrap();
     }
-    // Duplicates of a key are nothing that the contract knows.
+    // The contract has no duplicates of a key.
     assert_eq!(open_error(home.path()), ErrorKind::InvalidInput);
 }

@@ -1,4 +1,4 @@
-//! The map grows by itself while others read, in this process and in another.
+//! The map grows by itself during reads, in this process and in another.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -14,16 +14,16 @@ use strongroom_lmdb::{LmdbBackend, LmdbOptions};
 use support::{by_name, child, directory_of_child, figure, fill, keyspace, put};
 
 const MIB: u64 = 1_024 * 1_024;
-/// Rows of a batch. Their number is kept in the same batch, so that a torn view shows.
+/// Rows of a batch. Their total number is stored in the same batch, so that a torn view would show.
 const BATCH: u64 = 2_000;
 const VALUE_BYTES: usize = 500;
 
-/// A whole batch, and how many rows there are then.
+/// Loads a whole batch, with the number of rows after it.
 fn load_batch(backend: &LmdbBackend, from: u64) {
     let rows = keyspace(backend);
     let mut batch = WriteBatch::new();
     for number in from..from + BATCH {
-        // Spread over the whole range, as load is.
+        // Spread over the whole range, as real load is.
         let key = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
         batch.put(rows, &key, &[7; VALUE_BYTES]);
     }
@@ -35,13 +35,13 @@ fn counted(value: Option<strongroom_core::Bytes>) -> u64 {
     value.map_or(0, |value| u64::from_be_bytes(value[..].try_into().unwrap()))
 }
 
-/// Reads in every way, each for a moment, until `stop`.
-fn read_for_a_moment(backend: &LmdbBackend, stop: &AtomicBool, reads: &AtomicU64) {
+/// Reads in every way, each briefly, until `stop`.
+fn read_briefly(backend: &LmdbBackend, stop: &AtomicBool, reads: &AtomicU64) {
     let (rows, count) = (backend.keyspace("rows").unwrap(), backend.keyspace("count").unwrap());
     while !stop.load(Ordering::Relaxed) {
         let snapshot = backend.snapshot().unwrap();
         let known = counted(snapshot.get(count, b"rows").unwrap());
-        // A get beside an open snapshot: the gate has to let it in, or both wait for each other.
+        // A get during an open snapshot: the gate has to admit it, or both wait for each other.
         assert!(counted(backend.get(count, b"rows").unwrap()) >= known);
         let mut seen = 0;
         let mut cursor = snapshot.cursor(rows, Scan::all()).unwrap();
@@ -70,7 +70,7 @@ fn grow_to(bytes: u64) {
     let mut rows = 0;
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| read_for_a_moment(&backend, &stop, &reads));
+            scope.spawn(|| read_briefly(&backend, &stop, &reads));
         }
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             while figure(&backend, "pages") * figure(&backend, "page_bytes") < bytes {
@@ -84,19 +84,23 @@ fn grow_to(bytes: u64) {
     assert!(figure(&backend, "map_bytes") >= bytes);
     let doublings = (bytes / MIB).ilog2();
     assert!(u64::from(doublings) >= figure(&backend, "map_growths") && figure(&backend, "map_growths") > 0);
-    // The other process is told how many rows there are at last, and says what it has seen.
+    // The other process receives the final number of rows, and prints what it has seen.
     writeln!(other.stdin.take().unwrap(), "{rows}").unwrap();
-    let mut told = String::new();
+    let mut report = String::new();
     BufReader::new(other.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| line.find("saw ").map(|from| line[from..].to_owned()))
-        .for_each(|line| told = line);
+        .for_each(|line| report = line);
     let output = other.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    println!("{rows} rows, {} reads meanwhile, {:?}; the other: {told}", reads.into_inner(), backend.stats());
-    let states: u64 = told.split_whitespace().nth(1).unwrap().parse().unwrap();
-    assert!(states > 5, "the other process saw too little: {told}");
+    println!(
+        "{rows} rows, {} reads meanwhile, {:?}; the other: {report}",
+        reads.into_inner(),
+        backend.stats()
+    );
+    let states: u64 = report.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(states > 5, "the other process saw too little: {report}");
 }
 
 /// Reads what another process writes, with a map of its own that has to follow.
@@ -130,12 +134,12 @@ fn child_sees_rows_appear() {
 }
 
 #[test]
-fn the_map_grows_under_load_while_others_read() {
+fn the_map_grows_under_load_with_concurrent_readers() {
     grow_to(128 * MIB);
 }
 
-/// As the test before, to 2 GiB. It takes some minutes and 2 GiB of disk:
-/// `cargo test --release -p strongroom-lmdb --test grow -- --ignored --nocapture the_map_grows_to_two_gibibytes`.
+/// As the test above, to 2 GiB. Takes some minutes and 2 GiB of disk: `cargo test --release -p strongroom-lmdb
+/// --test grow -- --ignored --nocapture the_map_grows_to_two_gibibytes`.
 #[test]
 #[ignore = "takes minutes and 2 GiB of disk"]
 fn the_map_grows_to_two_gibibytes() {
@@ -162,7 +166,7 @@ fn small_map(directory: &Path) -> LmdbBackend {
 }
 
 #[test]
-fn whoever_commits_with_a_snapshot_of_its_own_is_turned_down_in_time() {
+fn a_commit_during_its_own_threads_snapshot_is_refused_in_time() {
     let home = tempfile::tempdir().unwrap();
     let backend = small_map(home.path());
     let rows = keyspace(&backend);
@@ -170,32 +174,32 @@ fn whoever_commits_with_a_snapshot_of_its_own_is_turned_down_in_time() {
     let mut batch = WriteBatch::new();
     batch.put(rows, b"a", &vec![7; 3 * 1_024 * 1_024]);
     let commit = || backend.commit(&batch, Durability::PowerSafe);
-    let turned_down = || {
+    let assert_refused = || {
         let began = Instant::now();
         let error = commit().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.way_out().contains("map_bytes"), "{error}");
         let waited = began.elapsed();
         assert!(waited >= Duration::from_millis(200) && waited < Duration::from_secs(5), "{waited:?}");
-        // The handle is as it was.
+        // The handle still works.
         assert_eq!(backend.get(rows, b"a").unwrap(), None);
         put(&backend, rows, b"b", b"2");
     };
     let snapshot = backend.snapshot().unwrap();
-    turned_down();
+    assert_refused();
     let cursor = snapshot.cursor(rows, Scan::all()).unwrap();
     drop(snapshot);
-    turned_down();
+    assert_refused();
     let value = backend.get(rows, b"large").unwrap().unwrap();
     drop(cursor);
-    turned_down();
+    assert_refused();
     drop(value);
     commit().unwrap();
     assert_eq!(backend.get(rows, b"a").unwrap().unwrap().len(), 3 * 1_024 * 1_024);
 }
 
 #[test]
-fn a_commit_waits_for_a_reader_that_goes_in_time() {
+fn a_commit_waits_for_a_reader_that_ends_in_time() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::open(home.path(), by_name(&[("map_bytes", "1MiB")])).unwrap();
     let rows = keyspace(&backend);
@@ -205,7 +209,7 @@ fn a_commit_waits_for_a_reader_that_goes_in_time() {
         let writer = scope.spawn(|| fill(&backend, rows, 0..20_000, &[8; 100]));
         std::thread::sleep(Duration::from_millis(300));
         assert!(!writer.is_finished());
-        // Whoever is in may read on, and begin another read to come to an end.
+        // A thread with an open snapshot may read on, and begin another read in order to finish.
         assert_eq!(snapshot.get(rows, &99_u32.to_be_bytes()).unwrap().unwrap(), [7; 100][..]);
         assert_eq!(backend.get(rows, &99_u32.to_be_bytes()).unwrap().unwrap(), [7; 100][..]);
         drop(snapshot);
@@ -214,7 +218,7 @@ fn a_commit_waits_for_a_reader_that_goes_in_time() {
 }
 
 #[test]
-fn keyspaces_are_made_and_dropped_in_a_full_map_too() {
+fn keyspaces_are_created_and_dropped_in_a_full_map() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::open(home.path(), by_name(&[("map_bytes", "1MiB")])).unwrap();
     for round in 0..60_u32 {
@@ -239,7 +243,7 @@ fn a_batch_larger_than_the_map_needs_one_growth() {
 }
 
 #[test]
-fn a_checkpoint_of_a_small_map_is_whole_and_may_grow_in_turn() {
+fn a_checkpoint_of_a_small_map_is_complete_and_can_grow() {
     let home = tempfile::tempdir().unwrap();
     let backend = small_map(&home.path().join("store"));
     let rows = keyspace(&backend);
@@ -257,8 +261,8 @@ fn a_second_writer_in_another_process_is_locked_out() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let output = child("child_wants_to_write", home.path()).wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("kind: locked") && told.contains("read-only"), "{told}");
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.contains("kind: locked") && output.contains("read-only"), "{output}");
     drop(backend);
     let output = child("child_wants_to_write", home.path()).wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("opened"));
@@ -280,7 +284,7 @@ fn readers_that_died_are_cleared() {
     let backend = LmdbBackend::open(home.path(), LmdbOptions::new().max_readers(2)).unwrap();
     let rows = keyspace(&backend);
     put(&backend, rows, b"a", b"1");
-    // It dies with a snapshot in every slot.
+    // The child dies with a snapshot in every slot.
     let output = child("child_dies_reading", home.path()).wait_with_output().unwrap();
     assert!(!output.status.success());
     assert_eq!(backend.get(rows, b"a").unwrap().as_deref(), Some(&b"1"[..]));
@@ -305,11 +309,11 @@ fn child_dies_reading() {
 fn a_million_rows_need_little_memory() {
     let home = tempfile::tempdir().unwrap();
     let output = child("child_loads_a_million_rows", home.path()).wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    println!("{told}");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{report}");
     assert!(
-        output.status.success() && (told.contains("at most 256 MiB") || told.contains("SKIPPED")),
-        "{told}"
+        output.status.success() && (report.contains("at most 256 MiB") || report.contains("SKIPPED")),
+        "{report}"
     );
 }
 
@@ -327,7 +331,7 @@ fn child_loads_a_million_rows() {
             backend.commit(&batch, Durability::Buffered).unwrap();
             batch.clear();
             let Some(bytes) = support::anonymous_bytes(std::process::id()) else {
-                println!("SKIPPED: this system does not tell what memory is anonymous");
+                println!("SKIPPED: this system does not report anonymous memory");
                 return;
             };
             peak = peak.max(bytes);
@@ -339,9 +343,9 @@ fn child_loads_a_million_rows() {
 }
 
 #[test]
-fn the_map_grows_without_waiting_for_the_view_that_gets_share() {
+fn the_map_grows_without_waiting_for_the_shared_read_view() {
     let home = tempfile::tempdir().unwrap();
-    // No time to wait: whoever has a transaction open turns the commit down.
+    // A timeout of zero: any open transaction makes the commit fail.
     let options = by_name(&[("map_bytes", "1MiB"), ("grow_timeout_ms", "0")]);
     let backend = LmdbBackend::open(home.path(), options).unwrap();
     let rows = keyspace(&backend);
@@ -361,7 +365,7 @@ fn the_map_grows_without_waiting_for_the_view_that_gets_share() {
         }
         assert!(round > 1 || figure(&backend, "map_growths") > before);
     }
-    // A snapshot is the caller's, and is waited for.
+    // A snapshot belongs to the caller, so the commit waits for it.
     let _snapshot = backend.snapshot().unwrap();
     let error = (100..200).find_map(|step| {
         let mut batch = WriteBatch::new();

@@ -1,5 +1,5 @@
-//! Files that are damaged, cut off or made up, and media that cannot be written. What may kill a process is opened
-//! in a child.
+//! Damaged, truncated and crafted files, and media that cannot be written. Files that may kill the process are
+//! opened in a child.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -13,7 +13,7 @@ use strongroom_lmdb::{LmdbBackend, LmdbOptions};
 use support::{child, contained, directory_of_child, fill, keyspace, put};
 
 const PAGE: usize = 4_096;
-/// Offset of `MDB_meta` in a page, and of what is in it.
+/// Offset of `MDB_meta` in a page, and of a field in it.
 const META: usize = 16;
 const LAST_PAGE: usize = META + 120;
 
@@ -37,18 +37,18 @@ fn open_error(directory: &Path) -> ErrorKind {
 }
 
 #[test]
-fn a_foreign_or_empty_file_is_corruption_and_stays_as_it_is() {
+fn a_foreign_or_empty_file_is_corruption_and_is_not_changed() {
     for contents in [&b""[..], b"not a database", &[0; 8_192], &[b'x'; 10_000], &[0xff; 16_000]] {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(data(home.path()), contents).unwrap();
         assert_eq!(open_error(home.path()), ErrorKind::Corruption);
         assert_eq!(std::fs::read(data(home.path())).unwrap(), contents);
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing is made beside it");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "no other file is created");
     }
 }
 
 #[test]
-fn a_truncated_file_is_corruption_and_stays_as_it_is() {
+fn a_truncated_file_is_corruption_and_is_not_changed() {
     let home = tempfile::tempdir().unwrap();
     let whole = filled(home.path());
     for len in [10, PAGE, 2 * PAGE - 1, 2 * PAGE, whole.len() / 2, whole.len() - PAGE, whole.len() - 1] {
@@ -65,7 +65,7 @@ fn a_truncated_file_is_corruption_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_sound_file_may_end_before_its_last_page() {
+fn an_intact_file_may_end_before_its_last_page() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -73,25 +73,25 @@ fn a_sound_file_may_end_before_its_last_page() {
     for _ in 0..5 {
         fill(&backend, rows, 0..100, &[7; 500]);
     }
-    // Pages that are taken at the end and given back in one batch are never written.
+    // Pages that one batch allocates at the end and frees again are never written.
     let mut batch = WriteBatch::new();
     batch.put(rows, b"large", &vec![8; 3_000_000]).delete(rows, b"large");
     backend.commit(&batch, Durability::PowerSafe).unwrap();
     let pages = support::figure(&backend, "pages");
     drop(backend);
     let len = std::fs::metadata(data(home.path())).unwrap().len();
-    assert!(len < pages * PAGE as u64, "if this fails LMDB writes them now: the list need not be read");
+    assert!(len < pages * PAGE as u64, "LMDB now writes such pages: the check need not read the free list");
     let backend = LmdbBackend::new(home.path()).unwrap();
     assert_eq!(backend.get(keyspace(&backend), &99_u32.to_be_bytes()).unwrap().unwrap(), [7; 500][..]);
     drop(backend);
-    // Less, and pages are missing that nobody gave back.
+    // In a shorter file, pages are missing that are not free.
     let file = std::fs::File::options().write(true).open(data(home.path())).unwrap();
     file.set_len(4 * PAGE as u64).unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::Corruption);
 }
 
 #[test]
-fn a_file_of_another_kind_is_told_from_a_damaged_one() {
+fn a_file_of_another_machine_or_format_is_not_taken_for_damage() {
     let home = tempfile::tempdir().unwrap();
     let whole = filled(home.path());
     let changed = |change: &dyn Fn(&mut [u8])| {
@@ -116,7 +116,7 @@ fn a_file_of_another_kind_is_told_from_a_damaged_one() {
     }
 }
 
-/// Opens what `STRONGROOM_LMDB_TEST_DIRECTORY` names and reads it from end to end.
+/// Opens the directory in `STRONGROOM_LMDB_TEST_DIRECTORY` and reads it completely.
 #[test]
 #[ignore = "run by others, in a process of its own"]
 fn child_reads_everything() {
@@ -127,7 +127,7 @@ fn child_reads_everything() {
         let mut bytes = 0;
         for name in backend.keyspaces()? {
             let mut cursor = snapshot.cursor(backend.keyspace(&name)?, Scan::all())?;
-            // A tree that runs in circles has no end.
+            // A tree with a cycle has no end.
             for _ in 0..100_000 {
                 if !cursor.advance()? {
                     break;
@@ -143,7 +143,7 @@ fn child_reads_everything() {
     }
 }
 
-/// A damaged file may give an error, wrong rows or a killed process; it never hangs, nor takes all memory.
+/// A damaged file may cause an error, wrong rows or a killed process, but neither a hang nor unbounded memory.
 #[test]
 fn damaged_files_are_contained_by_a_child() {
     let home = tempfile::tempdir().unwrap();
@@ -153,7 +153,7 @@ fn damaged_files_are_contained_by_a_child() {
     let mut outcomes = [0, 0, 0];
     for round in 0..40_usize {
         let mut bytes = whole.clone();
-        // Page after page: headers, places of rows, what lies within.
+        // Page after page: headers, row offsets, and content.
         let page = 2 + round * 7 % (whole.len() / PAGE - 2);
         let from = page * PAGE + [10, 12, 16, 100, 2_000][round % 5];
         let pattern = [0xff, 0x00, 0x5a][round % 3];
@@ -176,7 +176,7 @@ fn damaged_files_are_contained_by_a_child() {
 const TIMEOUT: Duration = Duration::from_secs(60);
 const MEMORY: u64 = 512 << 20;
 
-/// Cut off while it is open, and read on: SIGBUS, in a child.
+/// Truncates the file while it is open, and reads on. Ends with SIGBUS, so it runs in a child.
 #[test]
 #[ignore = "run by others, in a process of its own"]
 fn child_loses_its_file() {
@@ -192,7 +192,7 @@ fn child_loses_its_file() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_while_it_is_open_kills_nobody_else() {
+fn a_file_that_is_truncated_while_open_kills_only_its_own_process() {
     let home = tempfile::tempdir().unwrap();
     filled(home.path());
     let (is_well, output) = contained(child("child_loses_its_file", home.path()), TIMEOUT, MEMORY);
@@ -200,7 +200,7 @@ fn a_file_that_is_cut_off_while_it_is_open_kills_nobody_else() {
     assert_eq!(open_error(home.path()), ErrorKind::Corruption);
 }
 
-/// Mounts a small file system on `at`; where that is not allowed the test says so.
+/// Mounts a small file system on `at`. Prints that the test is skipped if that is not allowed.
 fn mounted(at: &Path, options: &str) -> bool {
     let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
     let done = done.is_ok_and(|output| output.status.success());
@@ -240,9 +240,9 @@ fn read_only_media_can_be_read() {
     outcome.unwrap();
 }
 
-/// A container may mount a directory read-only that somebody else writes.
+/// A container may mount a directory read-only that another process writes.
 #[test]
-fn nobody_writes_beneath_a_reader_that_cannot_be_listed() {
+fn a_reader_that_cannot_be_listed_locks_writers_out() {
     let (home, medium) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let backend = LmdbBackend::new(home.path()).unwrap();
     put(&backend, keyspace(&backend), b"a", b"1");
@@ -270,15 +270,15 @@ fn nobody_writes_beneath_a_reader_that_cannot_be_listed() {
 }
 
 #[test]
-fn a_root_that_cannot_be_one_is_corruption() {
+fn an_impossible_root_is_corruption() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     put(&backend, keyspace(&backend), b"a", b"1");
     drop(backend);
     let file = home.path().join("data.mdb");
     let whole = std::fs::read(&file).unwrap();
-    // `md_root` of the main database in a meta page: 16 bytes of page header, 24 of meta, 48 and 40 of databases. The
-    // number of the commit is the last of all.
+    // `md_root` of the main database in a meta page: after 16 bytes of page header, 24 of meta, 48 and 40 of
+    // databases. The number of the commit comes last.
     let commit = |page: usize| u64::from_ne_bytes(whole[page + 144..page + 152].try_into().unwrap());
     let (newest, older) = if commit(0) > commit(4_096) { (0, 4_096) } else { (4_096, 0) };
     for root in [0_u64, 1, 1 << 40] {
@@ -298,7 +298,7 @@ fn a_root_that_cannot_be_one_is_corruption() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_loses_nothing() {
+fn a_full_disk_is_reported_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     if !mounted(home.path(), "size=8m") {
         return;

@@ -1,4 +1,4 @@
-//! A process that reads beside the one that writes.
+//! A process that reads concurrently with the writer.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -9,7 +9,7 @@ use strongroom_core::{ErrorKind, KeyspaceHints, StorageBackend};
 use strongroom_lmdb::{LmdbBackend, LmdbOptions};
 use support::{child, directory_of_child, put};
 
-/// The child: looks at the keyspace whenever it is told to, through what it has opened before.
+/// The child: reads the keyspace on each line from its input, through the handle that it opened before.
 #[test]
 #[ignore = "run by others, in a process of its own"]
 fn child_keeps_the_keyspace_that_it_opened() {
@@ -19,12 +19,12 @@ fn child_keeps_the_keyspace_that_it_opened() {
     println!("opened {first:?}");
     for (line, expected) in stdin().lines().map(Result::unwrap).zip(["1", "2", "3"]) {
         assert_eq!(line, expected);
-        // Looks for what was created and dropped.
+        // Reloads the list of keyspaces.
         assert!(backend.keyspaces().unwrap().contains(&"passing".to_owned()));
         let now = backend.keyspace("passing").unwrap();
         let snapshot = backend.snapshot().unwrap();
         assert_eq!(snapshot.get(now, b"k").unwrap().as_deref(), Some(expected.as_bytes()));
-        assert_eq!(now == first, expected == "1", "one that was created anew is another keyspace");
+        assert_eq!(now == first, expected == "1", "a recreated keyspace has another id");
         if now != first {
             for error in [backend.get(first, b"k").unwrap_err(), snapshot.get(first, b"k").unwrap_err()] {
                 assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -35,7 +35,7 @@ fn child_keeps_the_keyspace_that_it_opened() {
 }
 
 #[test]
-fn a_keyspace_that_is_dropped_and_created_again_is_another_one_to_a_reader() {
+fn a_reader_sees_a_recreated_keyspace_as_another_one() {
     let home = tempfile::tempdir().unwrap();
     let backend = LmdbBackend::new(home.path()).unwrap();
     let create = |value: &str| {
@@ -60,12 +60,12 @@ fn a_keyspace_that_is_dropped_and_created_again_is_another_one_to_a_reader() {
     assert!(reader.wait().unwrap().success());
 }
 
-/// One that an older version created has no row that says when.
+/// A keyspace from an older version has no row for its creation.
 #[test]
-fn a_keyspace_without_the_row_of_its_creation_works() {
+fn a_keyspace_without_a_creation_row_works() {
     let home = tempfile::tempdir().unwrap();
     {
-        // SAFETY: nobody else has this directory open.
+        // SAFETY: this directory is not open anywhere else.
         #[allow(unsafe_code)]
         let env = unsafe { heed::EnvOpenOptions::new().max_dbs(4).open(home.path()) }.unwrap();
         let transaction = env.write_txn().unwrap();
@@ -92,5 +92,5 @@ fn a_keyspace_without_the_row_of_its_creation_works() {
     assert!(lines.any(|line| line.contains("seen")), "the child has failed");
     drop(orders);
     assert!(reader.wait().unwrap().success());
-    assert_eq!(backend.keyspaces().unwrap(), ["passing"], "the rows of creations are no keyspaces");
+    assert_eq!(backend.keyspaces().unwrap(), ["passing"], "creation rows are not keyspaces");
 }

@@ -1,6 +1,6 @@
-//! What several of these tests need.
+//! Helpers of several of these tests.
 
-#![allow(dead_code)] // No test needs all of it.
+#![allow(dead_code)] // Each test file uses only a part.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use strongroom_core::{
 };
 use strongroom_lmdb::{LmdbBackend, LmdbOptions};
 
-/// Names the directory that a child process is to work in.
+/// Names the directory for a child process.
 const DIRECTORY: &str = "STRONGROOM_LMDB_TEST_DIRECTORY";
 
 pub fn put(backend: &LmdbBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8]) {
@@ -42,14 +42,14 @@ pub fn figure(backend: &LmdbBackend, name: &str) -> u64 {
     stats.engine.iter().find(|(found, _)| found == name).unwrap().1
 }
 
-/// Anonymous memory of a process, in bytes; none where the system does not tell.
+/// Returns the anonymous memory of a process, in bytes, or `None` if the system does not report it.
 pub fn anonymous_bytes(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1_024)
 }
 
-/// Runs the ignored test `name` of this binary in a process of its own, on `directory`.
+/// Runs the ignored test `name` of this binary in a child process, on `directory`.
 pub fn child(name: &str, directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
@@ -61,12 +61,13 @@ pub fn child(name: &str, directory: &Path) -> Child {
         .unwrap()
 }
 
-/// The directory that this process was started for; none if somebody runs all ignored tests.
+/// Returns the directory that this process was started for, or `None` in a run of all ignored tests.
 pub fn directory_of_child() -> Option<std::path::PathBuf> {
     std::env::var_os(DIRECTORY).map(Into::into)
 }
 
-/// Waits for the end; a child that hangs or takes more memory than `anonymous_bytes_max` fails the test.
+/// Waits for the child to end. Fails the test if the child hangs or takes more memory than
+/// `anonymous_bytes_max`.
 pub fn contained(mut child: Child, timeout: Duration, anonymous_bytes_max: u64) -> (bool, String) {
     let deadline = Instant::now() + timeout;
     loop {
