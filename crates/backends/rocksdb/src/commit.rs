@@ -1,18 +1,17 @@
-//! A batch is one write batch of RocksDB: one record of its log, over all column families.
+//! Writes a batch as one write batch of RocksDB: one record of its log, over all column families.
 //!
-//! Each operation has a sequence number of its own, so later operations on a key win without our doing
-//! anything (tests/engine.rs watches over it). RocksDB groups commits that come at once, and lets them
-//! share a sync.
+//! Each operation has a sequence number of its own, so later operations on a key win without extra work (tested
+//! in tests/engine.rs). RocksDB groups concurrent commits and lets them share a sync.
 
 use crate::error::translate;
 use crate::keyspace::{Database, RocksDbKeyspace};
 use rocksdb::{WriteBatch, WriteOptions};
 use strongroom_core::{Durability, EngineBatch, Op, Result};
 
-/// What RocksDB writes beside key and value of an operation, in bytes: a tag, a column family, two lengths.
+/// Bytes that RocksDB writes per operation besides key and value: a tag, a column family, two lengths.
 const OVERHEAD_BYTES: usize = 16;
 
-/// How commits are written. The log is never left out.
+/// Write options of commits. The log is always written.
 pub(crate) struct Commits {
     power_safe: WriteOptions,
     buffered: WriteOptions,
@@ -22,7 +21,7 @@ impl Commits {
     pub(crate) fn new() -> Self {
         let mut power_safe = WriteOptions::default();
         power_safe.set_sync(true);
-        // Handed to the operating system: survives the process, not the power.
+        // Handed to the operating system: survives the process, but not a power cut.
         let mut buffered = WriteOptions::default();
         buffered.set_sync(false);
         Self { power_safe, buffered }

@@ -11,7 +11,7 @@ use strongroom_core::{Direction, EngineCursor, KeyRange, Result, Scan};
 type Iter<'s> = DBRawIteratorWithThreadMode<'s, Database>;
 
 self_cell!(
-    /// An iterator and the snapshot it reads, which stays open as long.
+    /// An iterator and its snapshot, which stays open as long.
     struct Rows {
         owner: Arc<OwnedView>,
         #[covariant]
@@ -19,12 +19,12 @@ self_cell!(
     }
 );
 
-/// Cursor of RocksDB. It keeps its snapshot alive, and the files of its keyspace.
+/// A cursor of RocksDB. It keeps its snapshot and the files of its keyspace.
 pub struct RocksDbCursor {
     rows: Rows,
     direction: Direction,
     is_positioned: bool,
-    // Declared last: RocksDB's iterator remembers the handle it was made with.
+    // Declared last: RocksDB's iterator refers to the handle that it was created with.
     _family: Arc<Held>,
 }
 
@@ -43,8 +43,8 @@ impl RocksDbCursor {
     }
 }
 
-/// The bounds are RocksDB's business: with them it stops where the range ends, instead of walking on over
-/// what was deleted behind it to find a row that nobody wants.
+/// Passes the bounds to RocksDB: it then stops at the end of the range, instead of searching the deleted rows
+/// after it for a row that is not wanted.
 fn read_options(scan: &Scan, prefix_bytes: Option<usize>) -> ReadOptions {
     let mut options = ReadOptions::default();
     if !scan.range.start().is_empty() {
@@ -53,8 +53,8 @@ fn read_options(scan: &Scan, prefix_bytes: Option<usize>) -> ReadOptions {
     if let Some(end) = scan.range.end() {
         options.set_iterate_upper_bound(end);
     }
-    // Filters of prefixes may be asked only if all rows have the prefix that the walk begins with. Else
-    // rows with other prefixes would be missing.
+    // Prefix filters may be used only if all rows of the walk share its first row's prefix. Otherwise rows with
+    // other prefixes would be missing.
     if scan.direction == Direction::Forward
         && prefix_bytes.is_some_and(|len| has_one_prefix(&scan.range, len))
     {
@@ -65,24 +65,23 @@ fn read_options(scan: &Scan, prefix_bytes: Option<usize>) -> ReadOptions {
     options
 }
 
-/// Whether all keys of the range begin with the same `len` bytes.
+/// Returns whether all keys of the range begin with the same `len` bytes.
 fn has_one_prefix(range: &KeyRange, len: usize) -> bool {
     let Some(prefix) = range.start().get(..len) else { return false };
     match (range.end(), KeyRange::prefix(prefix).end()) {
         (Some(end), Some(end_of_prefix)) => end <= end_of_prefix,
-        // Nothing comes after a prefix of nothing but ff.
+        // No key comes after a prefix that consists of ff bytes.
         (_, None) => true,
         (None, Some(_)) => false,
     }
 }
 
-/// To the next row. An iterator that stands nowhere has come to the end or failed, and only its status says
-/// which.
+/// Moves to the next row. An iterator without a row has ended or failed; only its status distinguishes the two.
 fn step(rows: &mut Iter<'_>, direction: Direction, is_positioned: &mut bool) -> Result<bool> {
     match (*is_positioned, direction) {
         (true, Direction::Forward) => rows.next(),
         (true, Direction::Reverse) => rows.prev(),
-        // The bounds say where that is.
+        // The iterator's bounds define the first and the last row.
         (false, Direction::Forward) => rows.seek_to_first(),
         (false, Direction::Reverse) => rows.seek_to_last(),
     }
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_are_asked_only_for_ranges_within_one_prefix() {
+    fn filters_are_used_only_for_ranges_within_one_prefix() {
         let within = |range: KeyRange| has_one_prefix(&range, 2);
         assert!(within(KeyRange::prefix(b"ab")));
         assert!(within(KeyRange::prefix(b"abc")));

@@ -21,15 +21,15 @@ use strongroom_core::{
     Gauge, KeyspaceHints, Marked, OpenContext, Options as CommonOptions, Result, Stats, Tuning, TypedOptions,
 };
 
-/// RocksDB, opened. Applications use it as [`RocksDbBackend`](crate::RocksDbBackend).
+/// An open RocksDB engine. Applications use it as [`RocksDbBackend`](crate::RocksDbBackend).
 pub struct RocksDbEngine {
     database: Arc<OpenDatabase>,
     is_locked: bool,
     options: RocksDbOptions,
-    /// As RocksDB took them: for new column families, and where it counts.
+    /// The options as RocksDB uses them: for new column families, and to read its counters.
     families: Options,
     cache: Cache,
-    /// Of keyspaces.
+    /// Names of the keyspaces.
     names: Mutex<BTreeSet<String>>,
     reads: ReadOptions,
     commits: Commits,
@@ -41,12 +41,12 @@ impl RocksDbEngine {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A figure of the whole database.
+    /// Returns a figure of the whole database.
     fn figure(&self, property: &PropName) -> Result<u64> {
         Ok(self.database.property_int_value(property).map_err(translate)?.unwrap_or(0))
     }
 
-    /// A figure of all keyspaces together.
+    /// Returns the sum of a figure over all keyspaces.
     fn sum(&self, property: &PropName) -> Result<u64> {
         let mut sum = 0;
         for name in self.keyspace_names()? {
@@ -61,18 +61,19 @@ impl RocksDbEngine {
 struct Opened {
     database: Database,
     families: Vec<String>,
-    /// Where nothing can be written, nothing is locked either.
+    /// Nothing is locked if nothing can be written.
     is_locked: bool,
 }
 
 /// Opens the database at `home` with all its column families.
 fn open(home: &Path, options: &Options, common: &CommonOptions) -> Result<Opened> {
-    // Without permission to write, another user may be at work: RocksDB's lock cannot be taken to find out. A store
-    // above has taken its own.
+    // Without write permission RocksDB's lock cannot be taken, so a writer of another user would go unnoticed.
+    // A store has taken its own lock.
     let is_unwritable =
         |text: &str| is_read_only_place(text) || (common.marked == Marked::Writable && is_denied(text));
     let try_once = || {
-        // One that cannot be listed cannot be opened either, and opening tells better why: it may be locked.
+        // A database that cannot be listed cannot be opened either, and opening reports the better reason: it
+        // may be locked.
         let families = Database::list_cf(&Options::default(), home);
         let families = families.unwrap_or_else(|_| vec![UNUSED_FAMILY.to_owned()]);
         let describe = || families.iter().map(|name| ColumnFamilyDescriptor::new(name, options.clone()));
@@ -85,7 +86,7 @@ fn open(home: &Path, options: &Options, common: &CommonOptions) -> Result<Opened
         }
     };
     match try_once() {
-        // Somebody has made or dropped one since, and has gone.
+        // Another handle has created or dropped a column family since, and is closed again.
         Err(error) if is_outdated_list(&error) => try_once(),
         outcome => outcome,
     }
@@ -114,7 +115,7 @@ impl Engine for RocksDbEngine {
         batch: BatchLimits::NONE,
         unclaimed: "",
     };
-    /// Commits that come at once share a sync.
+    /// Concurrent commits share a sync.
     const CONCURRENT_COMMITS: bool = true;
     type Options = RocksDbOptions;
     type Keyspace = RocksDbKeyspace;
@@ -128,13 +129,13 @@ impl Engine for RocksDbEngine {
         let creates = files::prepare(directory, common.create)?;
         families.create_if_missing(creates && common.create == Create::IfMissing);
         let home = files::enter_home(directory)?;
-        // Last, since options that are read from text forget it.
+        // Last, since parsing options from text resets it.
         families.set_info_logger(report::logger(home.directory().pinned_path()));
         threads::check(options.threads_max())?;
         let Opened { database, families: found, is_locked } =
             open(home.directory().pinned_path(), &families, common)?;
         if is_locked && !common.read_only {
-            // Also of one that is there: whoever made it may have been interrupted just before this.
+            // For an existing database too: its creation may have been interrupted just before this.
             files::sync_names(directory)?;
         }
         let names = found.iter().filter_map(|family| keyspace_name(family)).map(str::to_owned).collect();
@@ -162,7 +163,7 @@ impl Engine for RocksDbEngine {
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<RocksDbKeyspace> {
         let mut names = self.names();
         if !names.contains(name) {
-            // On the disk when it returns: an entry of RocksDB's manifest, which is synced.
+            // On disk when it returns: RocksDB writes it to its manifest and syncs that.
             self.database.create_cf(family_name(name), &self.families).map_err(translate)?;
             names.insert(name.to_owned());
         }
@@ -197,17 +198,17 @@ impl Engine for RocksDbEngine {
         let usage = files::usage(self.database.home())?;
         stats.disk_bytes = Some(usage.disk_bytes);
         stats.cache_bytes = Some(u64::try_from(self.cache.get_usage()).unwrap_or(u64::MAX));
-        let mut tell = |name: &str, figure: u64| stats.engine.push((name.to_owned(), figure));
-        tell("tables", usage.tables);
-        tell("log_bytes", usage.log_bytes);
-        tell("write_buffer_bytes", self.sum(CUR_SIZE_ALL_MEM_TABLES)?);
-        tell("write_stopped", self.figure(IS_WRITE_STOPPED)?);
-        tell("write_bytes_per_second_max", self.figure(ACTUAL_DELAYED_WRITE_RATE)?);
+        let mut add = |name: &str, figure: u64| stats.engine.push((name.to_owned(), figure));
+        add("tables", usage.tables);
+        add("log_bytes", usage.log_bytes);
+        add("write_buffer_bytes", self.sum(CUR_SIZE_ALL_MEM_TABLES)?);
+        add("write_stopped", self.figure(IS_WRITE_STOPPED)?);
+        add("write_bytes_per_second_max", self.figure(ACTUAL_DELAYED_WRITE_RATE)?);
         if self.options.has_statistics() {
             for ticker in
                 [Ticker::BlockCacheHit, Ticker::BlockCacheMiss, Ticker::StallMicros, Ticker::WalFileSynced]
             {
-                tell(ticker.name(), self.families.get_ticker_count(ticker));
+                add(ticker.name(), self.families.get_ticker_count(ticker));
             }
         }
         Ok(())
@@ -216,19 +217,19 @@ impl Engine for RocksDbEngine {
     fn compact(&self) -> Result<()> {
         threads::check(self.options.threads_max())?;
         let mut options = CompactOptions::default();
-        // Else what was deleted stays in the last level.
+        // Otherwise deleted rows stay in the last level.
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         for name in self.keyspace_names()? {
             let Some(family) = self.database.cf_handle(family_name(&name)) else { continue };
             self.database.compact_range_cf_opt::<&[u8], &[u8]>(&family, None, None, &options);
         }
-        // A compaction tells no errors; this does.
+        // The compaction itself returns no errors; this call does.
         self.database.wait_for_compact(&WaitForCompactOptions::default()).map_err(translate)
     }
 
     fn checkpoint(&self, directory: &Path) -> Result<bool> {
         if !self.is_locked {
-            // RocksDB copies only what it could write too.
+            // RocksDB copies only databases that it could also write.
             return Ok(false);
         }
         let checkpoint = Checkpoint::new(&self.database).map_err(translate)?;
@@ -248,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_built_in() {
+    fn the_declared_version_is_the_built_in_one() {
         let lock_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.lock");
         let text = std::fs::read_to_string(lock_file).unwrap();
         let (_, version) = text.split_once("name = \"librocksdb-sys\"\nversion = \"").unwrap();

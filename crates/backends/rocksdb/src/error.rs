@@ -1,14 +1,14 @@
-//! What RocksDB reports, as a kind that a caller can act on.
+//! Translates RocksDB's errors to kinds that a caller can act on.
 //!
-//! RocksDB tells kinds and texts. It leaves keys out of its texts unless it was asked to put them in, which
-//! is refused; in a few it prints the bounds of files all the same, and those are cut off here.
+//! RocksDB reports kinds and texts. It leaves keys out of its texts unless it is configured to include them,
+//! which is refused. A few texts contain the bounds of files nevertheless; those are cut off here.
 
 use rocksdb::{Error as Rocks, ErrorKind as RocksKind};
 use std::io;
 use strongroom_core::files::relative_names;
 use strongroom_core::{Error, ErrorKind};
 
-/// Translates RocksDB's errors; the original's text stays as the cause.
+/// Translates an error of RocksDB, and keeps its text as the cause.
 #[cold]
 pub(crate) fn translate(error: Rocks) -> Error {
     let kind = error.kind();
@@ -24,7 +24,7 @@ pub(crate) fn translate(error: Rocks) -> Error {
     }
 }
 
-/// A file that is missing or short is damage: the directory is known to be RocksDB's.
+/// Translates an I/O error. A missing or short file is damage: the directory is known to be RocksDB's.
 #[cold]
 pub(crate) fn translate_io(cause: io::Error) -> Error {
     match cause.kind() {
@@ -38,7 +38,7 @@ pub(crate) fn translate_io(cause: io::Error) -> Error {
 fn verdict(kind: &RocksKind) -> (ErrorKind, &'static str, Option<&'static str>) {
     match kind {
         RocksKind::Corruption => (ErrorKind::Corruption, "the database is damaged", None),
-        RocksKind::NotFound => (ErrorKind::Corruption, "something of the database is missing", None),
+        RocksKind::NotFound => (ErrorKind::Corruption, "a part of the database is missing", None),
         RocksKind::NotSupported => (
             ErrorKind::Unsupported,
             "the files or options need something that this build of RocksDB lacks",
@@ -51,12 +51,13 @@ fn verdict(kind: &RocksKind) -> (ErrorKind, &'static str, Option<&'static str>) 
         ),
         RocksKind::ColumnFamilyDropped => (ErrorKind::NotFound, "the keyspace was dropped", None),
         RocksKind::ShutdownInProgress => (ErrorKind::Closed, "the database is being closed", None),
-        // Never `Unavailable`: that would promise that nothing was touched.
+        // Never `Unavailable`: that would promise that nothing changed.
         _ => (ErrorKind::Io, "RocksDB reported an error", None),
     }
 }
 
-/// RocksDB has one kind for all that the operating system says, and puts its words into the text.
+/// Translates an I/O error by its text: RocksDB has a single kind for all errors of the operating system, and
+/// puts the system's words into the text.
 fn translate_text_of_io(text: &str) -> Error {
     let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
     let error = if says(&LOCKED) {
@@ -64,7 +65,8 @@ fn translate_text_of_io(text: &str) -> Error {
     } else if says(&["No such file", "file truncated", "cannot find the"]) {
         Error::new(ErrorKind::Corruption, "a file of the database is missing or short")
     } else if says(&["No space left", "Disk quota exceeded", "disk is full"]) {
-        Error::new(ErrorKind::Io, "there is no space left").hint("free some space, then open the store again")
+        Error::new(ErrorKind::Io, "no space is left on the disk")
+            .hint("free some space, then open the store again")
     } else if says(&["Too many open files"]) {
         Error::new(ErrorKind::Io, "the process has too many files open")
             .hint("raise its limit, or lower option max_open_files")
@@ -76,29 +78,29 @@ fn translate_text_of_io(text: &str) -> Error {
     error.caused_by(without_keys(text))
 }
 
-/// What RocksDB says about its file LOCK when somebody has it: this process, another one, one on Windows.
+/// RocksDB's texts when its file LOCK is held: by this process, by another one, by another one on Windows.
 const LOCKED: [&str; 3] = ["lock hold by current process", "While lock file", "Failed to create lock file"];
 
-/// Whether the files lie on a file system that nobody can write to. (Where only this user cannot, another one
-/// may be at work.)
+/// Returns whether the files are on a read-only file system, which no process can write to. (If only this user
+/// may not write, another user may.)
 pub(crate) fn is_read_only_place(text: &str) -> bool {
     text.contains("Read-only file system")
 }
 
-/// Whether this user may not write there.
+/// Returns whether this user may not write there.
 pub(crate) fn is_denied(text: &str) -> bool {
     text.contains("Permission denied") || text.contains("Operation not permitted")
 }
 
-/// Whether column families were made or dropped since they were listed.
+/// Returns whether column families were created or dropped since they were listed.
 pub(crate) fn is_outdated_list(error: &Rocks) -> bool {
     let text: &str = error.as_ref();
     text.contains("Column families not opened") || text.contains("Column family not found")
 }
 
-/// The text up to where it begins to tell keys, on one line.
+/// Returns the text on one line, up to the first key in it.
 fn without_keys(text: &str) -> String {
-    // Files are told by the pinned path of their directory.
+    // RocksDB names files by the pinned path of their directory.
     let text = &*relative_names(text);
     let end = [" key: ", " key '", " keys: ", " key=", " internal key"]
         .iter()
@@ -114,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_the_operating_system_become_kinds() {
+    fn texts_of_the_operating_system_map_to_kinds() {
         let kind = |text: &str| translate_text_of_io(text).kind();
         let by_us = "IO error: lock hold by current process, acquire time 1 acquiring thread 2: a/LOCK: No locks available";
         assert_eq!(kind(by_us), ErrorKind::Locked);
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_rocksdb_become_kinds() {
+    fn kinds_of_rocksdb_map_to_kinds() {
         assert_eq!(verdict(&RocksKind::Corruption).0, ErrorKind::Corruption);
         assert_eq!(verdict(&RocksKind::Busy).0, ErrorKind::Io);
         assert_eq!(verdict(&RocksKind::InvalidArgument).0, ErrorKind::InvalidInput);

@@ -1,10 +1,10 @@
-//! The files beneath: whether they are there, half made, or damaged, and how much space they take.
+//! The database files: whether they exist, are unfinished or damaged, and how much space they take.
 //!
-//! They lie in a directory of their own, because RocksDB has a file `LOCK` too. RocksDB takes a directory
-//! without the file `CURRENT` for a new database, and would begin one over the files of another that has
-//! lost it. That is seen to here.
+//! They are in a directory of their own, because RocksDB has a file `LOCK` too. RocksDB takes a directory
+//! without the file `CURRENT` for a new database, and would create one over the files of another that has lost
+//! it. This module prevents that.
 //!
-//! Nothing here opens a file of an open database: to close `LOCK` again would take the lock away.
+//! It opens no file of an open database: closing `LOCK` again would release the lock.
 
 use crate::error::translate_io;
 use std::fs::File;
@@ -13,22 +13,22 @@ use std::path::{Path, PathBuf};
 use strongroom_core::files::{Directory, Presence, file_bytes, sync_directory, sync_entry};
 use strongroom_core::{Create, Error, ErrorKind, Result};
 
-/// Where RocksDB's files are.
+/// The directory of RocksDB's files.
 const HOME: &str = "rocksdb";
 const CURRENT: &str = "CURRENT";
 
-/// What a creation makes before it makes `CURRENT`, beside reports and temporary files.
+/// Files that a creation makes before `CURRENT`, besides reports and temporary files.
 const FIRST_FILES: [&str; 4] = ["LOCK", "LOG", "IDENTITY", FIRST_MANIFEST];
 const FIRST_MANIFEST: &str = "MANIFEST-000001";
 
-/// What is in a directory.
+/// The content of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
     /// A creation was interrupted before anything could be stored.
     Unfinished,
     Database,
-    /// RocksDB's files without the one that says which of them count.
+    /// RocksDB's files without the one that names the current manifest.
     Damaged,
 }
 
@@ -37,10 +37,10 @@ pub(crate) fn home(directory: &Path) -> PathBuf {
 }
 
 pub(crate) fn exists(directory: &Path) -> bool {
-    look(&home(directory)) != Found::Nothing
+    inspect(&home(directory)) != Found::Nothing
 }
 
-fn look(home: &Path) -> Found {
+fn inspect(home: &Path) -> Found {
     if home.join(CURRENT).exists() {
         return Found::Database;
     }
@@ -64,9 +64,9 @@ fn is_of_a_creation(path: &Path) -> bool {
     FIRST_FILES.contains(&&*name) || name.starts_with("LOG.old.") || is_temporary
 }
 
-/// Opens the directory of RocksDB's files, which is made if it is missing, for this process alone.
+/// Opens the directory of RocksDB's files for this process alone, and creates it if it is missing.
 ///
-/// RocksDB's own lock tells two handles of one process apart by their paths, and those differ here.
+/// RocksDB's own lock recognises two handles of one process by their paths, which differ here.
 pub(crate) fn enter_home(directory: &Path) -> Result<Presence> {
     let home = home(directory);
     match std::fs::create_dir(&home) {
@@ -78,9 +78,9 @@ pub(crate) fn enter_home(directory: &Path) -> Result<Presence> {
         .ok_or_else(|| Error::new(ErrorKind::Locked, "another handle of this process has the database open"))
 }
 
-/// Makes sure that RocksDB will do the right thing in `directory`. Says whether it will create.
+/// Checks that RocksDB will do the right thing in `directory`. Returns whether it will create a database.
 pub(crate) fn prepare(directory: &Path, create: Create) -> Result<bool> {
-    match look(&home(directory)) {
+    match inspect(&home(directory)) {
         Found::Database if has_lost_its_log(&home(directory)) => {
             Err(Error::new(ErrorKind::Corruption, "the log of the database is missing"))
         }
@@ -96,20 +96,20 @@ pub(crate) fn prepare(directory: &Path, create: Create) -> Result<bool> {
     }
 }
 
-/// Whether there is a database and not a single log. RocksDB has one from its first open on, makes the next
-/// before it removes one, and syncs their directory in between; so somebody else has taken it, and with it the
-/// newest commits, and RocksDB would not mind.
+/// Returns whether a database has no log at all. RocksDB has one from its first open on, creates the next
+/// before it removes one, and syncs their directory in between. So the log was removed from outside, with the
+/// newest commits, and RocksDB would not report it.
 fn has_lost_its_log(home: &Path) -> bool {
     let current = std::fs::read_to_string(home.join(CURRENT)).unwrap_or_default();
     let was_opened = current.starts_with("MANIFEST-") && current.trim_end() != FIRST_MANIFEST;
-    // What cannot be read is RocksDB's to say.
+    // RocksDB itself reports unreadable files.
     let Ok(mut entries) = std::fs::read_dir(home) else { return false };
     let is_log = |path: PathBuf| path.extension().is_some_and(|extension| extension == "log");
     was_opened && !entries.any(|entry| entry.map_or(true, |entry| is_log(entry.path())))
 }
 
-/// Makes the names of a database durable: those of its files, its directory's, and that one's. RocksDB syncs
-/// what is in its files.
+/// Makes the names of a database durable: those of its files, of its directory and of the directory above.
+/// RocksDB syncs the content of its files.
 pub(crate) fn sync_names(directory: &Path) -> Result<()> {
     let sync = || {
         sync_directory(&home(directory))?;
@@ -118,8 +118,8 @@ pub(crate) fn sync_names(directory: &Path) -> Result<()> {
     sync().map_err(translate_io)
 }
 
-/// Makes a copy durable that nobody has opened yet. RocksDB syncs the files that it copies, but not all that
-/// it writes anew.
+/// Makes a copy durable before it is first opened. RocksDB syncs the files that it copies, but not all files
+/// that it writes.
 pub(crate) fn sync_copy(directory: &Path) -> Result<()> {
     let sync = || {
         let home = home(directory);
@@ -132,7 +132,7 @@ pub(crate) fn sync_copy(directory: &Path) -> Result<()> {
     sync().map_err(translate_io)
 }
 
-/// How much there is of what.
+/// The space and number of files by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) disk_bytes: u64,
@@ -140,7 +140,7 @@ pub(crate) struct Usage {
     pub(crate) tables: u64,
 }
 
-/// What the files take on the disk. RocksDB may remove some while we look.
+/// Measures the files on disk. RocksDB may remove some meanwhile.
 pub(crate) fn usage(home: &Path) -> Result<Usage> {
     let mut usage = Usage::default();
     for entry in std::fs::read_dir(home).map_err(translate_io)? {

@@ -1,7 +1,7 @@
-//! A handle to a column family that lets go of it when it is dropped.
+//! A handle to a column family that is released when the keyspace is dropped.
 //!
-//! RocksDB removes a dropped column family's files with its last handle. The layer above keeps handles for
-//! as long as the backend is open, so what they hold has to be taken out of them.
+//! RocksDB removes a dropped column family's files with its last handle. The layer above keeps handles for as
+//! long as the backend is open, so a drop has to take the column family out of them.
 
 use rocksdb::{BoundColumnFamily, DBWithThreadMode, MultiThreaded};
 use self_cell::self_cell;
@@ -11,11 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use strongroom_core::files::Presence;
 use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
 
-/// Column families may be made and dropped while others read: that is what the mode is about.
+/// The mode allows column families to be created and dropped concurrently with reads.
 pub(crate) type Database = DBWithThreadMode<MultiThreaded>;
 
-/// An open database and the directory of its files, which stays open for longer: RocksDB opens and removes files by
-/// path until it is closed.
+/// An open database and the directory of its files. The directory stays open for longer: RocksDB opens and
+/// removes files by path until it is closed.
 pub(crate) struct OpenDatabase {
     database: Database,
     home: Presence,
@@ -26,7 +26,7 @@ impl OpenDatabase {
         Self { database, home }
     }
 
-    /// Where its files are, whatever becomes of the path by which it was opened.
+    /// Returns the path of its files, which stays valid after a rename of the directory.
     pub(crate) fn home(&self) -> &Path {
         self.home.directory().pinned_path()
     }
@@ -44,7 +44,7 @@ impl Deref for OpenDatabase {
 pub(crate) type Family<'d> = Arc<BoundColumnFamily<'d>>;
 
 self_cell!(
-    /// A column family and the database it is in, which stays open as long.
+    /// A column family and its database, which stays open as long.
     pub(crate) struct Held {
         owner: Arc<OpenDatabase>,
         #[covariant]
@@ -59,7 +59,7 @@ pub struct RocksDbKeyspace {
 }
 
 impl RocksDbKeyspace {
-    /// The keyspace of this name, which RocksDB has opened.
+    /// Returns the keyspace of this name, which RocksDB has opened.
     pub(crate) fn find(database: &Arc<OpenDatabase>, name: &str) -> Result<Self> {
         let family = family_name(name);
         let held = Held::try_new(Arc::clone(database), |database| database.cf_handle(family).ok_or(()));
@@ -77,7 +77,7 @@ impl RocksDbKeyspace {
         }
     }
 
-    /// The column family, to be kept for a while, unless it was dropped.
+    /// Returns the column family to be kept for a while, unless it was dropped.
     pub(crate) fn held(&self) -> Result<Arc<Held>> {
         self.held.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(dropped)
     }
@@ -95,18 +95,18 @@ fn dropped() -> Error {
     Error::new(ErrorKind::NotFound, "the keyspace was dropped")
 }
 
-/// RocksDB's own column family, which is always there and cannot be dropped. It stays empty.
+/// RocksDB's own column family, which always exists and cannot be dropped. It stays empty.
 pub(crate) const UNUSED_FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 
-/// Where a keyspace of the same name goes instead. No keyspace can have this name.
+/// The column family of a keyspace called like RocksDB's own. It is not a valid keyspace name.
 const DEFAULT_KEYSPACE: &str = "keyspace:default";
 
-/// The column family of a keyspace: it has the same name.
+/// Returns the column family of a keyspace. It usually has the same name.
 pub(crate) fn family_name(keyspace: &str) -> &str {
     if keyspace == UNUSED_FAMILY { DEFAULT_KEYSPACE } else { keyspace }
 }
 
-/// The keyspace in a column family; none if it is RocksDB's own, or somebody else's.
+/// Returns the keyspace in a column family, or `None` if it is RocksDB's own or foreign.
 pub(crate) fn keyspace_name(family: &str) -> Option<&str> {
     match family {
         UNUSED_FAMILY => None,

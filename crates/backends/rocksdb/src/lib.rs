@@ -19,39 +19,41 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It is not small: a C++ library that takes a quarter of an hour to compile, and a process with threads of
-//! RocksDB's that all its databases share. It opens a store for one handle at a time, for reading too, and a
-//! snapshot, a cursor or a large value that outlives the backend keeps the store open, and locked. It keeps no
-//! values apart from keys: RocksDB could, but a walk over keys only would read them all the same.
+//! It is not small: a C++ library that takes a quarter of an hour to compile, and background threads that all
+//! databases of a process share. A store can be open in one handle at a time, even for reading. A snapshot, a
+//! cursor or a large value that outlives the backend keeps the store open and locked. Values are not separated
+//! from keys: RocksDB could do it, but a keys-only scan would read them all the same.
 //!
 //! | Contract | RocksDB |
 //! |---|---|
-//! | files | all in the directory `rocksdb/`, because RocksDB has a file `LOCK` too; on Linux it opens them by `/proc/self/fd`, so that a directory that was moved is still the one it writes to |
-//! | keyspace | column family of the same name; the keyspace `default` has `keyspace:default`, as RocksDB's own `default` is always there; hints are of no use to it |
+//! | files | all in the directory `rocksdb/`, because RocksDB has a file `LOCK` too; on Linux they are opened through `/proc/self/fd`, so that RocksDB still writes to the same directory after it was renamed |
+//! | keyspace | column family of the same name; the keyspace `default` has `keyspace:default`, as RocksDB's own `default` always exists; hints are not used |
 //! | get | `get_pinned_cf`; a value of more than 256 bytes shares RocksDB's block |
 //! | batch | one `WriteBatch` over all column families; later operations on a key win |
 //! | snapshot | `GetSnapshot`: a sequence number |
-//! | cursor | a raw iterator with the scan's bounds, its status looked at when it ends |
-//! | power-safe | `WriteOptions::sync`; commits that come at once share a sync |
+//! | cursor | a raw iterator with the scan's bounds, its status checked when it ends |
+//! | power-safe | `WriteOptions::sync`; concurrent commits share a sync |
 //! | buffered | the log, without a sync |
 //! | flush | `FlushWAL` with a sync |
-//! | checkpoint | RocksDB's own: tables are linked where the file system can, so that damage done to one in place is done to both |
-//! | compaction | all column families, down to the last level, while readers go on |
-//! | integrity check | a second database reads all files again, the log too; readers go on |
+//! | checkpoint | RocksDB's own: tables are hard links where the file system allows it, so damage to a linked table damages both stores |
+//! | compaction | all column families, down to the last level, concurrently with readers |
+//! | integrity check | a second database reads all files again, including the log; readers are not blocked |
 //! | report | `LOG` and `LOG.old.0`, warnings and errors, up to 1 MiB each; written by the adapter, since RocksDB crashes when it cannot begin a new one |
-//! | threads | tried before RocksDB starts any, which aborts the process where it can start none: opening, compaction and the integrity check answer `Unavailable` |
-//! | read-only | opened as ever, with the lock; on a read-only file system without it, as it was then; without write permission likewise, if a store above holds its own lock |
+//! | threads | tried before RocksDB starts any, since it aborts the process if it can start none: opening, compaction and the integrity check return `Unavailable` |
+//! | read-only | opened as for writing, with the lock; on a read-only file system without it, in the state of the last write; the same without write permission, if a store holds its own lock |
 //!
 //! # Durability
 //!
-//! A power-safe commit has been synced to the log when it returns, and every commit before it with it. A
-//! buffered commit has been handed to the operating system: it survives the end of the process, but not a
-//! power cut. On Apple's systems no commit is claimed to be power-safe: as its crate compiles it, RocksDB calls
-//! `fsync` there, which leaves data in the drive's cache. The log is never left out. When a store is opened, the log is read up to the first record that
-//! is not whole: that is where a crash has torn it. RocksDB cannot tell such an end from damage done to the
-//! last log later, so that damage loses what comes after it without an error; a log before the last that is
-//! missing or short is an error. [`verify`](strongroom_core::StorageBackend::verify) finds either, as long
-//! as the store is open. Blocks of tables are held against their checksums whenever they are read.
+//! A power-safe commit and every commit before it have been synced to the log when it returns. A buffered
+//! commit has been handed to the operating system: it survives the end of the process, but not a power cut. On
+//! Apple's systems no commit is claimed to be power-safe: as its crate compiles it, RocksDB calls `fsync`
+//! there, which leaves data in the drive's cache. The log is always written.
+//!
+//! When a store is opened, the log is read up to the first incomplete record, which is where a crash has torn
+//! it. RocksDB cannot distinguish such an end from later damage to the last log, so such damage loses the
+//! commits after it without an error. A missing or short log before the last one is an error.
+//! [`verify`](strongroom_core::StorageBackend::verify) finds both while the store is open. Blocks of tables are
+//! checked against their checksums whenever they are read.
 
 mod commit;
 mod cursor;
@@ -75,5 +77,5 @@ pub use snapshot::RocksDbSnapshot;
 
 use strongroom_core::Backend;
 
-/// A store in a directory of RocksDB's.
+/// A store in a RocksDB directory.
 pub type RocksDbBackend = Backend<RocksDbEngine>;

@@ -1,4 +1,4 @@
-//! Options of RocksDB, with types.
+//! The typed options of RocksDB.
 
 use crate::error::translate;
 use crate::pass_through;
@@ -20,7 +20,7 @@ const BLOOM_BITS: &str = "bloom_bits";
 const PREFIX_BYTES: &str = "prefix_bytes";
 const STATISTICS: &str = "statistics";
 
-/// The names that are read here; RocksDB reads all others.
+/// The names that this adapter parses; RocksDB parses all others.
 const NAMES: [&str; 7] = [
     BLOOM_BITS,
     COMPACTION_STYLE,
@@ -36,33 +36,33 @@ const WRITE_BUFFER_SIZE_DEFAULT: u64 = 32 * 1_024 * 1_024;
 const DB_WRITE_BUFFER_SIZE_DEFAULT: u64 = 96 * 1_024 * 1_024;
 const BLOOM_BITS_DEFAULT: u32 = 10;
 
-/// RocksDB raises less to this without a word.
+/// RocksDB silently raises smaller sizes to this.
 const WRITE_BUFFER_SIZE_MIN: u64 = 64 * 1_024;
-/// More bits make no filter better, only larger.
+/// More bits do not improve a filter, they only enlarge it.
 const BLOOM_BITS_MAX: u32 = 32;
 const LEVELS_MAX: usize = 7;
 const THREADS_MAX: usize = 256;
 
 /// Files kept open: fewer than the 1,024 that a process may commonly have.
 const OPEN_FILES_MAX: i32 = 512;
-/// The log may be this many times as large as all write buffers; an open replays up to that much.
+/// The log may grow to this many times the size of all write buffers; an open replays up to that much.
 const LOG_BYTES_FACTOR: u64 = 2;
-/// Of files `LOG.old.…`, which earlier versions of the adapter left to RocksDB.
+/// Limits the files `LOG.old.…`, which earlier versions of the adapter left to RocksDB.
 const REPORTS_KEPT: usize = 2;
-/// What RocksDB takes where nobody says otherwise.
+/// RocksDB's own defaults.
 const BACKGROUND_THREADS_DEFAULT: usize = 2;
 const OPENING_THREADS_DEFAULT: usize = 16;
 const OPENING_THREADS: &str = "max_file_opening_threads";
 
 /// How RocksDB merges its files.
 ///
-/// There is a third style, FIFO: it deletes the oldest rows when there is too much, so it is refused.
+/// A third style, FIFO, is refused: it deletes the oldest rows when the data grows beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CompactionStyle {
     /// Levels, each some ten times as large as the one above it: least space.
     #[default]
     Level,
-    /// Runs of similar age: fewer writes, and at times twice the space.
+    /// Runs of similar age: fewer writes, but up to twice the space.
     Universal,
 }
 
@@ -78,14 +78,13 @@ impl CompactionStyle {
 impl FromStr for CompactionStyle {
     type Err = Error;
 
-    /// Reads `level` and `universal`, and RocksDB's names for them.
+    /// Parses `level` and `universal`, and RocksDB's names for them.
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "level" | "kCompactionStyleLevel" => Ok(Self::Level),
             "universal" | "kCompactionStyleUniversal" => Ok(Self::Universal),
             "fifo" | "kCompactionStyleFIFO" => {
-                let message =
-                    "compaction_style fifo is refused: it deletes the oldest rows when there is too much";
+                let message = "compaction_style fifo is refused: it deletes the oldest rows to save space";
                 Err(Error::new(ErrorKind::InvalidInput, message).hint("use level or universal"))
             }
             _ => {
@@ -110,9 +109,9 @@ impl FromStr for CompactionStyle {
 /// | [`prefix_bytes`](Self::prefix_bytes) | `prefix_bytes` | none |
 /// | [`compaction_style`](Self::compaction_style) | `compaction_style` (`level`, `universal`) | `level` |
 /// | [`statistics`](Self::statistics) | `statistics` | `false` |
-/// | [`option`](Self::option) | any other name of RocksDB's | RocksDB's own, but `max_open_files` 512, `max_total_wal_size` twice `db_write_buffer_size`, `cache_index_and_filter_blocks` and `pin_l0_filter_and_index_blocks_in_cache` on |
+/// | [`option`](Self::option) | any other RocksDB name | RocksDB's own, except for `max_open_files` 512, `max_total_wal_size` twice `db_write_buffer_size`, `cache_index_and_filter_blocks` and `pin_l0_filter_and_index_blocks_in_cache` on |
 ///
-/// They hold for all keyspaces and from now on: what is in the files stays readable.
+/// They apply to all keyspaces, to data written from now on; existing files stay readable.
 ///
 /// ```
 /// use strongroom_core::Compression;
@@ -135,17 +134,17 @@ pub struct RocksDbOptions {
     prefix_bytes: Option<usize>,
     compaction_style: Option<CompactionStyle>,
     statistics: Option<bool>,
-    /// What RocksDB reads, by name.
+    /// Options that RocksDB parses, by name.
     passed_through: Vec<(String, String)>,
 }
 
 impl RocksDbOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Memory for blocks, indexes and filters of tables, in bytes. Write buffers are beside it: see
+    /// Sets the memory for blocks, indexes and filters of tables, in bytes. Write buffers are not included: see
     /// [`db_write_buffer_size`](Self::db_write_buffer_size).
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
@@ -153,29 +152,29 @@ impl RocksDbOptions {
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.common.create = create;
         self
     }
 
-    /// Refuses writes through this handle. RocksDB still recovers its log and may compact, unless the file
-    /// system is read-only.
+    /// Makes the handle refuse writes. RocksDB still recovers its log and may compact, unless the file system
+    /// is read-only.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.common.read_only = true;
         self
     }
 
-    /// How all levels are compressed. The log is not.
+    /// Sets how all levels are compressed. The log is not.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.common.compression = Some(compression);
         self
     }
 
-    /// Flushes and compactions at a time, at most. The threads belong to the process: all of its databases
+    /// Sets the most concurrent flushes and compactions. The threads belong to the process: all its databases
     /// share them, and idle ones stay when a database is closed.
     #[must_use]
     pub fn background_threads(mut self, threads: usize) -> Self {
@@ -183,24 +182,24 @@ impl RocksDbOptions {
         self
     }
 
-    /// The size at which the write buffer of a keyspace is flushed, in bytes; at least 64 KiB. There may be
-    /// a second one of a keyspace that is being flushed.
+    /// Sets the size at which the write buffer of a keyspace is flushed, in bytes; at least 64 KiB. A keyspace
+    /// that is being flushed may have a second one.
     #[must_use]
     pub fn write_buffer_size(mut self, bytes: u64) -> Self {
         self.write_buffer_size = Some(bytes);
         self.by_name(WRITE_BUFFER_SIZE, &bytes)
     }
 
-    /// What the write buffers of all keyspaces may take together before some are flushed, in bytes; at
-    /// least 64 KiB. One that is being filled by a large batch may still go beyond it.
+    /// Sets the size of the write buffers of all keyspaces together at which some are flushed, in bytes; at
+    /// least 64 KiB. A buffer that a large batch is filling may still exceed it.
     #[must_use]
     pub fn db_write_buffer_size(mut self, bytes: u64) -> Self {
         self.db_write_buffer_size = Some(bytes);
         self.by_name(DB_WRITE_BUFFER_SIZE, &bytes)
     }
 
-    /// How each level is compressed, from the newest on, at most 7; the last counts for all below it. With
-    /// levels, the second is the first level below level 0 that is in use.
+    /// Sets how each level is compressed, from the newest on, at most 7. The last entry also applies to all
+    /// levels below it. With levels, the second entry is for the first level in use below level 0.
     #[must_use]
     pub fn compression_per_level(mut self, levels: impl IntoIterator<Item = Compression>) -> Self {
         let levels: Vec<_> = levels.into_iter().collect();
@@ -210,39 +209,39 @@ impl RocksDbOptions {
         self
     }
 
-    /// Bits for each key in the filters that spare a read of a table without the key; 0 for no filters, 32
-    /// at most.
+    /// Sets the bits per key of the filters that avoid reads of tables without the key; at most 32, 0 for no
+    /// filters.
     #[must_use]
     pub fn bloom_bits(mut self, bits: u32) -> Self {
         self.bloom_bits = Some(bits);
         self.by_name(BLOOM_BITS, &bits)
     }
 
-    /// The length of a prefix that many keys share, in bytes: a forward scan of keys that begin with so many
-    /// bytes or more then skips tables without that prefix. At least 1.
+    /// Sets the length of a prefix that many keys share, in bytes; at least 1. A forward scan of keys with a
+    /// common prefix of at least this length then skips tables without that prefix.
     #[must_use]
     pub fn prefix_bytes(mut self, bytes: usize) -> Self {
         self.prefix_bytes = Some(bytes);
         self.by_name(PREFIX_BYTES, &bytes)
     }
 
-    /// How files are merged.
+    /// Sets how files are merged.
     #[must_use]
     pub fn compaction_style(mut self, style: CompactionStyle) -> Self {
         self.compaction_style = Some(style);
         self.by_name(COMPACTION_STYLE, &style.as_str())
     }
 
-    /// Has RocksDB count what it does, for [`stats`](strongroom_core::StorageBackend::stats). Reads and
-    /// writes take some percent longer.
+    /// Makes RocksDB count its work for [`stats`](strongroom_core::StorageBackend::stats). Reads and writes
+    /// take a few percent longer.
     #[must_use]
     pub fn statistics(mut self, on: bool) -> Self {
         self.statistics = Some(on);
         self.by_name(STATISTICS, &on)
     }
 
-    /// An option of RocksDB's own, which RocksDB reads when the store is opened. Options of options go into
-    /// braces: `{block_size=16384;format_version=6}`. Those that would break a promise of this layer are
+    /// Sets one of RocksDB's own options, which RocksDB parses when the store is opened. Nested options go into
+    /// braces: `{block_size=16384;format_version=6}`. An option that would break a guarantee of this layer is
     /// refused then, with the reason.
     #[must_use]
     pub fn option(mut self, name: &str, value: &str) -> Self {
@@ -252,7 +251,7 @@ impl RocksDbOptions {
         self.by_name(name, &value)
     }
 
-    /// Keeps the common options complete, for those who open another handle from them.
+    /// Records the option in the common options too, so that another handle can be opened from them.
     fn by_name(mut self, name: &str, value: &impl ToString) -> Self {
         self.common = self.common.engine_option(name, value.to_string());
         self
@@ -262,11 +261,11 @@ impl RocksDbOptions {
         self.prefix_bytes
     }
 
-    /// The threads that RocksDB may start for one database.
+    /// Returns how many threads RocksDB may start for one database.
     pub(crate) fn threads_max(&self) -> usize {
         let given = self.passed_through.iter().find(|(name, _)| name == OPENING_THREADS);
         let opening = given.and_then(|(_, value)| value.parse().ok()).unwrap_or(OPENING_THREADS_DEFAULT);
-        // Bounded by the check of what is passed through.
+        // Bounded by the check of the passed-through options.
         opening.min(THREADS_MAX) + self.common.background_threads.unwrap_or(BACKGROUND_THREADS_DEFAULT)
     }
 
@@ -276,7 +275,7 @@ impl RocksDbOptions {
 
     pub(crate) fn cache(&self) -> Result<Cache> {
         let bytes = self.common.cache_bytes.unwrap_or(CACHE_BYTES_DEFAULT);
-        // Not the newer clock cache: it ends the process when it is asked for nothing or for very much.
+        // Not the newer clock cache: it ends the process for a size of zero or a very large one.
         Ok(Cache::new_lru_cache(in_memory(bytes)?))
     }
 
@@ -295,19 +294,21 @@ impl RocksDbOptions {
         between(PREFIX_BYTES, self.prefix_bytes, (&1, &KEY_BYTES_MAX))?;
         for (name, value) in &self.passed_through {
             if NAMES.contains(&name.as_str()) {
-                let message = format!("option {name} has a method of its own");
-                return Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("use {name}")));
+                let message = format!("option {name} cannot be set through `option`");
+                return Err(
+                    Error::new(ErrorKind::InvalidInput, message).hint(format!("use the method {name}"))
+                );
             }
             pass_through::check(name, value, &NAMES)?;
         }
         Ok(())
     }
 
-    /// All of them, as RocksDB takes them: for the database and for each column family.
+    /// Converts all options to RocksDB's, for the database and for each column family.
     pub(crate) fn rocksdb(&self, cache: &Cache) -> Result<rocksdb::Options> {
         self.check()?;
         let mut options = rocksdb::Options::default();
-        never_pass_over_damage(&mut options);
+        never_ignore_damage(&mut options);
         keep_reports_small(&mut options);
         options.set_max_open_files(OPEN_FILES_MAX);
         self.set_write_buffers(&mut options)?;
@@ -342,7 +343,7 @@ impl RocksDbOptions {
     fn set_tables(&self, options: &mut rocksdb::Options, cache: &Cache) {
         let mut tables = BlockBasedOptions::default();
         tables.set_block_cache(cache);
-        // Else they are beside the cache, without a bound.
+        // Otherwise they are outside the cache, without a bound.
         tables.set_cache_index_and_filter_blocks(true);
         tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
         options.set_block_based_table_factory(&tables);
@@ -356,7 +357,7 @@ impl RocksDbOptions {
         if bits == 0 {
             return Ok(options);
         }
-        // By text, because RocksDB does not write down the bits of filters that are set with types.
+        // As text, because RocksDB does not record the bits of filters that are set through its typed API.
         let filters = format!("block_based_table_factory={{filter_policy=bloomfilter:{bits}:false}}");
         options.get_options_from_string(filters).map_err(translate)
     }
@@ -373,15 +374,15 @@ impl RocksDbOptions {
     }
 }
 
-/// What no option may change: see the list of those that are refused.
-fn never_pass_over_damage(options: &mut rocksdb::Options) {
+/// Settings that no option may change: see the list of refused ones.
+fn never_ignore_damage(options: &mut rocksdb::Options) {
     options.set_paranoid_checks(true);
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    // A log that was synced and is now missing or shorter is damage.
+    // A synced log that is now missing or shorter is damage.
     options.set_track_and_verify_wals_in_manifest(true);
 }
 
-/// Who opens a database gives it a logger: RocksDB's own crashes (see [`report`](crate::report)).
+/// The code that opens a database sets a logger, because RocksDB's own crashes (see [`report`](crate::report)).
 fn keep_reports_small(options: &mut rocksdb::Options) {
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(REPORTS_KEPT);
@@ -414,7 +415,7 @@ fn between<N: PartialOrd + Display>(name: &str, given: Option<N>, (min, max): (&
     }
 }
 
-/// Reads `none:lz4:zstd`.
+/// Parses `none:lz4:zstd`.
 fn levels(text: &str) -> Result<Vec<Compression>> {
     text.split(':').map(str::parse).collect()
 }
@@ -428,7 +429,7 @@ impl TypedOptions for RocksDbOptions {
             bloom_bits: by_name.take(BLOOM_BITS)?,
             prefix_bytes: by_name.take(PREFIX_BYTES)?,
             statistics: by_name.take(STATISTICS)?,
-            // Not by `take`: their errors say more.
+            // Not by `take`: their own errors are more precise.
             compression_per_level: options
                 .engine
                 .get(COMPRESSION_PER_LEVEL)
@@ -443,7 +444,7 @@ impl TypedOptions for RocksDbOptions {
                 .collect(),
             common: options.clone(),
         };
-        // RocksDB reads its own here already: what is wrong with them is said before anything is touched.
+        // RocksDB parses its own options here already, so that mistakes are reported before anything changes.
         let read = typed.cache().and_then(|cache| typed.rocksdb(&cache));
         read.map_err(|error| error.at("rocksdb", "open"))?;
         Ok(typed)

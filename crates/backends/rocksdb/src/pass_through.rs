@@ -1,24 +1,21 @@
-//! Options that RocksDB itself parses, and those of them that are refused.
+//! Options that RocksDB itself parses, and which of them are refused.
 //!
-//! RocksDB has some two hundred options and reads each of them from text. Those that would break a promise
-//! of this layer are refused by name, with the reason; all others are the caller's business.
+//! RocksDB has some two hundred options and parses each from text. Those that would break a guarantee of this
+//! layer are refused explicitly, with the reason; all others are the caller's responsibility.
 
 use rocksdb::Options;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// What is refused, and why. Names count inside of braces too.
+/// The refused options, with the reason. They are also refused inside braces.
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["create_if_missing", "create_missing_column_families", "error_if_exists"],
-        "whether files are created is what the common option `create` says",
+        "the common option `create` says whether files are created",
     ),
-    (
-        &["env", "wal_dir", "db_log_dir", "db_paths", "cf_paths"],
-        "a store is one directory, and nothing of it lies elsewhere",
-    ),
+    (&["env", "wal_dir", "db_log_dir", "db_paths", "cf_paths"], "a store is a single directory"),
     (
         &["comparator", "merge_operator", "compaction_filter", "compaction_filter_factory"],
-        "keys are ordered by their bytes, and rows are what was written",
+        "keys are in bytewise order, and rows are stored as written",
     ),
     (
         &[
@@ -35,7 +32,7 @@ const REFUSED: &[(&[&str], &str)] = &[
             "wal_filter",
             "checksum",
         ],
-        "damage that RocksDB can see is never passed over",
+        "damage that RocksDB can detect is never ignored",
     ),
     (
         &[
@@ -51,20 +48,20 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["manual_wal_flush"], "a buffered commit has to survive the end of the process"),
     (
         &["unordered_write", "two_write_queues", "allow_2pc", "inplace_update_support"],
-        "a reader would see half a batch, or a snapshot that changes",
+        "a reader could see half a batch or a changing snapshot",
     ),
     (
         &["allow_mmap_reads", "allow_mmap_writes"],
-        "a file that is cut short would end the process instead of being an error",
+        "a truncated file would end the process instead of returning an error",
     ),
     (
         &["enable_blob_direct_write", "blob_direct_write_partitions", "blob_direct_write_partition_strategy"],
-        "RocksDB cannot recover from its log what went to a blob file directly",
+        "RocksDB cannot recover data from its log that went directly to a blob file",
     ),
-    (&["allow_data_in_errors"], "an error never tells a key"),
+    (&["allow_data_in_errors"], "errors never contain keys"),
     (
         &["block_cache", "no_block_cache", "block_cache_compressed", "row_cache"],
-        "all keyspaces share one cache, with the size of the common option `cache_bytes`",
+        "all keyspaces share one cache, sized by the common option `cache_bytes`",
     ),
     (
         &["table_factory", "plain_table_factory"],
@@ -81,10 +78,10 @@ const REFUSED: &[(&[&str], &str)] = &[
             "sst_partitioner_factory",
             "user_defined_index_factory",
         ],
-        "RocksDB leaves out without a word what it was not built with",
+        "RocksDB silently ignores values that it was not built with",
     ),
     (&["filter_policy"], "use bloom_bits"),
-    (&["prefix_extractor"], "use prefix_bytes, which scans know of"),
+    (&["prefix_extractor"], "use prefix_bytes, which scans take into account"),
     (&["compression"], "use the common option `compression`, or compression_per_level"),
     (&["bottommost_compression"], "use compression_per_level"),
     (
@@ -93,7 +90,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What RocksDB still reads and does nothing with: the entries with `kDeprecated` in its `db_options.cc`,
+/// Options that RocksDB still parses but ignores: the entries with `kDeprecated` in its `db_options.cc`,
 /// `cf_options.cc` and `block_based_table_factory.cc`.
 const WITHOUT_EFFECT: &[&str] = &[
     "access_hint_on_compaction_start",
@@ -143,11 +140,11 @@ const WITHOUT_EFFECT: &[&str] = &[
     "verify_checksums_in_compaction",
 ];
 
-/// Numbers on which RocksDB ends the process when they are beyond these.
+/// RocksDB ends the process on numbers outside these bounds.
 const BOUNDED: [(&str, i64, i64); 3] =
     [("max_file_opening_threads", 1, 256), ("num_levels", 1, 64), ("table_cache_numshardbits", 0, 19)];
 
-/// Refuses what would break a promise, and what RocksDB would read as more than one option.
+/// Refuses options that would break a guarantee, and values that RocksDB would parse as more than one option.
 pub(crate) fn check(name: &str, value: &str, own: &[&str]) -> Result<()> {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_plain {
@@ -155,7 +152,7 @@ pub(crate) fn check(name: &str, value: &str, own: &[&str]) -> Result<()> {
     }
     if !is_one_value(value) {
         return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} cannot be {value:?}"))
-            .hint("give one value; options of options go into braces: {name=value;name=value}"));
+            .hint("give one value; nested options go into braces: {name=value;name=value}"));
     }
     if let Some((_, min, max)) = BOUNDED.iter().find(|(bounded, ..)| *bounded == name)
         && !value.parse().is_ok_and(|number| (min..=max).contains(&&number))
@@ -169,7 +166,7 @@ pub(crate) fn check(name: &str, value: &str, own: &[&str]) -> Result<()> {
                 ErrorKind::InvalidInput,
                 format!("option {name} of RocksDB has no effect"),
             )
-            .hint("leave it out: RocksDB only reads it for the sake of old files"));
+            .hint("leave it out: RocksDB accepts it only for old options files"));
         }
         if let Some((_, reason)) = REFUSED.iter().find(|(names, _)| names.contains(&name)) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("option {name} of RocksDB is refused"))
@@ -179,7 +176,7 @@ pub(crate) fn check(name: &str, value: &str, own: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// `options` with one more, as RocksDB reads it.
+/// Returns `options` with one more option, as RocksDB parses it.
 pub(crate) fn add(options: &mut Options, name: &str, value: &str, own: &[&str]) -> Result<Options> {
     check(name, value, own)?;
     let mut read = |value: &str| options.get_options_from_string(format!("{name}={value}"));
@@ -187,7 +184,7 @@ pub(crate) fn add(options: &mut Options, name: &str, value: &str, own: &[&str]) 
         Ok(options) => return Ok(options),
         Err(error) => error,
     };
-    // RocksDB says the same of a name that it does not know and of a braced value with a wrong part.
+    // RocksDB reports an unknown name and a braced value with a wrong part in the same way.
     let is_strange = |error: &rocksdb::Error| error.as_ref().contains("not recognized");
     if is_strange(&error) && (!value.starts_with('{') || read("{}").is_err_and(|error| is_strange(&error))) {
         return Err(unknown(name, own));
@@ -204,11 +201,11 @@ pub(crate) fn add(options: &mut Options, name: &str, value: &str, own: &[&str]) 
 fn unknown(name: &str, own: &[&str]) -> Error {
     let known = own.join(", ");
     Error::new(ErrorKind::InvalidInput, format!("there is no engine option {name:?}")).hint(format!(
-        "known options: {known}; and those of RocksDB, which the file rocksdb/OPTIONS-* of any store lists"
+        "known options: {known}; and RocksDB's own, listed in the file rocksdb/OPTIONS-* of any store"
     ))
 }
 
-/// Whether braces match and no other option begins after the value.
+/// Returns whether braces match and no other option begins after the value.
 fn is_one_value(value: &str) -> bool {
     let mut depth = 0_u32;
     for character in value.chars() {
@@ -223,7 +220,7 @@ fn is_one_value(value: &str) -> bool {
     depth == 0 && !value.trim().is_empty()
 }
 
-/// The names of options inside of braces. A dot stands between the names of an option and its part.
+/// Returns the names of options inside braces. A dot separates the name of an option from that of its part.
 fn names_inside(value: &str) -> impl Iterator<Item = &str> {
     let parts = value.split(['{', '}', ';']).filter_map(|part| part.split_once('='));
     parts.flat_map(|(name, _)| name.split('.').map(str::trim))
@@ -242,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_refused_inside_of_braces_too() {
+    fn refused_options_are_also_refused_inside_braces() {
         for (names, _) in REFUSED {
             for name in *names {
                 assert!(check(name, "1").is_err(), "{name}");
@@ -258,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_is_refused() {
+    fn options_without_effect_are_refused() {
         for name in WITHOUT_EFFECT {
             let error = add(&mut Options::default(), name, "1").err().unwrap();
             assert!(error.message().contains("no effect"), "{error}");
@@ -276,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn rocksdb_reads_the_rest_and_says_what_it_cannot() {
+    fn rocksdb_parses_the_rest_and_reports_what_it_cannot() {
         let mut options = Options::default();
         for (name, value) in [
             ("max_open_files", "99"),

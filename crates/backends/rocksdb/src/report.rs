@@ -1,10 +1,10 @@
-//! RocksDB's report for people, the file `LOG`, written here in place of RocksDB.
+//! Writes RocksDB's report for people, the file `LOG`, in place of RocksDB.
 //!
-//! RocksDB closes the file before it begins the next one, and when it cannot (its directory was moved or removed, the
-//! disk is full), what comes after works on a file that is closed: it ends the process by SIGSEGV, mostly while the
-//! database is being closed. Without a bound on the size nothing is rolled, and the file grows as long as the database
-//! is open. So warnings and errors come here, into two files of bounded size, and a report that cannot be written is left
-//! out.
+//! RocksDB closes the file before it begins the next one. When it cannot begin it (its directory was moved or
+//! removed, the disk is full), later code uses the closed file and ends the process with SIGSEGV, usually while
+//! the database is being closed. Without a size limit nothing is rolled, and the file grows while the database
+//! is open. So warnings and errors are written here, into two files of bounded size, and a line that cannot be
+//! written is left out.
 
 use rocksdb::{InfoLogger, LogLevel};
 use std::fs::File;
@@ -14,18 +14,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NAME: &str = "LOG";
-/// RocksDB takes it for a report of its own that is over.
+/// RocksDB takes it for an old report of its own.
 const NAME_BEFORE: &str = "LOG.old.0";
-/// Of either file.
+/// Limit of each file.
 const BYTES_MAX: u64 = 1_024 * 1_024;
 
-/// Writes what RocksDB has to say into `home`. Nothing is created before it says something.
+/// Returns a logger that writes RocksDB's messages into `home`. Creates no file before the first message.
 pub(crate) fn logger(home: &Path) -> InfoLogger {
     let report = Mutex::new(Report { home: home.to_owned(), file: None });
     InfoLogger::new_callback_logger(LogLevel::Warn, move |level, text| {
         // The options, many pages of them, are in the file `OPTIONS-…` too.
         if level != LogLevel::Header {
-            // Called by C++, which no panic may reach: nothing here panics.
+            // Called by C++, which a panic must not reach: nothing here panics.
             report.lock().unwrap_or_else(PoisonError::into_inner).write(level, text);
         }
     })
@@ -34,7 +34,7 @@ pub(crate) fn logger(home: &Path) -> InfoLogger {
 #[derive(Debug)]
 struct Report {
     home: PathBuf,
-    /// With its length.
+    /// The file and its length.
     file: Option<(File, u64)>,
 }
 
@@ -50,17 +50,17 @@ impl Report {
             self.file = self.begin().ok().map(|file| (file, 0));
         }
         let Some((file, bytes)) = &mut self.file else { return };
-        // One write for a line, and no second try: the next line begins the file anew.
+        // One write per line and no retry: after a failure the next line begins a new file.
         match file.write_all(line.as_bytes()) {
             Ok(()) => *bytes = bytes.saturating_add(len),
             Err(_) => self.file = None,
         }
     }
 
-    /// A new file; the one before is kept beside it.
+    /// Begins a new file, and keeps the previous one.
     fn begin(&self) -> std::io::Result<File> {
         let now = self.home.join(NAME);
-        // There may be none.
+        // A previous file may not exist.
         let _ = std::fs::rename(&now, self.home.join(NAME_BEFORE));
         File::create(now)
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn two_files_of_bounded_size_and_the_last_line_is_there() {
+    fn two_files_of_bounded_size_contain_the_last_line() {
         let home = tempfile::tempdir().unwrap();
         let mut report = Report { home: home.path().to_owned(), file: None };
         let text = "x".repeat(1_000);
@@ -90,11 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_gone_loses_the_report_and_nothing_else() {
+    fn a_missing_directory_loses_only_the_report() {
         let parent = tempfile::tempdir().unwrap();
         let home = parent.path().join("home");
         let mut report = Report { home: home.clone(), file: None };
-        report.write(LogLevel::Error, "nobody reads this");
+        report.write(LogLevel::Error, "lost");
         std::fs::create_dir(&home).unwrap();
         report.write(LogLevel::Error, "one");
         std::fs::remove_dir_all(&home).unwrap();

@@ -1,4 +1,4 @@
-//! A snapshot is a sequence number that RocksDB keeps from being cleaned up.
+//! A snapshot is a sequence number that RocksDB keeps readable.
 
 use crate::cursor::RocksDbCursor;
 use crate::error::translate;
@@ -9,7 +9,7 @@ use self_cell::self_cell;
 use std::sync::Arc;
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
 
-/// Snapshot of RocksDB.
+/// A snapshot of RocksDB.
 pub struct RocksDbSnapshot {
     view: Arc<OwnedView>,
     prefix_bytes: Option<usize>,
@@ -36,12 +36,12 @@ impl EngineSnapshot for RocksDbSnapshot {
     }
 }
 
-/// Values up to this length are copied: that is no dearer than the handle that would share them, and a
-/// small value that is held keeps no block in the cache.
+/// Values up to this length are copied. A copy costs no more than the handle that would share them, and a small
+/// value that is kept then pins no block in the cache.
 const COPIED_BYTES_MAX: usize = 256;
 
 self_cell!(
-    /// A value in RocksDB's cache, and the database it is in, which stays open as long.
+    /// A value in RocksDB's cache, and its database, which stays open as long.
     struct SharedValue {
         owner: Arc<OpenDatabase>,
         #[covariant]
@@ -55,14 +55,14 @@ impl AsRef<[u8]> for SharedValue {
     }
 }
 
-/// Why there is no value to be shared.
+/// Why a value is not shared.
 enum Other {
     Absent,
     Copied(Bytes),
     Failed(rocksdb::Error),
 }
 
-/// The value of `key`, shared with RocksDB's block unless it is small.
+/// Returns the value of `key`, shared with RocksDB's block unless it is small.
 pub(crate) fn get(
     database: &Arc<OpenDatabase>,
     family: &Family<'_>,

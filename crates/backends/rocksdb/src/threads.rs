@@ -1,20 +1,20 @@
-//! Whether the system starts the threads that RocksDB is about to start.
+//! Checks that the system can start the threads that RocksDB is about to start.
 //!
-//! Where it starts none, RocksDB throws a C++ exception, which no Rust can catch: the process is aborted. So threads are
-//! tried before it is called.
+//! If it can start none, RocksDB throws a C++ exception, which Rust cannot catch: the process is aborted. So
+//! threads are tried before RocksDB is called.
 
 use std::io;
 use std::sync::{PoisonError, RwLock};
 use std::thread::{self, Builder};
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// They do nothing.
+/// The threads do nothing.
 const STACK_BYTES: usize = 64 * 1_024;
 
-/// Makes sure that so many threads can be started now.
+/// Checks that `count` threads can be started now.
 pub(crate) fn check(count: usize) -> Result<()> {
     try_to_start(count).map_err(|error| {
-        let message = format!("the system does not start the {count} threads that RocksDB may need");
+        let message = format!("the system cannot start the {count} threads that RocksDB may need");
         Error::new(ErrorKind::Unavailable, message).caused_by(error).hint(
             "raise the limit on the processes of this user or container (ulimit -u, pids.max), or set fewer \
              background_threads",
@@ -22,7 +22,7 @@ pub(crate) fn check(count: usize) -> Result<()> {
     })
 }
 
-/// Has so many at the same time.
+/// Starts `count` threads and keeps them alive at the same time.
 fn try_to_start(count: usize) -> io::Result<()> {
     let gate = RwLock::new(());
     let closed = gate.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
-//! The integrity check: all files are read again, by a second database that only reads.
+//! The integrity check: a second, read-only database reads all files again.
 //!
-//! So nothing is taken from caches or write buffers, every block is held against its checksum, and the log
-//! too, of which a torn end would be cut off at an open: nobody writes meanwhile, so it has to be whole.
+//! So nothing is taken from caches or write buffers, and every block is checked against its checksum. The log
+//! is checked too. An open would cut off a torn end, but no commit runs during the check, so the log has to be
+//! complete.
 
 use crate::error::translate;
 use crate::keyspace::Database;
@@ -10,13 +11,13 @@ use rocksdb::{Cache, ColumnFamilyDescriptor, DBRecoveryMode, InfoLogger, LogLeve
 use std::path::Path;
 use strongroom_core::Result;
 
-/// For the indexes; rows are not kept.
+/// For the indexes; rows are not cached.
 const CACHE_BYTES: usize = 8 * 1_024 * 1_024;
 const READAHEAD_BYTES: usize = 1_024 * 1_024;
 
-/// Checks what `database` has on the disk at `home`.
+/// Checks the files of `database` at `home`.
 pub(crate) fn files(database: &Database, home: &Path, options: &RocksDbOptions) -> Result<()> {
-    // Compactions go on: what they replace stays until the check is through.
+    // Compactions continue. The files that they replace stay until the check is done.
     database.disable_file_deletions().map_err(translate)?;
     let outcome = read_all(home, options);
     let resumed = database.enable_file_deletions().map_err(translate);
@@ -26,7 +27,7 @@ pub(crate) fn files(database: &Database, home: &Path, options: &RocksDbOptions) 
 fn read_all(home: &Path, options: &RocksDbOptions) -> Result<()> {
     let mut options = options.rocksdb(&Cache::new_lru_cache(CACHE_BYTES))?;
     options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
-    // The report is the first database's.
+    // The report belongs to the first database.
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
     let families = Database::list_cf(&Options::default(), home).map_err(translate)?;
     let descriptors = families.iter().map(|name| ColumnFamilyDescriptor::new(name, options.clone()));

@@ -5,14 +5,14 @@ use rocksdb::{ReadOptions, SnapshotWithThreadMode};
 use self_cell::self_cell;
 use std::sync::Arc;
 
-/// A snapshot and the options that make a read see it.
+/// A snapshot, and the options that make a read use it.
 pub(crate) struct View<'d> {
     pub(crate) snapshot: SnapshotWithThreadMode<'d, Database>,
     pub(crate) options: ReadOptions,
 }
 
 self_cell!(
-    /// A snapshot and the database it is of, which stays open as long.
+    /// A snapshot and its database, which stays open as long.
     pub(crate) struct OwnedView {
         owner: Arc<OpenDatabase>,
         #[covariant]
@@ -20,7 +20,7 @@ self_cell!(
     }
 );
 
-/// The state of now.
+/// Opens a snapshot of the current state.
 pub(crate) fn open(database: Arc<OpenDatabase>) -> OwnedView {
     OwnedView::new(database, |database| {
         let snapshot = database.snapshot();

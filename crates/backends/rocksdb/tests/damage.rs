@@ -1,7 +1,7 @@
-//! Files that were damaged: a typed error or what was written, never another value, no hang, no end of memory.
+//! Damaged files: a read returns a typed error or the written value, never another value, and neither hangs nor
+//! exhausts memory.
 //!
-//! Damaged files are opened in a child process, which is this test again. It may take so long and so much
-//! memory, and no more.
+//! Damaged files are opened in a child process, which is this test again, with limits on time and memory.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
@@ -14,7 +14,7 @@ use strongroom_rocksdb::{RocksDbBackend, RocksDbOptions};
 
 const DIRECTORY: &str = "STRONGROOM_ROCKSDB_DAMAGED";
 const TIME_MAX: Duration = Duration::from_secs(60);
-/// Of address space, which is more than of memory: threads take much of it and touch little.
+/// Limit of address space, which exceeds memory: threads reserve much of it and touch little.
 const MEMORY_KIB_MAX: u64 = 3 * 1_024 * 1_024;
 
 /// Rows in tables, and as many in the log.
@@ -44,14 +44,14 @@ fn write(directory: &Path) {
     }
 }
 
-/// Reads all rows in both ways. A row may be missing where a log was cut, but only at the end.
+/// Reads all rows by scan and by get. Rows may be missing where a log was cut, but only at the end.
 fn read(directory: &Path) -> Result<()> {
     let backend = RocksDbBackend::open(directory, RocksDbOptions::new().cache_bytes(8 << 20))?;
     let rows = backend.keyspace("rows")?;
     let mut found = 0_u32;
     let mut cursor = backend.snapshot()?.cursor(rows, Scan::all())?;
     while cursor.advance()? {
-        assert_eq!(cursor.key(), found.to_be_bytes(), "a row is missing in between");
+        assert_eq!(cursor.key(), found.to_be_bytes(), "a row is missing in the middle");
         assert_eq!(cursor.value(), value(found), "a wrong value");
         found += 1;
     }
@@ -63,7 +63,7 @@ fn read(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Not a test: what the child does.
+/// Not a test: the child's work.
 #[test]
 fn child_reads_what_is_damaged() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
@@ -76,7 +76,7 @@ fn child_reads_what_is_damaged() {
     }
 }
 
-/// What the child says about the damaged files.
+/// Returns what the child reports about the damaged files.
 fn outcome(directory: &Path, damage: &str) -> String {
     let program = std::env::current_exe().unwrap();
     let limited = format!("ulimit -v {MEMORY_KIB_MAX}; exec \"$0\" \"$@\"");
@@ -93,24 +93,24 @@ fn outcome(directory: &Path, damage: &str) -> String {
     while child.try_wait().unwrap().is_none() {
         if started.elapsed() > TIME_MAX {
             child.kill().unwrap();
-            panic!("{damage}: it hangs");
+            panic!("{damage}: the child hangs");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     let output = child.wait_with_output().unwrap();
-    let said =
+    let output_text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{damage}: {said}");
-    let told = said.lines().find_map(|line| {
+    assert!(output.status.success(), "{damage}: {output_text}");
+    let report = output_text.lines().find_map(|line| {
         let place = line.find("error: ").or_else(|| line.find("read "))?;
         Some(line[place..].to_owned())
     });
-    let told = told.unwrap_or_else(|| panic!("{damage}: it said nothing: {said}"));
-    println!("{damage}: {told}");
-    told
+    let report = report.unwrap_or_else(|| panic!("{damage}: no report: {output_text}"));
+    println!("{damage}: {report}");
+    report
 }
 
-/// The whole store, with files to be damaged in copies of it.
+/// The intact store. Files are damaged in copies of it.
 struct Whole {
     directory: tempfile::TempDir,
 }
@@ -122,7 +122,7 @@ impl Whole {
         Self { directory }
     }
 
-    /// The file whose name has `mark` in it; the largest, if there are several.
+    /// Returns the file whose name contains `mark`; the largest, if there are several.
     fn file(&self, mark: &str) -> PathBuf {
         let files =
             std::fs::read_dir(self.directory.path().join("rocksdb")).unwrap().map(|file| file.unwrap());
@@ -140,7 +140,8 @@ impl Whole {
         copy
     }
 
-    /// What comes of it if the file has this in it; `None`: it is gone.
+    /// Opens a copy with these contents in the file, or without the file for `None`. Returns the child's
+    /// report.
     fn with(&self, file: &Path, contents: Option<&[u8]>, damage: &str) -> String {
         let copy = self.copy();
         let damaged = copy.path().join("rocksdb").join(file.file_name().unwrap());
@@ -154,7 +155,7 @@ impl Whole {
 
 fn damages(whole: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
     let len = whole.len();
-    let mut damages = vec![("gone".to_owned(), None), ("empty".to_owned(), Some(Vec::new()))];
+    let mut damages = vec![("missing".to_owned(), None), ("empty".to_owned(), Some(Vec::new()))];
     for kept in [1, len / 2, len - 1] {
         damages.push((format!("cut to {kept} of {len}"), Some(whole[..kept].to_vec())));
     }
@@ -169,25 +170,26 @@ fn damages(whole: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn damage_of_any_file_is_an_error_or_does_no_harm() {
+fn damage_of_any_file_is_an_error_or_harmless() {
     let whole = Whole::new();
     assert_eq!(outcome(whole.copy().path(), "nothing"), format!("read {} rows", 2 * ROWS));
     for mark in ["CURRENT", "MANIFEST-", ".sst", ".log", "OPTIONS-", "IDENTITY"] {
         let file = whole.file(mark);
         let contents = std::fs::read(&file).unwrap();
         for (damage, damaged) in damages(&contents) {
-            let told = whole.with(&file, damaged.as_deref(), &damage);
-            // A log may be shorter: that is what a crash leaves.
-            let may_be_read = ["OPTIONS-", "IDENTITY"].contains(&mark) || mark == ".log" && damage != "gone";
-            assert!(may_be_read || told.starts_with("error: "), "{mark} {damage}: {told}");
+            let report = whole.with(&file, damaged.as_deref(), &damage);
+            // A log may be shorter, as after a crash.
+            let may_be_read =
+                ["OPTIONS-", "IDENTITY"].contains(&mark) || mark == ".log" && damage != "missing";
+            assert!(may_be_read || report.starts_with("error: "), "{mark} {damage}: {report}");
             let is_harmless = ["OPTIONS-", "IDENTITY"].contains(&mark);
-            assert!(!is_harmless || told == format!("read {} rows", 2 * ROWS), "{mark} {damage}: {told}");
+            assert!(!is_harmless || report == format!("read {} rows", 2 * ROWS), "{mark} {damage}: {report}");
         }
     }
 }
 
 #[test]
-fn files_without_current_are_not_begun_anew() {
+fn files_without_current_are_not_overwritten_by_a_new_database() {
     let whole = Whole::new();
     let copy = whole.copy();
     let current = copy.path().join("rocksdb/CURRENT");
@@ -202,7 +204,7 @@ fn files_without_current_are_not_begun_anew() {
     read(copy.path()).unwrap();
 }
 
-/// Flips a bit of a file beneath an open store.
+/// Flips a bit of a file while the store is open.
 fn flip(file: &Path, place: usize) {
     use std::os::unix::fs::FileExt;
     let mut byte = [0];
@@ -212,7 +214,7 @@ fn flip(file: &Path, place: usize) {
 }
 
 #[test]
-fn verify_sees_damage_of_tables_and_of_the_log_also_when_the_rows_are_cached() {
+fn verify_finds_damage_of_tables_and_of_the_log_even_if_the_rows_are_cached() {
     for mark in [".sst", ".log"] {
         let whole = Whole { directory: tempfile::tempdir().unwrap() };
         let backend = RocksDbBackend::new(whole.directory.path()).unwrap();
@@ -234,14 +236,14 @@ fn verify_sees_damage_of_tables_and_of_the_log_also_when_the_rows_are_cached() {
         let error = backend.verify().unwrap_err();
         println!("{}", error.one_line());
         assert_eq!(error.kind(), ErrorKind::Corruption, "{mark}");
-        // A flip back makes it whole, and the handle is as good as before.
+        // Flipping it back repairs the file, and the handle still works.
         flip(&file, usize::try_from(file.metadata().unwrap().len()).unwrap() / 3);
         backend.verify().unwrap();
     }
 }
 
 #[test]
-fn a_walk_over_a_damaged_table_does_not_look_like_its_end_and_a_compaction_says_so() {
+fn a_scan_over_a_damaged_table_fails_and_so_does_a_compaction() {
     let whole = Whole::new();
     let file = whole.file(".sst");
     flip(&file, usize::try_from(file.metadata().unwrap().len()).unwrap() / 3);
@@ -252,7 +254,7 @@ fn a_walk_over_a_damaged_table_does_not_look_like_its_end_and_a_compaction_says_
         let error = loop {
             match cursor.advance() {
                 Ok(true) => {}
-                Ok(false) => panic!("it ended as if all were well"),
+                Ok(false) => panic!("the scan ended without an error"),
                 Err(error) => break error,
             }
         };
@@ -267,7 +269,7 @@ fn a_walk_over_a_damaged_table_does_not_look_like_its_end_and_a_compaction_says_
 }
 
 #[test]
-fn a_log_before_the_last_that_is_gone_or_short_is_corruption() {
+fn a_missing_or_short_log_before_the_last_is_corruption() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let first = backend.create_keyspace("first", KeyspaceHints::default()).unwrap();
@@ -277,7 +279,7 @@ fn a_log_before_the_last_that_is_gone_or_short_is_corruption() {
         batch.put(keyspace, &number.to_be_bytes(), &vec![7; 1_000_000]);
         backend.commit(&batch, Durability::PowerSafe).unwrap();
     };
-    // The write buffer of the second fills and begins a new log; the old one is kept for the first.
+    // The write buffer of the second keyspace fills and begins a new log. The old one is kept for the first.
     put(first, 0);
     (0..50).for_each(|number| put(second, number));
     put(first, 1);

@@ -1,4 +1,5 @@
-//! What is RocksDB's own; what every backend must do is in `conformance.rs`, damage in `damage.rs`.
+//! Behaviour that is RocksDB's own; the contract for every backend is tested in `conformance.rs`, damage in
+//! `damage.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -12,13 +13,13 @@ use strongroom_rocksdb::{CompactionStyle, RocksDbBackend, RocksDbOptions};
 use support::{fill, keys, keyspace, names, noise, open_error, put, tables_bytes};
 
 #[test]
-fn a_second_handle_is_locked_out_also_for_reading() {
+fn a_second_handle_is_locked_out_even_for_reading() {
     let home = tempfile::tempdir().unwrap();
     let first = RocksDbBackend::new(home.path()).unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::Locked);
     let reading = RocksDbBackend::open(home.path(), RocksDbOptions::new().read_only());
     assert_eq!(reading.err().unwrap().kind(), ErrorKind::Locked);
-    // Neither of these lets go of the lock.
+    // None of these releases the lock.
     first.stats().unwrap();
     first.verify().unwrap();
     first.checkpoint(&home.path().join("copy")).unwrap();
@@ -28,7 +29,7 @@ fn a_second_handle_is_locked_out_also_for_reading() {
 }
 
 #[test]
-fn dropping_closes_at_once() {
+fn dropping_the_backend_closes_it_at_once() {
     let home = tempfile::tempdir().unwrap();
     for round in 0..20_u8 {
         let backend = RocksDbBackend::new(home.path()).unwrap();
@@ -38,13 +39,13 @@ fn dropping_closes_at_once() {
         }
         put(&backend, rows, b"round", &[round], Durability::Buffered);
     }
-    // Reports do not pile up.
+    // Reports do not accumulate.
     let reports = names(&home.path().join("rocksdb")).iter().filter(|name| name.starts_with("LOG")).count();
     assert!(reports <= 3, "{reports}");
 }
 
-/// The files as a crash of the process at this moment would leave them. (To close a file LOCK takes a lock
-/// away, so that one is not opened.)
+/// Copies the files as a crash of the process at this point would leave them. Not the file LOCK: closing
+/// another handle to it would release the lock.
 fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     std::fs::create_dir(copy.path().join("rocksdb")).unwrap();
@@ -56,7 +57,7 @@ fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn buffered_commits_have_left_the_process() {
+fn buffered_commits_survive_a_crash_of_the_process() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -68,7 +69,7 @@ fn buffered_commits_have_left_the_process() {
 }
 
 #[test]
-fn a_creation_that_was_interrupted_is_done_again() {
+fn an_interrupted_creation_is_repeated() {
     for step in 0..=4 {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join("rocksdb").join(name);
@@ -90,12 +91,12 @@ fn a_creation_that_was_interrupted_is_done_again() {
 }
 
 #[test]
-fn the_directory_of_another_engine_stays_as_it_is() {
+fn the_directory_of_another_engine_is_not_changed() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("data.redb"), b"redb").unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::InvalidInput);
     assert_eq!(names(home.path()), ["data.redb"]);
-    // RocksDB's files, but not where ours are.
+    // RocksDB's files, but outside the adapter's subdirectory.
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("CURRENT"), b"MANIFEST-000001\n").unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::InvalidInput);
@@ -103,7 +104,7 @@ fn the_directory_of_another_engine_stays_as_it_is() {
 }
 
 #[test]
-fn the_keyspace_default_is_one_like_any_other() {
+fn the_keyspace_default_works_like_any_other() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     assert_eq!(backend.keyspaces().unwrap(), [""; 0]);
@@ -124,7 +125,7 @@ fn the_keyspace_default_is_one_like_any_other() {
 }
 
 #[test]
-fn a_keyspace_made_again_is_empty_also_when_reopened() {
+fn a_recreated_keyspace_is_empty_even_after_a_reopen() {
     for flushed in [false, true] {
         let home = tempfile::tempdir().unwrap();
         let backend = RocksDbBackend::new(home.path()).unwrap();
@@ -155,7 +156,7 @@ fn a_keyspace_made_again_is_empty_also_when_reopened() {
 }
 
 #[test]
-fn a_dropped_keyspace_gives_its_space_back_and_an_open_cursor_is_safe() {
+fn a_dropped_keyspace_frees_its_space_and_an_open_cursor_is_safe() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -176,7 +177,7 @@ fn a_dropped_keyspace_gives_its_space_back_and_an_open_cursor_is_safe() {
 }
 
 #[test]
-fn compaction_gives_space_back_and_a_live_snapshot_keeps_what_it_sees() {
+fn compaction_reclaims_space_and_an_open_snapshot_keeps_its_rows() {
     for options in [RocksDbOptions::new(), RocksDbOptions::new().compaction_style(CompactionStyle::Universal)]
     {
         let home = tempfile::tempdir().unwrap();
@@ -203,7 +204,7 @@ fn compaction_gives_space_back_and_a_live_snapshot_keeps_what_it_sees() {
 }
 
 #[test]
-fn commits_that_come_at_once_share_syncs() {
+fn concurrent_commits_share_syncs() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::open(home.path(), RocksDbOptions::new().statistics(true)).unwrap();
     let rows = keyspace(&backend);
@@ -228,7 +229,7 @@ fn commits_that_come_at_once_share_syncs() {
 }
 
 #[test]
-fn a_checkpoint_is_whole_and_goes_its_own_way() {
+fn a_checkpoint_is_complete_and_independent() {
     let home = tempfile::tempdir().unwrap();
     let options = RocksDbOptions::new().write_buffer_size(1 << 20);
     let backend = RocksDbBackend::open(home.path().join("original"), options).unwrap();
@@ -236,7 +237,7 @@ fn a_checkpoint_is_whole_and_goes_its_own_way() {
     let default = backend.create_keyspace("default", KeyspaceHints::default()).unwrap();
     fill(&backend, rows, 20_000, &noise(100));
     backend.compact().unwrap();
-    // This is in the log and in memory only.
+    // This row is only in the log and in memory.
     put(&backend, default, b"a", b"1", Durability::Buffered);
     let place = home.path().join("copy");
     backend.checkpoint(&place).unwrap();
@@ -254,14 +255,14 @@ fn a_checkpoint_is_whole_and_goes_its_own_way() {
 }
 
 #[test]
-fn a_checkpoint_of_an_empty_log_opens_and_one_that_lost_it_does_not() {
+fn a_checkpoint_with_an_empty_log_opens_and_one_without_its_log_does_not() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path().join("original")).unwrap();
     let rows = keyspace(&backend);
     put(&backend, rows, b"a", b"1", Durability::PowerSafe);
     backend.compact().unwrap();
     drop(backend);
-    // Its log is empty.
+    // Now its log is empty.
     let backend = RocksDbBackend::new(home.path().join("original")).unwrap();
     for place in ["one", "other"] {
         let place = home.path().join(place);
@@ -286,7 +287,7 @@ fn a_checkpoint_of_an_empty_log_opens_and_one_that_lost_it_does_not() {
 }
 
 #[test]
-fn figures_are_told() {
+fn figures_are_reported() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -302,7 +303,7 @@ fn figures_are_told() {
     assert!(backend.stats().unwrap().disk_bytes.unwrap() > 1_000_000);
 }
 
-/// A file system of its own, which goes when this is dropped.
+/// A mounted file system that is unmounted on drop.
 #[cfg(target_os = "linux")]
 struct Mounted<'p>(&'p Path);
 
@@ -337,7 +338,7 @@ fn read_only_media_can_be_read() {
     let rows = keyspace(&backend);
     fill(&backend, rows, 1_000, &noise(100));
     backend.compact().unwrap();
-    // In the log only.
+    // Only in the log.
     put(&backend, rows, b"a", b"1", Durability::Buffered);
     drop(backend);
     assert!(Mounted::run("mount", &["-o", "remount,ro"], place.path()));
@@ -358,7 +359,7 @@ fn read_only_media_can_be_read() {
 }
 
 #[test]
-fn a_read_only_handle_writes_no_row() {
+fn a_read_only_handle_refuses_writes() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     put(&backend, keyspace(&backend), b"a", b"1", Durability::Buffered);

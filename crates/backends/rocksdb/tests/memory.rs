@@ -1,4 +1,4 @@
-//! A load of a million rows takes no more memory than was asked for.
+//! A load of a million rows stays within its memory limit.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
@@ -10,10 +10,10 @@ use strongroom_rocksdb::{RocksDbBackend, RocksDbOptions};
 const ROWS: u32 = 1_000_000;
 const BATCH_ROWS: u32 = 1_000;
 const CACHE_BYTES: u64 = 16 << 20;
-/// Beside the cache.
+/// Limit besides the cache.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 
-/// Memory of this process that no file backs, in bytes.
+/// Returns the memory of this process that is not backed by files, in bytes.
 fn anonymous_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
@@ -39,7 +39,7 @@ fn a_load_of_a_million_rows_stays_within_its_memory() {
         });
         let mut batch = WriteBatch::new();
         for number in 0..ROWS {
-            // Out of order, and over several keyspaces.
+            // In random order, and over several keyspaces.
             let key = number.wrapping_mul(2_654_435_761).to_be_bytes();
             let value = [&key[..], &[number.to_be_bytes()[3]; 96]].concat();
             batch.put(spaces[(number % 4) as usize], &key, &value);

@@ -9,7 +9,7 @@ use strongroom_core::{Compression, Durability, ErrorKind, Options, StorageBacken
 use strongroom_rocksdb::{CompactionStyle, RocksDbBackend, RocksDbOptions};
 use support::{keyspace, names, noise, put};
 
-/// The newest file in which RocksDB writes down its options.
+/// Returns the newest file in which RocksDB records its options.
 fn options_file(directory: &Path) -> String {
     let mut files = names(&directory.join("rocksdb"));
     files.retain(|name| name.starts_with("OPTIONS-"));
@@ -18,7 +18,7 @@ fn options_file(directory: &Path) -> String {
 }
 
 #[test]
-fn the_options_file_shows_what_was_asked_for() {
+fn the_options_file_shows_the_requested_options() {
     let home = tempfile::tempdir().unwrap();
     let options = RocksDbOptions::new()
         .write_buffer_size(3 << 20)
@@ -96,7 +96,7 @@ fn the_common_options_reach_rocksdb() {
 }
 
 #[test]
-fn options_are_read_by_name_and_wrong_ones_refused() {
+fn options_are_parsed_by_name_and_wrong_ones_are_refused() {
     let given =
         |name: &str, value: &str| RocksDbOptions::from_options(&Options::new().engine_option(name, value));
     for (name, value) in [
@@ -136,7 +136,7 @@ fn options_are_read_by_name_and_wrong_ones_refused() {
     assert!(fifo.message().contains("deletes the oldest rows"), "{fifo}");
     let unknown = given("no_such_option", "1").unwrap_err();
     assert!(unknown.way_out().contains("bloom_bits") && unknown.way_out().contains("OPTIONS"), "{unknown}");
-    // Nothing is touched for them.
+    // A refused open changes nothing.
     let home = tempfile::tempdir().unwrap();
     for options in [
         RocksDbOptions::new().option("no_such_option", "1"),
@@ -148,7 +148,7 @@ fn options_are_read_by_name_and_wrong_ones_refused() {
         assert_eq!(refused.err().unwrap().kind(), ErrorKind::InvalidInput);
         assert_eq!(names(home.path()).len(), 0);
     }
-    // What was given with types is told by name too.
+    // Typed options are also set by name.
     let typed = RocksDbOptions::new()
         .write_buffer_size(1 << 20)
         .db_write_buffer_size(1 << 21)
@@ -164,7 +164,7 @@ fn options_are_read_by_name_and_wrong_ones_refused() {
 }
 
 #[test]
-fn a_cache_of_any_size_will_do() {
+fn a_cache_of_any_size_works() {
     let home = tempfile::tempdir().unwrap();
     for bytes in [0, 1, u64::MAX] {
         let backend = RocksDbBackend::open(home.path(), RocksDbOptions::new().cache_bytes(bytes)).unwrap();

@@ -1,4 +1,5 @@
-//! Where RocksDB by itself ends the process. What is tried runs in a child process, which is this test again.
+//! Cases in which RocksDB by itself would end the process. Each runs in a child process, which is this test
+//! again.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
@@ -13,7 +14,7 @@ use strongroom_rocksdb::{RocksDbBackend, RocksDbOptions};
 const TASK: &str = "STRONGROOM_ROCKSDB_TASK";
 const DIRECTORY: &str = "STRONGROOM_ROCKSDB_DIRECTORY";
 
-/// Not a test: what the child does.
+/// Not a test: the child's work.
 #[test]
 fn child_does_its_task() {
     let (Some(task), Some(directory)) = (std::env::var_os(TASK), std::env::var_os(DIRECTORY)) else { return };
@@ -24,7 +25,7 @@ fn child_does_its_task() {
             Err(error) => println!("refused: {}: {}", error.kind(), error.one_line()),
         },
         "lose its directory" => {
-            // With a report that is to be begun anew after each line, if anybody can still ask for one.
+            // With a report that is rolled after each line, if that option is accepted.
             let small = RocksDbOptions::new().option("max_log_file_size", "1");
             let backend = RocksDbBackend::open(directory, small)
                 .or_else(|refused| match refused.kind() {
@@ -44,7 +45,7 @@ fn child_does_its_task() {
     }
 }
 
-/// A child that does `task`; `limits` is what the shell does before.
+/// Returns a child that does `task`. The shell runs `limits` first.
 fn child(task: &str, directory: &Path, limits: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limits} exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
@@ -59,9 +60,9 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_directory_that_is_gone_is_no_crash_when_it_is_closed() {
+fn closing_without_the_directory_does_not_crash() {
     let home = tempfile::tempdir().unwrap();
-    // It depends on what happens when: in some tries it is seen.
+    // It depends on timing: only some tries would show a crash.
     for number in 0..6 {
         let output = child("lose its directory", &home.path().join(number.to_string()), "").output().unwrap();
         assert!(output.status.success() && said(&output).contains("closed after"), "{}", said(&output));
@@ -69,9 +70,9 @@ fn a_directory_that_is_gone_is_no_crash_when_it_is_closed() {
 }
 
 #[test]
-fn without_threads_it_says_so_and_the_process_goes_on() {
+fn without_threads_the_open_is_refused_and_the_process_survives() {
     let home = tempfile::tempdir().unwrap();
-    // The limit does not hold for root, so that the child becomes somebody else, who has to find everything.
+    // The limit does not apply to root, so the child switches to another user, who needs access to everything.
     let is_root = home.path().metadata().unwrap().uid() == 0;
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let run = |limits: &str| {
@@ -81,16 +82,16 @@ fn without_threads_it_says_so_and_the_process_goes_on() {
         }
         command.output().unwrap()
     };
-    // Shells do not agree on its name.
+    // Shells differ in the name of the limit.
     let output = run("ulimit -u 1 2>/dev/null || ulimit -p 1 || exit;");
     assert!(output.status.success(), "{}", said(&output));
     let text = said(&output);
     if text.contains("Permission denied") && !text.contains("refused") {
-        println!("SKIPPED: nobody may run this test: {text}");
+        println!("SKIPPED: the user nobody may not run this test: {text}");
         return;
     }
-    assert!(text.contains("refused: unavailable: rocksdb: open: the system does not start"), "{text}");
+    assert!(text.contains("refused: unavailable: rocksdb: open: the system cannot start"), "{text}");
     assert!(text.contains("ulimit -u"), "{text}");
-    // Nothing is left that is in the way when there are threads again.
+    // No remains block an open once there are threads again.
     assert!(said(&run("")).contains("opened"));
 }

@@ -1,4 +1,4 @@
-//! Reads: what is seen, and what is walked over.
+//! Reads: which rows are seen, and which are walked over.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -75,7 +75,7 @@ fn shared_values_are_counted_and_outlive_the_backend() {
 }
 
 #[test]
-fn values_of_the_largest_size_come_back_whole() {
+fn values_of_the_largest_size_round_trip() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let blobs = backend.create_keyspace("blobs", KeyspaceHints::large_values()).unwrap();
@@ -93,10 +93,10 @@ fn values_of_the_largest_size_come_back_whole() {
 }
 
 #[test]
-fn prefixes_and_filters_hide_no_row_in_either_direction() {
+fn prefixes_and_filters_hide_no_rows_in_either_direction() {
     let with_prefix = |len| RocksDbOptions::new().prefix_bytes(len).bloom_bits(10);
     let home = tempfile::tempdir().unwrap();
-    // Opened with one length after the other: files were written with any of them, or without.
+    // Opened with one prefix length after the other, so that files are written with each of them, or without.
     let mut expected: Vec<Vec<u8>> = Vec::new();
     let all_options = [RocksDbOptions::new(), with_prefix(2), with_prefix(1), with_prefix(3)];
     for (round, options) in all_options.into_iter().enumerate() {
@@ -145,7 +145,7 @@ fn check_ranges(backend: &RocksDbBackend, rows: KeyspaceId, expected: &[Vec<u8>]
 }
 
 #[test]
-fn a_scan_does_not_walk_over_what_was_deleted_behind_its_end() {
+fn a_scan_does_not_walk_over_deleted_rows_after_its_end() {
     let home = tempfile::tempdir().unwrap();
     let backend = RocksDbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -183,7 +183,7 @@ fn a_reader_never_sees_half_a_batch() {
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| (1..2_000).for_each(write));
         while !writer.is_finished() {
-            // What is read first is written last.
+            // The row that is read first is written last.
             let late = backend.get(other, &[49]).unwrap().unwrap();
             let early = backend.get(rows, &[0]).unwrap().unwrap();
             assert!(early >= late, "{early:?} {late:?}");

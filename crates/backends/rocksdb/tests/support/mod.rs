@@ -1,6 +1,6 @@
-//! What the tests share.
+//! Helpers of the tests.
 
-#![allow(dead_code)] // Each of them uses some of it.
+#![allow(dead_code)] // Each test file uses only a part.
 
 use std::path::Path;
 use strongroom_core::{Durability, ErrorKind, KeyspaceHints, KeyspaceId, Scan, StorageBackend, WriteBatch};
@@ -13,12 +13,12 @@ pub fn put(backend: &RocksDbBackend, keyspace: KeyspaceId, key: &[u8], value: &[
     backend.commit(&batch, durability).unwrap();
 }
 
-/// The keyspace that most tests use.
+/// Creates or opens the keyspace that most tests use.
 pub fn keyspace(backend: &RocksDbBackend) -> KeyspaceId {
     backend.create_keyspace("rows", KeyspaceHints::default()).unwrap()
 }
 
-/// Commits so many rows.
+/// Commits `rows` rows.
 pub fn fill(backend: &RocksDbBackend, keyspace: KeyspaceId, rows: u32, value: &[u8]) {
     let mut batch = WriteBatch::new();
     for number in 0..rows {
@@ -27,7 +27,7 @@ pub fn fill(backend: &RocksDbBackend, keyspace: KeyspaceId, rows: u32, value: &[
     backend.commit(&batch, Durability::PowerSafe).unwrap();
 }
 
-/// The keys in the order of the scan.
+/// Returns the keys in the order of the scan.
 pub fn keys(backend: &RocksDbBackend, keyspace: KeyspaceId, scan: Scan) -> Vec<Vec<u8>> {
     let mut cursor = backend.snapshot().unwrap().cursor(keyspace, scan).unwrap();
     let mut keys = Vec::new();
@@ -37,7 +37,7 @@ pub fn keys(backend: &RocksDbBackend, keyspace: KeyspaceId, scan: Scan) -> Vec<V
     keys
 }
 
-/// The kind of error with which a directory cannot be opened.
+/// Returns the kind of error from opening a directory.
 pub fn open_error(directory: &Path) -> ErrorKind {
     let error = RocksDbBackend::new(directory).err().unwrap();
     println!("{}", error.one_line());
@@ -45,7 +45,7 @@ pub fn open_error(directory: &Path) -> ErrorKind {
     error.kind()
 }
 
-/// Bytes that do not get smaller.
+/// Returns incompressible bytes.
 pub fn noise(len: usize) -> Vec<u8> {
     let mut random = 1_u64;
     let mut next = || {
@@ -55,13 +55,13 @@ pub fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| next()).collect()
 }
 
-/// The names in a directory.
+/// Returns the names in a directory.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// What the tables take.
+/// Returns the size of the tables.
 pub fn tables_bytes(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory.join("rocksdb")).unwrap().flatten();
     let tables = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "sst"));
