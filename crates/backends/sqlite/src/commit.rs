@@ -1,4 +1,4 @@
-//! The one connection that writes. A batch is one transaction.
+//! The writer's connection. A batch is one transaction.
 
 use crate::error::{is_busy, translate};
 use crate::files::use_log;
@@ -11,13 +11,13 @@ use rusqlite::{CachedStatement, Connection, MAIN_DB};
 use std::time::Duration;
 use strongroom_core::{Durability, EngineBatch, ErrorKind, Op, Result, ViewRelease};
 
-/// What a log that was longer is cut to when it begins anew, in bytes.
+/// A longer log file is cut to this many bytes when the log restarts.
 const LOG_BYTES_KEPT: u32 = 16 * 1_024 * 1_024;
 
-/// How long a commit that moves the log waits for gets in the view that they share. They take microseconds.
+/// How long a commit that moves the log waits for gets in the shared read view. They take microseconds.
 const VIEW_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// How long it waits for other readers, when the log has become twice as long as it should be, and whenever it has
+/// How long it waits for other readers, once the log is twice as long as configured, and whenever it has
 /// doubled again.
 const READERS_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -25,16 +25,16 @@ const READERS_TIMEOUT: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Writer {
     connection: Connection,
-    /// What the connection is set to.
+    /// The current setting of the connection.
     synchronous: Durability,
-    /// Whether the log may hold commits that were not synced: from this handle, or from one before that did
-    /// not get to closing.
+    /// Whether the log may hold unsynced commits: of this handle, or of an earlier one that did not close
+    /// properly.
     is_unsynced: bool,
     checkpoint_pages: u32,
-    /// The length of the log at which readers are waited for.
+    /// The length of the log at which it waits for readers.
     wait_at_pages: u32,
     busy_timeout: Duration,
-    /// What gets share between two commits is released when the log is moved into the file.
+    /// Releases the view that gets share when the log is moved into the file.
     view: ViewRelease,
 }
 
@@ -76,8 +76,8 @@ impl Writer {
         self.transact(Durability::PowerSafe, |_| Ok(()))
     }
 
-    /// Runs `f` in a transaction. `Unavailable`: somebody else is writing, with a shell maybe, and nothing was
-    /// touched. After any other error the writer is of no more use.
+    /// Runs `f` in a transaction. `Unavailable`: another program is writing, such as a shell, and nothing
+    /// changed. After any other error the writer cannot be used any more.
     pub(crate) fn transact<T>(
         &mut self,
         durability: Durability,
@@ -85,7 +85,7 @@ impl Writer {
     ) -> Result<T> {
         self.synchronize(durability)?;
         execute(&self.connection, "BEGIN IMMEDIATE").map_err(translate)?;
-        self.go_on(durability, f).map_err(|error| {
+        self.finish_transaction(durability, f).map_err(|error| {
             self.give_up();
             match error.kind() {
                 ErrorKind::Unavailable => {
@@ -96,12 +96,16 @@ impl Writer {
         })
     }
 
-    /// From the beginning of a transaction to its end.
-    fn go_on<T>(&mut self, durability: Durability, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    /// Runs the rest of a transaction that has begun.
+    fn finish_transaction<T>(
+        &mut self,
+        durability: Durability,
+        f: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let connection = &self.connection;
         let outcome = f(connection)?;
         if durability == Durability::PowerSafe && self.is_unsynced {
-            // A transaction that changes no page syncs nothing, and earlier commits count on this one.
+            // A transaction that changes no page syncs nothing, but earlier commits rely on this sync.
             execute(connection, "UPDATE syncs SET number = number + 1").map_err(translate)?;
         }
         execute(connection, "COMMIT").map_err(translate)?;
@@ -110,7 +114,7 @@ impl Writer {
         Ok(outcome)
     }
 
-    /// For what is more than a transaction: with a sync at its end, whatever was set before.
+    /// For operations beyond a transaction: they end with a sync, whatever the setting was.
     pub(crate) fn synchronize_fully(&mut self) -> Result<()> {
         self.synchronize(Durability::PowerSafe)
     }
@@ -120,9 +124,9 @@ impl Writer {
             return Ok(());
         }
         let level = match durability {
-            // The log is synced with every commit, ...
+            // Sync the log with every commit.
             Durability::PowerSafe => "PRAGMA synchronous = FULL",
-            // ... or only before its pages are moved into the file, which is enough for that to stay whole.
+            // Sync the log only before its pages are moved into the file, which keeps the file intact.
             Durability::Buffered => "PRAGMA synchronous = NORMAL",
         };
         execute(&self.connection, level).map_err(translate)?;
@@ -130,8 +134,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves the log into the file when it is long. SQLite could do so by itself, but then it keeps errors to
-    /// itself too: a sync that failed would be followed by one that succeeds, with pages lost in between.
+    /// Moves the log into the file when it is long. SQLite could do so by itself, but would hide errors: a
+    /// later sync could succeed after a failed one, with pages lost in between.
     fn move_log(&mut self) -> Result<()> {
         let (pages, moved) = self.checkpoint(CheckpointMode::NOOP)?;
         let is_moved = pages <= moved;
@@ -143,21 +147,21 @@ impl Writer {
         if is_moved {
             return Ok(());
         }
-        // A read transaction that is older than the commit keeps the newest pages in the log, and one that begins
-        // before all is moved keeps the log from beginning anew with the next commit. One that begins afterwards
-        // reads the file alone.
+        // A read transaction from before the commit keeps the newest pages in the log. One that begins before
+        // all pages are moved keeps the log from restarting with the next commit. One that begins afterwards
+        // reads only the file.
         let _no_view = self.view.pause(VIEW_TIMEOUT);
         self.checkpoint(CheckpointMode::PASSIVE)?;
         if pages >= self.wait_at_pages {
             self.wait_for_readers()?;
-            // Some stay: the next time it is worth the wait is when the log is twice as long.
+            // Some readers remain. Waiting is worth it again once the log has doubled.
             self.wait_at_pages = pages.saturating_mul(2);
         }
         Ok(())
     }
 
-    /// Waits for readers that are in the log. While there are many of them, one is always in the middle of a get when a
-    /// commit looks, and the log would never begin anew.
+    /// Waits for readers of the log. With many readers, one is always in the middle of a get when a commit
+    /// checks, and the log would never restart.
     fn wait_for_readers(&self) -> Result<()> {
         let usual = self.busy_timeout;
         self.connection.busy_timeout(READERS_TIMEOUT).map_err(translate)?;
@@ -166,7 +170,8 @@ impl Writer {
         outcome.map(drop)
     }
 
-    /// Pages in the log, and how many of them are moved. Readers in the way are no error.
+    /// Returns the number of pages in the log, and how many of them are moved. Blocking readers are not an
+    /// error.
     fn checkpoint(&self, mode: CheckpointMode) -> Result<(i32, i32)> {
         match self.connection.wal_checkpoint_v2(Some(MAIN_DB), mode) {
             Ok(pages) => Ok(pages),
@@ -175,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Moves all of the log into the file and empties it; `false` if a reader is in the way.
+    /// Moves all of the log into the file and empties it. Returns `false` if a reader blocks it.
     pub(crate) fn empty_log(&self) -> Result<bool> {
         match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
             Ok(_) => Ok(true),
@@ -184,8 +189,8 @@ impl Writer {
         }
     }
 
-    /// After an error: nothing more may be done with what is in memory. The log stays as it is, for the next
-    /// open to check.
+    /// Call after an error: the connection's memory may not be used any more. The log stays as it is, for the
+    /// next open to check.
     pub(crate) fn give_up(&self) {
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if !self.connection.is_autocommit() {
@@ -194,7 +199,7 @@ impl Writer {
     }
 }
 
-/// The statements of one keyspace, prepared when they are wanted first.
+/// The statements of one keyspace, prepared on first use.
 #[derive(Default)]
 struct Prepared<'c> {
     put: Option<CachedStatement<'c>>,

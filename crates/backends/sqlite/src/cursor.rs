@@ -1,9 +1,9 @@
 //! Walks over a table block by block.
 //!
-//! A statement that walks belongs to its connection, which the snapshot's other cursors and gets use too,
-//! on any thread. So a cursor reads some rows at a time under the snapshot's lock, into memory of its own,
-//! and lends them from there; the next block begins after the last key of the one before. Blocks grow: who
-//! wants one row does not wait for a thousand.
+//! A running statement belongs to its connection, which the snapshot's other cursors and gets use too, on any
+//! thread. So a cursor copies some rows at a time into its own memory, under the snapshot's lock, and lends
+//! them from there. The next block begins after the last key of the one before. Blocks grow, so that a reader
+//! of one row does not wait for a thousand.
 
 use crate::error::translate;
 use crate::schema::SqliteKeyspace;
@@ -12,21 +12,20 @@ use rusqlite::Connection;
 use std::sync::Arc;
 use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
-/// Rows of the first block, by how much blocks grow, and rows and bytes of a block at most; a row that is
-/// larger still fits. To begin a block costs as much as several dozen rows, so a long walk should do it
-/// seldom.
+/// Rows of the first block, the growth factor, and the most rows and bytes of a block; a single larger row
+/// still fits. Beginning a block costs as much as several dozen rows, so a long walk uses few blocks.
 const ROWS_FIRST: usize = 8;
 const GROWTH: usize = 4;
 const ROWS_MAX: usize = 4_096;
 const BYTES_MAX: usize = 256 * 1_024;
 
-/// Cursor of SQLite.
+/// A cursor of SQLite.
 pub struct SqliteCursor {
     block: Block,
-    /// The place of the row it stands on, plus one.
+    /// Index of the current row, plus one.
     place: usize,
     rows_max: usize,
-    /// What is left of the range after the block.
+    /// The rest of the range after the block.
     start: Vec<u8>,
     end: Option<Vec<u8>>,
     direction: Direction,
@@ -36,14 +35,14 @@ pub struct SqliteCursor {
     view: Arc<View>,
 }
 
-/// Rows, one after the other.
+/// Rows, one after another.
 #[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
     rows: Vec<Row>,
 }
 
-/// Where a row is in the block: its key up to `key_end`, then its value up to `end`.
+/// The position of a row in the block: its key ends at `key_end`, its value at `end`.
 #[derive(Clone, Copy)]
 struct Row {
     start: usize,
@@ -55,7 +54,7 @@ impl Block {
     fn clear(&mut self) {
         self.rows.clear();
         self.bytes.clear();
-        // A large value's memory is not kept for the small ones after it.
+        // Do not keep a large value's memory for the small ones after it.
         self.bytes.shrink_to(2 * BYTES_MAX);
     }
 
@@ -84,7 +83,7 @@ impl SqliteCursor {
         }
     }
 
-    /// Reads the next block; `false` if there is none.
+    /// Reads the next block. Returns `false` if there is none.
     #[cold]
     fn refill(&mut self) -> Result<bool> {
         if self.is_last {

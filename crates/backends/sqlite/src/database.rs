@@ -1,4 +1,4 @@
-//! The opened database: its connections, and the files that have to outlive them.
+//! The open database: its connections, and the files that have to outlive them.
 
 use crate::commit::Writer;
 use crate::files::{self, Files};
@@ -10,11 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_core::files::Directory;
 use strongroom_core::{Error, ErrorKind, Result, TypedOptions, ViewRelease};
 
-/// What the engine and its snapshots share.
+/// The state that the engine and its snapshots share.
 pub(crate) struct Database {
-    // In the order in which they are closed: readers, the writer, the lock that keeps other writers out.
+    // In closing order: readers, the writer, the lock that keeps other writers out.
     pub(crate) pool: Pool,
-    /// None: the handle only reads.
+    /// None: the handle is read-only.
     writer: Option<Mutex<Writer>>,
     pub(crate) snapshots: AtomicU64,
     pub(crate) files: Files,
@@ -41,31 +41,31 @@ impl Database {
 
     pub(crate) fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         match &self.writer {
-            // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+            // A panic poisons the whole handle, so no state under the lock is used after one.
             Some(writer) => Ok(writer.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => Err(Error::new(ErrorKind::Unsupported, "the handle only reads")),
+            None => Err(Error::new(ErrorKind::Unsupported, "the handle is read-only")),
         }
     }
 }
 
-/// The place as it can be read: as it is, or as one that does not change.
+/// Returns the place in a readable form: unchanged, or as an immutable file.
 fn readable(files: &mut Files, place: Place) -> Result<Place> {
-    let look = |place: &Place| {
+    let check = |place: &Place| {
         let connection = place.reader(SqliteOptions::least_cache_kib())?;
         files::check_header(&connection)?;
         schema::check(&connection)
     };
-    match look(&place) {
+    match check(&place) {
         Ok(()) => Ok(place),
         Err(error) if error.kind() == ErrorKind::Io => {
             let unchanging = place.immutable();
             if !files.keep_unchanging()? {
                 return Err(error.hint(
-                    "let SQLite make its -wal and -shm files here: open it where the directory can be written, \
+                    "SQLite has to create its -wal and -shm files: open it where the directory is writable, \
                      or close the writer and read it from a read-only file system",
                 ));
             }
-            look(&unchanging).map(|()| unchanging)
+            check(&unchanging).map(|()| unchanging)
         }
         Err(error) => Err(error),
     }

@@ -15,7 +15,7 @@ use strongroom_core::{
     KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
-/// SQLite, opened. Applications use it as [`SqliteBackend`](crate::SqliteBackend).
+/// An open SQLite engine. Applications use it as [`SqliteBackend`](crate::SqliteBackend).
 pub struct SqliteEngine {
     database: Arc<Database>,
 }
@@ -64,7 +64,8 @@ impl Engine for SqliteEngine {
                 None => Err(Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))),
             };
         }
-        // Looked for on the writer's connection, which is open already: nothing fails before it is begun.
+        // Looked up on the writer's connection, which is open already, so nothing can fail before the creation
+        // begins.
         let mut writer = self.database.writer()?;
         if let Some(keyspace) = schema::find(writer.connection(), name)? {
             return Ok(keyspace);
@@ -136,10 +137,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_built_in() {
+    fn the_declared_version_is_the_built_in_one() {
         let built_in = rusqlite::version();
         assert!(built_in.starts_with(&format!("{}.", SqliteEngine::INFO.version)), "{built_in}");
-        // Before it a log could be reset under a reader, which lost pages.
+        // Older versions could reset the log under a reader, which lost pages.
         assert!(rusqlite::version_number() > 3_051_002);
     }
 }

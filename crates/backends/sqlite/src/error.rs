@@ -1,13 +1,13 @@
-//! What SQLite reports, as a kind that a caller can act on.
+//! Translates SQLite's errors to kinds that a caller can act on.
 //!
-//! SQLite's messages name files, tables and columns, never what is in them, so they stay as the cause.
+//! SQLite's messages name files, tables and columns, never their content, so they are kept as the cause.
 
 use rusqlite::Error as Sqlite;
 use rusqlite::ErrorCode;
 use std::io;
 use strongroom_core::{Error, ErrorKind};
 
-/// Translates any of SQLite's errors; the original stays as the cause.
+/// Translates an error of SQLite, and keeps the original as the cause.
 #[cold]
 pub(crate) fn translate(error: Sqlite) -> Error {
     let code = match &error {
@@ -27,7 +27,7 @@ pub(crate) fn translate(error: Sqlite) -> Error {
             return Error::new(ErrorKind::InvalidInput, "SQLite cannot open a file at this path")
                 .caused_by(error);
         }
-        // A row or a value that is missing or of another type: the file is not as we wrote it.
+        // A row or value is missing or has another type: the file is not as this adapter wrote it.
         _ => ErrorCode::DatabaseCorrupt,
     };
     let (kind, message, hint) = verdict(code);
@@ -63,18 +63,20 @@ fn verdict(code: ErrorCode) -> (ErrorKind, &'static str, Option<&'static str>) {
     match code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => (
             ErrorKind::Unavailable,
-            "another connection is at work on the database",
-            Some("end what else has the file open, and try again"),
+            "another connection is using the database",
+            Some("close other programs that have the file open, and try again"),
         ),
         ErrorCode::DatabaseCorrupt => (ErrorKind::Corruption, "the database is damaged", None),
-        ErrorCode::NotADatabase => (ErrorKind::Corruption, "the file is not a whole SQLite database", None),
-        // Our own statements are right: what they do not find was taken away.
+        ErrorCode::NotADatabase => {
+            (ErrorKind::Corruption, "the file is not a complete SQLite database", None)
+        }
+        // The adapter's own statements are correct, so whatever they miss was removed from outside.
         ErrorCode::Unknown | ErrorCode::SchemaChanged | ErrorCode::TypeMismatch => {
             (ErrorKind::Corruption, "the database's tables are not those of a store", None)
         }
         ErrorCode::DiskFull => (
             ErrorKind::Io,
-            "there is no space left for the database",
+            "no space is left for the database",
             Some("free some space, then open the store again"),
         ),
         ErrorCode::ReadOnly => (
@@ -88,7 +90,7 @@ fn verdict(code: ErrorCode) -> (ErrorKind, &'static str, Option<&'static str>) {
             Some("check the owner and mode of the directory and its files, and the limit on open files"),
         ),
         ErrorCode::TooBig => (ErrorKind::InvalidInput, "a row is larger than the limit", None),
-        ErrorCode::OutOfMemory => (ErrorKind::Unavailable, "SQLite got no memory", None),
+        ErrorCode::OutOfMemory => (ErrorKind::Unavailable, "SQLite is out of memory", None),
         _ => (ErrorKind::Io, "SQLite reported an error", None),
     }
 }
@@ -99,7 +101,7 @@ mod tests {
     use rusqlite::ffi;
 
     #[test]
-    fn kinds_say_what_to_do() {
+    fn each_error_has_the_kind_to_act_on() {
         let kind = |code| translate(Sqlite::SqliteFailure(ffi::Error::new(code), None)).kind();
         assert_eq!(kind(ffi::SQLITE_BUSY), ErrorKind::Unavailable);
         assert_eq!(kind(ffi::SQLITE_BUSY_SNAPSHOT), ErrorKind::Unavailable);
@@ -110,9 +112,9 @@ mod tests {
         assert_eq!(kind(ffi::SQLITE_READONLY_DIRECTORY), ErrorKind::Io);
         assert_eq!(kind(ffi::SQLITE_TOOBIG), ErrorKind::InvalidInput);
         assert_eq!(translate(Sqlite::QueryReturnedNoRows).kind(), ErrorKind::Corruption);
-        let gone = Some("no such table: keyspace_7".to_owned());
-        let gone = translate(Sqlite::SqliteFailure(ffi::Error::new(ffi::SQLITE_ERROR), gone));
-        assert_eq!(gone.kind(), ErrorKind::NotFound);
+        let text = Some("no such table: keyspace_7".to_owned());
+        let dropped = translate(Sqlite::SqliteFailure(ffi::Error::new(ffi::SQLITE_ERROR), text));
+        assert_eq!(dropped.kind(), ErrorKind::NotFound);
     }
 
     #[test]

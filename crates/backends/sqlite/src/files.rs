@@ -1,11 +1,12 @@
-//! The files beneath: where they are, how they come into being, who may write them, how large they are.
+//! The database files: their location, creation and size, and which handle may write them.
 //!
-//! A new database is made under another name, with everything in it that tells it from any other SQLite file,
-//! and renamed when it is whole and on the disk: a crash in between leaves nothing that was promised.
+//! A new database is created under another name, with all content that distinguishes it from other SQLite
+//! files. It is renamed when it is complete and on disk. A crash in between loses nothing that was
+//! acknowledged.
 //!
-//! SQLite lets processes write in turns. A store has one writer, so a handle that writes locks a file of our
-//! own for as long as it is open. Nothing here opens the database's files but through SQLite: closing a
-//! descriptor of a file drops every lock that this process has on it.
+//! SQLite lets processes write one after another. A store has one writer, so a handle that writes keeps a
+//! separate file locked while it is open. This module opens the database's files only through SQLite: closing
+//! any descriptor of a file drops every lock that this process has on it.
 
 use crate::error::{translate, translate_io};
 use crate::options::SqliteOptions;
@@ -23,36 +24,36 @@ const DATA_FILE: &str = "data.sqlite";
 const UNFINISHED_FILE: &str = "data.sqlite.new";
 const WRITER_FILE: &str = "data.sqlite.writer";
 
-/// A name that nothing has.
+/// A name that no file has.
 const NO_FILE: &str = "data.sqlite.none";
 
-/// What SQLite keeps beside a database, by what it adds to the name.
+/// The suffixes of the files that SQLite keeps next to a database.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
 const JOURNAL: &str = "-journal";
 
-/// What is in the writer's file once the database is there: then one that is missing was lost.
+/// The content of the writer's file once the database exists. If the database is missing then, it was lost.
 const WRITER_TEXT: &[u8] = b"Locked by the process that writes data.sqlite.\n";
 
-/// Whether `directory` holds a database, or one whose creation was interrupted.
+/// Returns whether `directory` contains a database, or an interrupted creation of one.
 pub(crate) fn exists(directory: &Path) -> bool {
     let unfinished = directory.join(UNFINISHED_FILE);
-    // After a power cut, one of the names may be there without the others.
+    // After a power cut, one of the names may exist without the others.
     let is_begun = ["", LOG, INDEX, JOURNAL].iter().any(|suffix| beside(&unfinished, suffix).exists());
     is_begun || [DATA_FILE, WRITER_FILE].iter().any(|name| directory.join(name).exists())
 }
 
-/// The files of an opened database.
+/// The files of an open database.
 #[derive(Debug)]
 pub(crate) struct Files {
     data: PathBuf,
-    /// Locked for as long as it is open: alone by who writes, shared by who takes the file to be unchanging.
-    /// None: this handle only reads, and SQLite knows of it.
+    /// Locked while the database is open: exclusively by a writer, shared by a handle that treats the file as
+    /// immutable. None: a read-only handle that SQLite coordinates.
     writer: Option<FileLock>,
 }
 
 impl Files {
-    /// Finds the database in `directory`, or creates it if it may, and makes sure that it is one of ours.
+    /// Finds the database in `directory`, or creates it if allowed, and checks that it belongs to a store.
     pub(crate) fn open(home: &Directory, options: &SqliteOptions) -> Result<(Self, Place)> {
         let directory = home.path();
         let data = directory.join(DATA_FILE);
@@ -79,7 +80,7 @@ impl Files {
         Ok((Self { data, writer }, place))
     }
 
-    /// What all files take on the disk, holes left out.
+    /// Returns the bytes that all files take on disk, without holes.
     pub(crate) fn disk_bytes(&self) -> Result<u64> {
         ["", LOG, INDEX].iter().map(|suffix| disk_bytes(&beside(&self.data, suffix))).sum()
     }
@@ -88,9 +89,9 @@ impl Files {
         Ok(metadata(&beside(&self.data, LOG))?.map_or(0, |found| found.len()))
     }
 
-    /// Whether the database is where this process cannot write, and nothing is left in a log. SQLite
-    /// cannot make its index there and opens such a file only if it is told that it does not change; that it
-    /// does not, from elsewhere either, is what the writer's lock is then held for.
+    /// Returns whether the database is in a place that this process cannot write, with an empty log. SQLite
+    /// cannot create its index there, and opens such a file only if told that it is immutable. The writer's
+    /// lock, which is then held, makes sure that no other process changes it.
     pub(crate) fn keep_unchanging(&mut self) -> Result<bool> {
         let Some(directory) = self.data.parent() else { return Ok(false) };
         let is_medium = is_read_only_medium(directory);
@@ -98,15 +99,15 @@ impl Files {
             return Ok(false);
         }
         self.writer = lock_shared(directory)?;
-        // Where others may write, the lock is what keeps them out.
+        // If others may write, the lock has to keep them out.
         Ok((is_medium || self.writer.is_some())
             && metadata(&beside(&self.data, INDEX))?.is_none()
             && self.log_bytes()? == 0)
     }
 }
 
-/// Whether the file system under `directory` refuses every write. Nothing is changed where it does not: the
-/// one name is of no file, and a file that is opened to be written is not yet written.
+/// Returns whether the file system of `directory` refuses every write. Changes nothing otherwise: one name
+/// belongs to no file, and the other file is opened but not written.
 fn is_read_only_medium(directory: &Path) -> bool {
     let refused = |outcome: io::Result<()>| {
         outcome.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
@@ -115,7 +116,7 @@ fn is_read_only_medium(directory: &Path) -> bool {
     refused(std::fs::remove_file(directory.join(NO_FILE))) || refused(writer.map(drop))
 }
 
-/// Whether this user may not write the files of the database.
+/// Returns whether this user may not write the files of the database.
 fn is_denied(directory: &Path) -> bool {
     let writer = File::options().append(true).open(directory.join(WRITER_FILE));
     writer.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
@@ -135,12 +136,12 @@ fn was_lost(directory: &Path) -> bool {
 fn missing(directory: &Path) -> Error {
     let shown = directory.display();
     if was_lost(directory) {
-        return Error::new(ErrorKind::Corruption, format!("{shown} has lost its {DATA_FILE}"));
+        return Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is missing from {shown}"));
     }
     Error::new(ErrorKind::NotFound, format!("{shown} holds no files of sqlite")).hint("check the path")
 }
 
-/// Keeps every other writer out, of this process too.
+/// Keeps every other writer out, including those of this process.
 fn lock(directory: &Path) -> Result<FileLock> {
     let path = directory.join(WRITER_FILE);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
@@ -153,7 +154,7 @@ fn lock(directory: &Path) -> Result<FileLock> {
     })
 }
 
-/// Keeps writers out. None: there was none since the files were copied here.
+/// Keeps writers out. `None`: the files were copied here and never opened for writing.
 fn lock_shared(directory: &Path) -> Result<Option<FileLock>> {
     let file = match File::open(directory.join(WRITER_FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -162,14 +163,14 @@ fn lock_shared(directory: &Path) -> Result<Option<FileLock>> {
     FileLock::shared(file).map(Some).map_err(|failure| match failure {
         LockFailure::Held(..) => Error::new(
             ErrorKind::Locked,
-            "another process writes the store, and here SQLite cannot follow it",
+            "another process has the store open for writing, and SQLite cannot coordinate with it here",
         )
-        .hint("read it where its directory can be written, or close the writer"),
+        .hint("read it where its directory is writable, or close the writer"),
         other => other.into_error(directory),
     })
 }
 
-/// Remembers that the database is there.
+/// Records that the database exists.
 fn mark(mut writer: &File, directory: &Path) -> Result<()> {
     if writer.metadata().map_err(translate_io)?.len() > 0 {
         return Ok(());
@@ -178,7 +179,7 @@ fn mark(mut writer: &File, directory: &Path) -> Result<()> {
     written.and_then(|()| sync_directory(directory)).map_err(translate_io)
 }
 
-/// Makes a database. The writer's lock is held.
+/// Creates a database. The writer's lock is held.
 fn create(directory: &Path, options: &SqliteOptions) -> Result<()> {
     let unfinished = directory.join(UNFINISHED_FILE);
     for suffix in ["", LOG, INDEX, JOURNAL] {
@@ -195,23 +196,23 @@ fn create(directory: &Path, options: &SqliteOptions) -> Result<()> {
     sync_entry(directory).map_err(translate_io)
 }
 
-/// Switches a database that nobody else has open to a write-ahead log, closes it, and makes it durable as one
-/// file.
+/// Switches a database that is not open anywhere else to a write-ahead log, closes it, and makes it durable as
+/// a single file.
 pub(crate) fn finish(connection: Connection, path: &Path) -> Result<()> {
     use_log(&connection)?;
     connection.close().map_err(|(_, error)| translate(error))?;
     if metadata(&beside(path, LOG))?.is_some_and(|log| log.len() > 0) {
-        return Err(Error::new(ErrorKind::Io, "SQLite left a log beside a new database"));
+        return Err(Error::new(ErrorKind::Io, "SQLite left a log next to a new database"));
     }
     for suffix in [LOG, INDEX] {
         remove(&beside(path, suffix))?;
     }
-    // It is closed, and no other connection of this process has it open.
+    // Closed, and not open through any other connection of this process.
     let file = File::options().write(true).open(path);
     file.and_then(|file| file.sync_all()).map_err(translate_io)
 }
 
-/// A copy of the database in an empty directory.
+/// Creates the target of a copy in an empty directory.
 pub(crate) fn copy_target(directory: &Path) -> Result<(Connection, PathBuf)> {
     let path = std::path::absolute(directory).map_err(translate_io)?.join(DATA_FILE);
     let flags =
@@ -220,28 +221,28 @@ pub(crate) fn copy_target(directory: &Path) -> Result<(Connection, PathBuf)> {
     Ok((connection, path))
 }
 
-/// Makes sure that the file has a write-ahead log: somebody may have taken it away with a shell.
+/// Makes sure that the file has a write-ahead log: a shell may have switched it off.
 pub(crate) fn use_log(connection: &Connection) -> Result<()> {
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(translate)?;
     if mode == "wal" {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Unsupported, "SQLite cannot have a write-ahead log here")
+    Err(Error::new(ErrorKind::Unsupported, "SQLite cannot use a write-ahead log here")
         .hint("choose a local file system with shared memory"))
 }
 
-/// Looks into the file's header: whose it is, and in which format. The file is taken to be immutable for
-/// this, so that nothing of a foreign one is touched or recovered; ours has had its header from the
-/// beginning.
+/// Checks the file's header: which program it belongs to, and its format. The file is treated as immutable for
+/// this, so that a foreign one is neither changed nor recovered. A store's file has had its header from its
+/// creation on.
 fn identify(place: &Place, data: &Path) -> Result<()> {
     if metadata(data)?.is_some_and(|found| found.len() == 0) {
         return Err(Error::new(ErrorKind::Corruption, format!("{DATA_FILE} is empty")));
     }
     let connection = place.immutable().reader(SqliteOptions::least_cache_kib());
     match connection.and_then(|connection| check_header(&connection)) {
-        // Moving the log into the file was cut short, by a power cut or a full disk: only both together are
-        // whole, and are looked at again as such.
+        // The log was only partly moved into the file, because of a power cut or a full disk. Only both
+        // together are complete, and both are checked again together later.
         Err(error) if error.kind() == ErrorKind::Corruption && has_log(data)? => Ok(()),
         outcome => outcome,
     }
@@ -251,11 +252,11 @@ fn has_log(data: &Path) -> Result<bool> {
     Ok(metadata(&beside(data, LOG))?.is_some_and(|log| log.len() > 0))
 }
 
-/// Refuses a database that another program made, and the format of a later version.
+/// Refuses a database of another program, and the format of a later version.
 pub(crate) fn check_header(connection: &Connection) -> Result<()> {
     let application: i32 = header(connection, "application_id")?;
     if application != APPLICATION_ID {
-        let message = format!("{DATA_FILE} is not a store's: another program made it");
+        let message = format!("{DATA_FILE} belongs to another program");
         return Err(Error::new(ErrorKind::InvalidInput, message)
             .hint("open it with that program, or choose another directory"));
     }
@@ -263,7 +264,7 @@ pub(crate) fn check_header(connection: &Connection) -> Result<()> {
     if format == FORMAT {
         return Ok(());
     }
-    let message = format!("{DATA_FILE} has format {format}, this version knows {FORMAT}");
+    let message = format!("{DATA_FILE} has format {format}; this build reads format {FORMAT}");
     Err(Error::new(ErrorKind::InvalidInput, message).hint("open it with the version that wrote it"))
 }
 
@@ -278,7 +279,7 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// SQLite removes its files while we look.
+/// Returns `None` for a missing file: SQLite removes its files concurrently.
 fn metadata(path: &Path) -> Result<Option<std::fs::Metadata>> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(Some(found)),

@@ -1,4 +1,4 @@
-//! Copies, compaction and the integrity check: what reads or writes the whole file.
+//! Copies, compaction and the integrity check, which read or write the whole file.
 
 use crate::commit::Writer;
 use crate::database::Database;
@@ -14,17 +14,17 @@ use std::time::Duration;
 use strongroom_core::files::sync_directory;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// Pages that are copied at a time.
+/// Pages that are copied in one step.
 const COPY_PAGES: i32 = 1_024;
 
 /// How long a compaction waits for readers.
 const READERS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Copies the database as one consistent state, page by page. Its own read transaction holds that state, so
-/// the copy never begins anew, however much is written meanwhile.
+/// Copies the database as one consistent state, page by page. Its own read transaction holds that state, so the
+/// copy never restarts, however much is written meanwhile.
 pub(crate) fn copy(database: &Database, directory: &Path) -> Result<()> {
     let (mut target, path) = copy_target(directory)?;
-    // It is synced once, when it is whole: until then nobody opens it.
+    // Synced once, when it is complete: it is not opened before that.
     target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(translate)?;
     let source = database.pool.take()?;
     let copied = begin(&source.connection).and_then(|()| copy_pages(&source.connection, &mut target));
@@ -41,14 +41,14 @@ fn copy_pages(source: &Connection, target: &mut Connection) -> Result<()> {
         match backup.step(COPY_PAGES).map_err(translate)? {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
-            // Nobody else has the target, and the source is in a read transaction.
+            // The target is not open anywhere else, and the source is in a read transaction.
             _ => return Err(Error::new(ErrorKind::Unavailable, "the database cannot be copied now")),
         }
     }
 }
 
-/// Writes the database anew without its free pages, and cuts the file. The new pages go through the log,
-/// which cannot be emptied while somebody reads an older state.
+/// Rewrites the database without its free pages, and truncates the file. The new pages go through the log,
+/// which cannot be emptied while a reader sees an older state.
 pub(crate) fn compact(database: &Database, writer: &mut Writer) -> Result<()> {
     if database.snapshots.load(Ordering::SeqCst) > 0 {
         return Err(in_the_way());
@@ -66,21 +66,21 @@ fn try_compact(writer: &mut Writer) -> Result<()> {
     }
     writer.synchronize_fully()?;
     writer.connection().execute_batch("VACUUM").map_err(|error| match error.sqlite_error_code() {
-        // SQLite first copies everything elsewhere, and has touched nothing if there is no room.
+        // SQLite first copies everything elsewhere, and has changed nothing if there is no space.
         Some(ErrorCode::DiskFull) if writer.connection().is_autocommit() => no_room(error),
-        // Another process that writes is in the way, and nothing was done.
+        // Another writing process blocks it, and nothing was done.
         _ if is_busy(&error) => translate(error),
         _ => {
             writer.give_up();
             translate(error)
         }
     })?;
-    // A reader that has come meanwhile only puts the cut off.
+    // A reader that has begun meanwhile only delays the truncation.
     writer.empty_log().map(drop)
 }
 
 fn no_room(error: rusqlite::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "there is no room for a second copy of the database")
+    Error::new(ErrorKind::Unavailable, "no space is left for a second copy of the database")
         .hint(
             "free some space; the copy is made in SQLITE_TMPDIR or TMPDIR, and then in the store's directory",
         )
@@ -88,11 +88,11 @@ fn no_room(error: rusqlite::Error) -> Error {
 }
 
 fn in_the_way() -> Error {
-    Error::new(ErrorKind::Unavailable, "snapshots, cursors or other processes read the database")
-        .hint("drop them and try again")
+    Error::new(ErrorKind::Unavailable, "snapshots, cursors or other processes are reading the database")
+        .hint("close them and try again")
 }
 
-/// Has SQLite look at every page, on a connection of its own: it may take long.
+/// Lets SQLite check every page, on a separate connection because it may take long.
 pub(crate) fn verify(database: &Database) -> Result<()> {
     let connection = database.pool.place().reader(SqliteOptions::least_cache_kib())?;
     let verdict: String =
@@ -100,7 +100,7 @@ pub(crate) fn verify(database: &Database) -> Result<()> {
     if verdict == "ok" {
         return Ok(());
     }
-    // It names pages and tables only.
+    // It names only pages and tables.
     let first = verdict.lines().last().unwrap_or_default();
-    Err(Error::new(ErrorKind::Corruption, format!("SQLite finds the database damaged: {first}")))
+    Err(Error::new(ErrorKind::Corruption, format!("SQLite reports damage: {first}")))
 }

@@ -1,4 +1,4 @@
-//! Options of SQLite, with types.
+//! The typed options of SQLite.
 
 use std::time::Duration;
 use strongroom_core::{Create, EngineOptions, Error, ErrorKind, Options, Result, TypedOptions};
@@ -18,7 +18,7 @@ const READERS_MAX_MAX: usize = 1_000;
 const WAL_AUTOCHECKPOINT_PAGES_DEFAULT: u32 = 1_000;
 const WAL_AUTOCHECKPOINT_PAGES_MAX: u32 = 1_000_000;
 
-/// What a connection has at least: below it SQLite reads and writes the same pages over and over.
+/// Minimum per connection: with less SQLite reads and writes the same pages over and over.
 const CONNECTION_CACHE_BYTES_MIN: u64 = 64 * 1_024;
 
 /// How to open SQLite.
@@ -26,7 +26,7 @@ const CONNECTION_CACHE_BYTES_MIN: u64 = 64 * 1_024;
 /// | Typed | By name | Default |
 /// |---|---|---|
 /// | [`cache_bytes`](Self::cache_bytes) | (common) | 64 MiB for all connections together |
-/// | [`page_size`](Self::page_size) | `page_size` | 4,096; fixed when the file is made |
+/// | [`page_size`](Self::page_size) | `page_size` | 4,096; fixed when the file is created |
 /// | [`wal_autocheckpoint_pages`](Self::wal_autocheckpoint_pages) | `wal_autocheckpoint_pages` | 1,000 |
 /// | [`busy_timeout_ms`](Self::busy_timeout_ms) | `busy_timeout_ms` | 5,000 |
 /// | [`readers_max`](Self::readers_max) | `readers_max` | 8 |
@@ -47,74 +47,75 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Memory for the pages that all connections together keep, in bytes. A quarter is the writer's, half the
-    /// first reader's, and the other readers share the rest. A connection has at least 64 KiB, which is also
-    /// what those beyond [`readers_max`](Self::readers_max) get on top.
+    /// Sets the memory for pages of all connections together, in bytes. The writer gets a quarter, the first
+    /// reader half, and the other readers share the rest. Each connection gets at least 64 KiB. Connections
+    /// beyond [`readers_max`](Self::readers_max) get 64 KiB each in addition.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.common.cache_bytes = Some(bytes);
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.common.create = create;
         self
     }
 
-    /// Only reads, also beside another process that writes, and sees what that one commits. It changes no
-    /// data and takes no lock of ours; SQLite makes its `-wal` and `-shm` beside the file where it can.
+    /// Makes the handle read-only. It works concurrently with another process that writes, and sees its
+    /// commits. It changes no data and takes no writer's lock; SQLite creates its `-wal` and `-shm` files if it
+    /// can.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.common.read_only = true;
         self
     }
 
-    /// Bytes of a page: a power of two from 512 to 65,536. It counts when the file is made and is stored in
-    /// it; a file that is there keeps its own.
+    /// Sets the size of a page in bytes: a power of two from 512 to 65,536. It applies when the file is created
+    /// and is stored in it; an existing file keeps its own.
     #[must_use]
     pub fn page_size(mut self, bytes: u32) -> Self {
         self.page_size = Some(bytes);
         self.by_name(PAGE_SIZE, &bytes)
     }
 
-    /// Pages in the write-ahead log after which a commit moves them into the file, 1 to 1,000,000. More makes
-    /// for fewer and longer such moves, and for slower reads.
+    /// Sets the pages in the write-ahead log after which a commit moves them into the file, 1 to 1,000,000. A
+    /// larger value causes fewer and longer moves, and slower reads.
     #[must_use]
     pub fn wal_autocheckpoint_pages(mut self, pages: u32) -> Self {
         self.wal_autocheckpoint_pages = Some(pages);
         self.by_name(WAL_AUTOCHECKPOINT_PAGES, &pages)
     }
 
-    /// How long to wait for another process that is in the way (a `sqlite3` shell that writes), in
-    /// milliseconds, 0 to 600,000.
+    /// Sets how long to wait for another process that blocks this one (such as a `sqlite3` shell that writes),
+    /// in milliseconds, 0 to 600,000.
     #[must_use]
     pub fn busy_timeout_ms(mut self, milliseconds: u64) -> Self {
         self.busy_timeout_ms = Some(milliseconds);
         self.by_name(BUSY_TIMEOUT_MS, &milliseconds)
     }
 
-    /// Connections for readers that are kept open and have their share of the cache, 1 to 1,000. More are
-    /// opened while more threads read or more snapshots are held, and closed again.
+    /// Sets how many connections for readers are kept open with a share of the cache, 1 to 1,000. More are
+    /// opened while more threads read or more snapshots are open, and closed again.
     #[must_use]
     pub fn readers_max(mut self, connections: usize) -> Self {
         self.readers_max = Some(connections);
         self.by_name(READERS_MAX, &connections)
     }
 
-    /// Keeps the common options complete, for those who open another handle from them.
+    /// Records the option in the common options too, so that another handle can be opened from them.
     fn by_name(mut self, name: &str, value: &impl ToString) -> Self {
         self.common = self.common.engine_option(name, value.to_string());
         self
     }
 
-    /// Refuses what SQLite would silently ignore or never stop at.
+    /// Refuses values that SQLite would silently ignore, or that would make it wait without end.
     pub(crate) fn check(&self) -> Result<()> {
         let page_size = self.page_size_bytes();
         if !page_size.is_power_of_two() || !PAGE_SIZES.contains(&page_size) {
@@ -152,12 +153,12 @@ impl SqliteOptions {
         self.common.cache_bytes.unwrap_or(CACHE_BYTES_DEFAULT)
     }
 
-    /// The writer's part of the cache, in KiB; none if nothing can be written.
+    /// Returns the writer's part of the cache, in KiB; zero for a read-only handle.
     pub(crate) fn writer_cache_kib(&self) -> u32 {
         if self.common.read_only { 0 } else { share_kib(self.cache_bytes_all() / 4) }
     }
 
-    /// The parts of the readers that are kept, in KiB, the largest last.
+    /// Returns the parts of the kept readers, in KiB, the largest last.
     pub(crate) fn reader_cache_kib(&self) -> Vec<u32> {
         let all = self.cache_bytes_all();
         let left = if self.common.read_only { all } else { all - all / 4 };
@@ -169,7 +170,7 @@ impl SqliteOptions {
         shares
     }
 
-    /// What a connection beyond those gets, in KiB.
+    /// Returns the cache of each further connection, in KiB.
     pub(crate) fn least_cache_kib() -> u32 {
         share_kib(0)
     }
@@ -213,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_the_cache_are_not_more_than_the_whole() {
+    fn the_parts_of_the_cache_do_not_exceed_the_whole() {
         for (mib, readers) in [(1, 1), (8, 8), (64, 8), (64, 1), (1_024, 100)] {
             for read_only in [false, true] {
                 let mut options = SqliteOptions::new().cache_bytes(mib << 20).readers_max(readers);

@@ -1,7 +1,7 @@
-//! Connections: how one is opened, and where those of readers wait for the next.
+//! Connections: how they are opened, and the pool of those for readers.
 //!
-//! A connection is used by one thread at a time, which the types see to, so SQLite needs no mutexes of its
-//! own in it. Readers never wait for the writer, and it never waits for them.
+//! One thread at a time uses a connection, which the types ensure, so SQLite needs no mutexes of its own in it.
+//! Readers never wait for the writer, and the writer never waits for them.
 
 use crate::error::translate;
 use crate::options::SqliteOptions;
@@ -17,15 +17,15 @@ use strongroom_core::limits::{
     KEY_BYTES_MAX, KEY_OVERHEAD_BYTES_MAX, VALUE_BYTES_MAX, VALUE_OVERHEAD_BYTES_MAX,
 };
 
-/// A whole row: key, value and what SQLite adds.
+/// The size of a whole row: key, value, and what SQLite adds.
 const ROW_BYTES_MAX: usize =
     KEY_BYTES_MAX + KEY_OVERHEAD_BYTES_MAX + VALUE_BYTES_MAX + VALUE_OVERHEAD_BYTES_MAX + 1_024;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 128;
 
-/// What a file that nobody trusts may not do, what it may not make SQLite do on a Mac (a sync that does not
-/// reach the disk), and no log that moves into the file without our hearing of errors.
+/// Limits what an untrusted file can do, makes syncs reach the disk on a Mac, and keeps SQLite from moving the
+/// log by itself and hiding its errors.
 const PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
@@ -34,14 +34,14 @@ const PRAGMAS: &str = "
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 0;";
 
-/// Where the database is and how it may be opened.
+/// The path of the database, and how to open it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// Absolute: SQLite takes a name that begins with `file:` for a URI.
+    /// Absolute, because SQLite takes a name that begins with `file:` for a URI.
     path: PathBuf,
     is_uri: bool,
     busy_timeout: Duration,
-    /// None: the file is in no store yet.
+    /// None: the file is not in a store yet.
     home: Option<Directory>,
 }
 
@@ -50,8 +50,8 @@ impl Place {
         Self { path, is_uri: false, busy_timeout: options.busy_timeout(), home: None }
     }
 
-    /// The same file, refused when the path of its directory leads elsewhere: SQLite opens files by path whenever a
-    /// connection is made.
+    /// Returns the same file, checked against its directory: an open is refused if the path leads elsewhere.
+    /// SQLite opens files by path whenever a connection is opened.
     pub(crate) fn in_directory(self, home: &Directory) -> Self {
         Self { home: Some(home.clone()), ..self }
     }
@@ -60,8 +60,8 @@ impl Place {
         self.home.as_ref().map_or(Ok(()), Directory::check)
     }
 
-    /// The same file, of which is known that nobody changes it: SQLite then makes no files and takes no
-    /// locks.
+    /// Returns the same file as immutable: SQLite then creates no files and takes no locks. Only for a file
+    /// that is known not to change.
     pub(crate) fn immutable(&self) -> Self {
         let mut uri = b"file:".to_vec();
         #[cfg(not(unix))]
@@ -88,7 +88,7 @@ impl Place {
     pub(crate) fn reader(&self, cache_kib: u32) -> Result<Connection> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, cache_kib)?;
         connection.execute_batch("PRAGMA query_only = ON").map_err(translate)?;
-        // Moving the log into the file is the writer's business.
+        // Only the writer moves the log into the file.
         set(&connection, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(connection)
     }
@@ -125,7 +125,7 @@ fn set(connection: &Connection, config: DbConfig, on: bool) -> Result<()> {
     connection.set_db_config(config, on).map(drop).map_err(translate)
 }
 
-/// What a hostile file could use, and we do not.
+/// Disables features that a hostile file could use and this adapter does not need.
 fn harden(connection: &Connection) -> Result<()> {
     set(connection, DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     set(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -140,7 +140,7 @@ fn harden(connection: &Connection) -> Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0).map(drop).map_err(translate)
 }
 
-/// Runs a statement that answers nothing.
+/// Runs a statement that returns no rows.
 pub(crate) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.raw_execute().map(drop)
 }
@@ -149,7 +149,7 @@ pub(crate) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) connection: Connection,
-    /// Its part of the cache, if it got one.
+    /// Its part of the cache, if it has one.
     share_kib: Option<u32>,
 }
 
@@ -163,7 +163,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct State {
-    /// The one with the largest cache last: it is taken first, so that a single thread uses it all the time.
+    /// The one with the largest cache is last. It is taken first, so that a single thread always uses it.
     idle: Vec<Reader>,
     /// Parts of the cache that no connection has, the largest last.
     shares_kib: Vec<u32>,
@@ -181,18 +181,18 @@ impl Pool {
         &self.place
     }
 
-    /// Connections that are open, idle or not.
+    /// Returns the number of open connections, idle or not.
     pub(crate) fn open_count(&self) -> u64 {
         self.state().open
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic is done under the lock.
+        // No code under the lock can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `f` with a connection that nobody else uses and that is in no transaction. If `f` panics, the
-    /// connection is closed.
+    /// Calls `f` with a connection that is not in use and not in a transaction. If `f` panics, the connection
+    /// is closed.
     #[inline]
     pub(crate) fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let reader = self.take()?;
@@ -218,7 +218,7 @@ impl Pool {
         }
     }
 
-    /// Takes a connection back, if it is as good as new.
+    /// Returns a connection to the pool, unless it is still in a transaction or the pool is full.
     pub(crate) fn give_back(&self, reader: Reader) {
         let mut state = self.state();
         if reader.connection.is_autocommit() && state.idle.len() < self.kept_max {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_kept_up_to_the_bound_and_the_largest_cache_is_used_first() {
+    fn connections_are_kept_up_to_the_limit_and_the_largest_cache_is_used_first() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("file");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(pool.open_count(), 2);
         let first = pool.take().unwrap();
         assert_eq!(first.share_kib, Some(4_096));
-        // One that is left in a transaction is not handed to the next.
+        // A connection that is still in a transaction is not reused.
         first.connection.execute_batch("BEGIN").unwrap();
         pool.give_back(first);
         assert_eq!(pool.open_count(), 1);

@@ -1,7 +1,7 @@
 //! The tables and the view, and the statements on them.
 //!
-//! SQLite's names are not case-sensitive, those of keyspaces are: so tables have numbers, which a catalogue
-//! gives out and never uses twice. Nothing here is newer than SQLite 3.40, so that older shells can read it.
+//! SQLite's names are not case-sensitive, but those of keyspaces are. So tables have numbers, which a catalogue
+//! assigns and never reuses. The schema uses nothing newer than SQLite 3.40, so that older shells can read it.
 
 use crate::error::translate;
 use rusqlite::{Connection, OptionalExtension};
@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use strongroom_core::{Error, ErrorKind, Result, check_keyspace_name};
 
-/// Says in the file's header whose it is: "Strm".
+/// Identifies a store's file in its header: "Strm".
 pub(crate) const APPLICATION_ID: i32 = 0x5374_726d;
 
 /// The version of this schema, in the file's header.
@@ -18,11 +18,11 @@ pub(crate) const FORMAT: i32 = 1;
 const KEYSPACES: &str =
     "CREATE TABLE keyspaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)";
 
-/// One row that counts. Changing it gives a commit that changes nothing else something to sync.
+/// One row with a counter. Incrementing it gives a commit that changes nothing else a page to sync.
 const SYNCS: &str = "CREATE TABLE syncs (number INTEGER NOT NULL)";
 
-/// A compound SELECT has 500 terms at most, and every connection has to read a long view before it does
-/// anything else.
+/// A compound SELECT has at most 500 terms, and every connection has to parse the view before it does anything
+/// else.
 const ENTRIES_KEYSPACES_MAX: usize = 100;
 
 /// A keyspace of SQLite: the number of its table, and the statements on it.
@@ -35,7 +35,7 @@ struct Statements {
     get: String,
     put: String,
     delete: String,
-    /// By keys only, by descending, by bounded.
+    /// Indexed by keys only, descending, and bounded.
     scans: [String; 8],
 }
 
@@ -72,7 +72,7 @@ impl SqliteKeyspace {
         &self.0.delete
     }
 
-    /// `?1` is the first key; `?2`, if bounded, the first key after the range.
+    /// Returns the statement of a scan. `?1` is the first key; `?2`, if bounded, the first key after the range.
     pub(crate) fn scan(&self, keys_only: bool, descending: bool, bounded: bool) -> &str {
         &self.0.scans[usize::from(keys_only) | usize::from(descending) << 1 | usize::from(bounded) << 2]
     }
@@ -84,7 +84,7 @@ fn table_sql(number: i64) -> String {
     )
 }
 
-/// Makes everything in an empty database, but for WAL mode.
+/// Creates the schema in an empty database, without WAL mode.
 pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE;
@@ -99,7 +99,7 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// Numbers and names of all keyspaces.
+/// Returns the numbers and names of all keyspaces.
 pub(crate) fn keyspaces(connection: &Connection) -> Result<Vec<(i64, String)>> {
     let mut statement =
         connection.prepare_cached("SELECT number, name FROM keyspaces ORDER BY number").map_err(translate)?;
@@ -114,7 +114,7 @@ pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<SqliteK
     Ok(number.map(SqliteKeyspace::new))
 }
 
-/// Adds a keyspace; to be called in a transaction.
+/// Adds a keyspace. Call it in a transaction.
 pub(crate) fn add(connection: &Connection, name: &str) -> Result<SqliteKeyspace> {
     connection.execute("INSERT INTO keyspaces (name) VALUES (?1)", [name]).map_err(translate)?;
     let number = connection.last_insert_rowid();
@@ -123,7 +123,7 @@ pub(crate) fn add(connection: &Connection, name: &str) -> Result<SqliteKeyspace>
     Ok(SqliteKeyspace::new(number))
 }
 
-/// Removes a keyspace; to be called in a transaction.
+/// Removes a keyspace. Call it in a transaction.
 pub(crate) fn remove(connection: &Connection, keyspace: &SqliteKeyspace) -> Result<()> {
     let number = keyspace.0.number;
     connection.execute("DELETE FROM keyspaces WHERE number = ?1", [number]).map_err(translate)?;
@@ -136,11 +136,11 @@ fn renew_view(connection: &Connection) -> Result<()> {
     connection.execute_batch(&format!("DROP VIEW IF EXISTS entries; {view}")).map_err(translate)
 }
 
-/// What is shown as text: printable ASCII, and the characters from U+00C0 on. Those between are left out
-/// because SQLite takes a byte that is no part of a character for one of them.
+/// The characters shown as text: printable ASCII, and those from U+00C0 on. Those in between are left out,
+/// because SQLite takes a byte that is not part of a character for one of them.
 const SHOWN_AS_TEXT: &str = " -~\u{c0}-\u{fffc}\u{10000}-\u{10ffff}";
 
-/// A view over all keyspaces: bytes as they are where they are text, or else in hexadecimal.
+/// Returns the view over all keyspaces: bytes as text if they are text, or else in hexadecimal.
 fn view_sql(keyspaces: &[(i64, String)]) -> String {
     let shown = |column: &str| {
         format!(
@@ -155,20 +155,20 @@ fn view_sql(keyspaces: &[(i64, String)]) -> String {
     for (place, (number, name)) in keyspaces.iter().take(ENTRIES_KEYSPACES_MAX).enumerate() {
         let union = if place == 0 { "" } else { " UNION ALL" };
         let (key, value) = (shown("key"), shown("value"));
-        // Names have no quotes in them: `check_keyspace_name`. Writing to a string cannot fail.
+        // Names contain no quotes: `check_keyspace_name`. Writing to a string cannot fail.
         let _ = write!(sql, "{union} SELECT '{name}', {key}, length(value), {value} FROM keyspace_{number}");
     }
     sql
 }
 
-/// Whether everything is as we made it. Statements are prepared from what the file says, so nothing in it may
-/// say more: no index, no trigger and no other columns on our tables.
+/// Checks that the schema is as this adapter created it. Statements run against what the file defines, so it
+/// may define nothing more: no index, trigger or further column on the store's tables.
 ///
-/// All of it in one transaction: another process may make and drop keyspaces meanwhile.
+/// All in one transaction, because another process may create and drop keyspaces meanwhile.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
     connection.execute_batch("BEGIN").map_err(translate)?;
     let checked = check_tables(connection);
-    // It has only read: what is left of it, if even that fails, ends with the connection.
+    // A read transaction: if even the COMMIT fails, it ends with the connection.
     let ended = connection.execute_batch("COMMIT").map_err(translate);
     checked.and(ended)
 }
@@ -179,7 +179,7 @@ fn check_tables(connection: &Connection) -> Result<()> {
         check_table(connection, name, sql)?;
     }
     for (number, name) in keyspaces(connection)? {
-        // A name that we would not have taken could break out of the view's text.
+        // An invalid name could break out of the view's text.
         check_keyspace_name(&name).map_err(|_| altered())?;
         let table = (format!("keyspace_{number}"), table_sql(number));
         check_table(connection, &table.0, &table.1)?;
@@ -205,6 +205,6 @@ fn check_table(connection: &Connection, name: &str, sql: &str) -> Result<()> {
 }
 
 fn altered() -> Error {
-    Error::new(ErrorKind::Corruption, "the database's tables are not as a store makes them")
-        .hint("remove the indexes, triggers or columns that were added, or restore from a backup")
+    Error::new(ErrorKind::Corruption, "the database's tables differ from those of a store")
+        .hint("remove added indexes, triggers and columns, or restore from a backup")
 }

@@ -1,4 +1,4 @@
-//! A snapshot is a connection with a read transaction, and a get is a statement in one that gets share, or of its own.
+//! A snapshot is a connection in a read transaction. A get is a statement in a shared one, or on its own.
 
 use crate::cursor::SqliteCursor;
 use crate::database::Database;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use strongroom_core::{Bytes, EngineSnapshot, Result, Scan};
 
-/// Snapshot of SQLite. It keeps the write-ahead log from beginning anew.
+/// A snapshot of SQLite. It keeps the write-ahead log from restarting.
 pub struct SqliteSnapshot(Arc<View>);
 
 impl SqliteSnapshot {
@@ -37,7 +37,7 @@ impl EngineSnapshot for SqliteSnapshot {
     }
 }
 
-/// The value of `key`, copied once: SQLite takes its own back with the next call.
+/// Returns the value of `key`, copied once: SQLite reuses its buffer with the next call.
 pub(crate) fn get(connection: &Connection, keyspace: &SqliteKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
     let mut statement = connection.prepare_cached(keyspace.get()).map_err(translate)?;
     statement.raw_bind_parameter(1, key).map_err(translate)?;

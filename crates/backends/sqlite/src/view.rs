@@ -1,4 +1,4 @@
-//! The state that a snapshot and its cursors read: a connection with a read transaction.
+//! The state that a snapshot and its cursors read: a connection in a read transaction.
 
 use crate::database::Database;
 use crate::error::translate;
@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::Poll;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// What a snapshot and its cursors share.
+/// The state that a snapshot and its cursors share.
 pub(crate) struct View {
-    /// SQLite lets one thread at a time use a connection. None: only while it is dropped.
+    /// SQLite lets one thread at a time use a connection. None only while it is dropped.
     reader: Mutex<Option<Reader>>,
-    // Declared last: it closes the writer, which is to be the last connection.
+    // Declared last: it closes the writer, which has to be the last connection.
     database: Arc<Database>,
 }
 
@@ -30,9 +30,9 @@ impl View {
         Ok(Self { reader: Mutex::new(Some(reader)), database: Arc::clone(database) })
     }
 
-    /// Calls `f` with the connection, which sees what the snapshot sees.
+    /// Calls `f` with the connection, which sees the snapshot's state.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+        // A panic poisons the whole handle, so no state under the lock is used after one.
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         call(reader.as_ref(), f)
     }
@@ -52,7 +52,7 @@ impl View {
 #[inline]
 fn call<T>(reader: Option<&Reader>, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     match reader {
-        // Some errors end the transaction: what comes after would be read from a newer state.
+        // Some errors end the transaction. Later reads would then see a newer state.
         Some(reader) if !reader.connection.is_autocommit() => f(&reader.connection),
         _ => Err(Error::new(ErrorKind::SnapshotExpired, "an earlier error has ended the snapshot")),
     }
@@ -69,23 +69,23 @@ impl Drop for View {
     }
 }
 
-/// Begins a read transaction and takes the snapshot: SQLite does so with the first read of the file.
+/// Begins a read transaction and takes the snapshot, which SQLite does with the first read of the file.
 pub(crate) fn begin(connection: &Connection) -> Result<()> {
     execute(connection, "BEGIN").map_err(translate)?;
     let mut first = connection.prepare_cached("SELECT number FROM syncs LIMIT 1").map_err(translate)?;
     first.exists([]).map(drop).map_err(translate)
 }
 
-/// Ends it. A connection that is still in a transaction after this is not used again.
+/// Ends the transaction. A connection that is still in a transaction afterwards is not reused.
 pub(crate) fn end(connection: &Connection) {
     let _ = execute(connection, "ROLLBACK");
 }
 
-/// What is stored is bytes; the file may say otherwise.
+/// Returns the bytes of a value. A foreign or damaged file may contain other types.
 #[inline]
 pub(crate) fn bytes(value: ValueRef<'_>) -> Result<&[u8]> {
     match value {
         ValueRef::Blob(bytes) => Ok(bytes),
-        _ => Err(Error::new(ErrorKind::Corruption, "a row holds something else than bytes")),
+        _ => Err(Error::new(ErrorKind::Corruption, "a row contains a value that is not bytes")),
     }
 }

@@ -1,4 +1,4 @@
-//! What is SQLite's own; what every backend must do is in `conformance.rs`.
+//! Behaviour that is SQLite's own; the contract for every backend is tested in `conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -35,13 +35,13 @@ fn engine_figure(backend: &SqliteBackend, name: &str) -> u64 {
     stats.engine.iter().find(|(known, _)| known == name).unwrap().1
 }
 
-/// What a connection of somebody else's sees.
+/// Returns a number that a foreign connection sees.
 fn number(directory: &Path, sql: &str) -> i64 {
     let connection = rusqlite::Connection::open(directory.join("data.sqlite")).unwrap();
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// The files as a crash of the process at this moment would leave them.
+/// Copies the files as a crash of the process at this point would leave them.
 fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in ["data.sqlite", "data.sqlite-wal", "data.sqlite.writer"] {
@@ -51,13 +51,13 @@ fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_version_that_is_compiled_in_is_the_one_that_is_said() {
-    let (said, version) = (SqliteEngine::INFO.version, rusqlite::version());
-    assert!(version.starts_with(&format!("{said}.")), "SQLite {version}, and INFO says {said}");
+fn the_compiled_version_is_the_declared_one() {
+    let (declared, version) = (SqliteEngine::INFO.version, rusqlite::version());
+    assert!(version.starts_with(&format!("{declared}.")), "SQLite {version}, but INFO has {declared}");
 }
 
 #[test]
-fn options_are_read_by_name_and_those_out_of_range_refused() {
+fn options_are_parsed_by_name_and_refused_out_of_range() {
     let given =
         |name: &str, value: &str| SqliteOptions::from_options(&Options::new().engine_option(name, value));
     for (name, value) in [
@@ -89,7 +89,7 @@ fn options_are_read_by_name_and_those_out_of_range_refused() {
     let refused = SqliteBackend::open(home.path(), SqliteOptions::new().readers_max(0));
     assert_eq!(refused.err().unwrap().kind(), ErrorKind::InvalidInput);
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    // What was given with types is told by name too.
+    // Typed options are also set by name.
     let typed =
         SqliteOptions::new().page_size(512).wal_autocheckpoint_pages(7).busy_timeout_ms(8).readers_max(9);
     let again = SqliteOptions::from_options(typed.common()).unwrap();
@@ -105,13 +105,13 @@ fn options_reach_the_engine() {
     assert_eq!(engine_figure(&backend, "page_size"), 8_192);
     for number in 0..200_u8 {
         put(&backend, rows, &[number], &[number; 4_000], Durability::Buffered);
-        // Ten pages, and what one commit writes on top.
+        // Ten pages, plus those of one commit.
         assert!(engine_figure(&backend, "wal_bytes") < 20 * 8_300);
     }
     let snapshots: Vec<_> = (0..20).map(|_| backend.snapshot().unwrap()).collect();
     assert_eq!(engine_figure(&backend, "reader_connections"), 20);
     drop(snapshots);
-    // Beside those that are kept, one is in the view that gets share until the next commit.
+    // Besides the kept ones, one is in the shared read view until the next commit.
     assert_eq!(engine_figure(&backend, "reader_connections"), 3);
     put(&backend, rows, b"a", b"1", Durability::Buffered);
     assert_eq!(engine_figure(&backend, "reader_connections"), 2);
@@ -134,7 +134,7 @@ fn a_second_writer_is_locked_out_and_readers_are_not() {
     assert_eq!(reader.get(seen, b"a").unwrap().as_deref(), Some(&b"1"[..]));
     put(&first, rows, b"a", b"2", Durability::Buffered);
     assert_eq!(reader.get(seen, b"a").unwrap().as_deref(), Some(&b"2"[..]));
-    // The reader that closes takes no lock of the writer with it.
+    // Closing the reader does not release the writer's locks.
     drop(reader);
     put(&first, rows, b"a", b"3", Durability::PowerSafe);
     assert_eq!(SqliteBackend::new(home.path()).err().unwrap().kind(), ErrorKind::Locked);
@@ -143,7 +143,7 @@ fn a_second_writer_is_locked_out_and_readers_are_not() {
 }
 
 #[test]
-fn dropping_closes_at_once_and_leaves_one_file_of_data() {
+fn dropping_the_backend_closes_it_at_once_and_leaves_one_data_file() {
     let home = tempfile::tempdir().unwrap();
     for round in 0..10_u8 {
         let backend = SqliteBackend::new(home.path()).unwrap();
@@ -164,7 +164,7 @@ fn dropping_closes_at_once_and_leaves_one_file_of_data() {
 }
 
 #[test]
-fn buffered_commits_have_left_the_process() {
+fn buffered_commits_survive_a_crash_of_the_process() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -175,7 +175,7 @@ fn buffered_commits_have_left_the_process() {
 }
 
 #[test]
-fn what_changes_nothing_still_syncs_what_was_buffered() {
+fn a_commit_without_changes_still_syncs_buffered_commits() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -197,7 +197,7 @@ fn what_changes_nothing_still_syncs_what_was_buffered() {
     put(&backend, rows, b"a", b"2", Durability::Buffered);
     backend.flush().unwrap();
     assert!(grew());
-    // What a process before left in the log may not have been synced.
+    // Commits that an earlier process left in the log may not have been synced.
     put(&backend, rows, b"a", b"3", Durability::Buffered);
     let copy = copy_as_after_a_crash(home.path());
     let after = SqliteBackend::new(copy.path()).unwrap();
@@ -225,7 +225,7 @@ fn the_last_operation_on_a_key_wins() {
 }
 
 #[test]
-fn a_keyspace_made_again_is_empty_and_has_another_table() {
+fn a_recreated_keyspace_is_empty_and_has_another_table() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let old = keyspace(&backend);
@@ -241,7 +241,7 @@ fn a_keyspace_made_again_is_empty_and_has_another_table() {
     drop((snapshot, backend));
     assert_eq!(number(home.path(), "SELECT number FROM keyspaces WHERE name = 'rows'"), 3);
     assert_eq!(number(home.path(), "SELECT count(*) FROM sqlite_schema WHERE name = 'keyspace_1'"), 0);
-    // The highest number is not given out again either, which the catalogue alone would do.
+    // The highest number is not reused either; the catalogue's primary key alone would reuse it.
     let backend = SqliteBackend::new(home.path()).unwrap();
     backend.drop_keyspace(keyspace(&backend)).unwrap();
     keyspace(&backend);
@@ -249,7 +249,7 @@ fn a_keyspace_made_again_is_empty_and_has_another_table() {
 }
 
 #[test]
-fn snapshots_are_quick_consistent_and_many() {
+fn many_snapshots_are_fast_and_consistent() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let (rows, other) =
@@ -322,7 +322,7 @@ fn cursors_and_gets_share_a_snapshot_on_several_threads() {
 }
 
 #[test]
-fn large_values_come_back_whole_and_belong_to_the_caller() {
+fn large_values_round_trip_and_outlive_the_backend() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let blobs = backend.create_keyspace("blobs", KeyspaceHints::large_values()).unwrap();
@@ -376,7 +376,7 @@ fn a_get_never_sees_half_a_batch() {
 }
 
 #[test]
-fn a_checkpoint_is_one_state_while_writers_go_on() {
+fn a_checkpoint_is_one_state_despite_concurrent_writers() {
     let home = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new().page_size(1_024);
     let backend = SqliteBackend::open(home.path().join("original"), options).unwrap();
@@ -412,7 +412,7 @@ fn a_checkpoint_is_one_state_while_writers_go_on() {
 }
 
 #[test]
-fn compaction_gives_space_back_and_waits_for_snapshots() {
+fn compaction_reclaims_space_and_is_refused_during_snapshots() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -427,7 +427,7 @@ fn compaction_gives_space_back_and_waits_for_snapshots() {
     assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
     assert!(snapshot.get(rows, &7_u32.to_be_bytes()).unwrap().is_some());
     drop(snapshot);
-    // Neither does it hang while somebody else reads.
+    // It does not hang either while another connection reads.
     let shell = rusqlite::Connection::open(home.path().join("data.sqlite")).unwrap();
     shell.execute_batch("BEGIN; SELECT * FROM keyspaces").unwrap();
     put(&backend, rows, b"kept", b"3", Durability::Buffered);
@@ -440,14 +440,14 @@ fn compaction_gives_space_back_and_waits_for_snapshots() {
     put(&backend, rows, b"after", b"1", Durability::PowerSafe);
     backend.verify().unwrap();
     drop(backend);
-    // The tables are still known as our own.
+    // The store still accepts the tables as its own.
     let never = SqliteOptions::new().create(Create::Never);
     let backend = SqliteBackend::open(home.path(), never).unwrap();
     assert!(backend.get(backend.keyspace("rows").unwrap(), b"after").unwrap().is_some());
 }
 
 #[test]
-fn a_directory_may_look_like_a_uri() {
+fn a_directory_name_may_look_like_a_uri() {
     let home = tempfile::tempdir().unwrap();
     // The other tests use absolute paths only.
     std::env::set_current_dir(home.path()).unwrap();
@@ -462,7 +462,7 @@ fn a_directory_may_look_like_a_uri() {
     std::env::set_current_dir("/").unwrap();
 }
 
-/// Ends the readers, also when a test fails.
+/// Ends the readers, even if the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -474,7 +474,7 @@ impl Drop for Stop<'_> {
 #[test]
 fn the_log_stays_short_while_gets_share_a_view() {
     const COMMITS: u32 = 6_000;
-    // Each commit writes a page at least: without a new beginning the log would have 24 MiB or more.
+    // Each commit writes at least one page: without a restart the log would reach 24 MiB or more.
     const LOG_BYTES_MAX: u64 = 8 << 20;
     let home = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new().wal_autocheckpoint_pages(100);
@@ -494,7 +494,7 @@ fn the_log_stays_short_while_gets_share_a_view() {
             });
         }
         for round in 0..COMMITS {
-            // Another value each time: a page that stays as it is is not written.
+            // A different value each time: an unchanged page is not written.
             let value = round.to_be_bytes().repeat(25);
             put(&backend, rows, &(round % 1_000).to_be_bytes(), &value, Durability::Buffered);
             if round % 50 == 0 {
@@ -507,7 +507,7 @@ fn the_log_stays_short_while_gets_share_a_view() {
 }
 
 #[test]
-fn a_view_that_is_held_lets_the_log_begin_anew() {
+fn a_held_view_does_not_keep_the_log_from_restarting() {
     let home = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new().wal_autocheckpoint_pages(20);
     let backend = SqliteBackend::open(home.path(), options).unwrap();
@@ -523,7 +523,7 @@ fn a_view_that_is_held_lets_the_log_begin_anew() {
     }
     let bytes = engine_figure(&backend, "wal_bytes");
     assert!(bytes < 40 * 4_200, "the log had {bytes} bytes");
-    // A compaction wants it empty, and finds no view in its way.
+    // A compaction needs an empty log, and no view blocks it.
     backend.compact().unwrap();
 }
 
@@ -539,7 +539,7 @@ fn scans_do_not_wait_for_each_other() {
     let before = engine_figure(&backend, "reader_connections");
     let first = backend.snapshot().unwrap();
     let second = backend.snapshot().unwrap();
-    // The first shares the view's connection, the second has one of its own.
+    // The first shares the view's connection, the second has its own.
     assert_eq!(engine_figure(&backend, "reader_connections"), before.max(2));
     assert_eq!(backend.stats().unwrap().snapshots_open, 2);
     for snapshot in [first, second] {

@@ -1,5 +1,5 @@
-//! Files that are not as SQLite or we wrote them. What may crash is opened in a child process, with limits
-//! on its time and memory.
+//! Files that neither SQLite nor this adapter wrote that way. Files that may crash the process are opened in a
+//! child, with limits on time and memory.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -12,7 +12,7 @@ use strongroom_core::{
 };
 use strongroom_sqlite::{SqliteBackend, SqliteOptions};
 
-/// Says to a test that it runs as the child, and where.
+/// Tells a test that it runs as the child, and on which directory.
 const CHILD: &str = "STRONGROOM_SQLITE_HOSTILE";
 
 const CHILD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,13 +34,13 @@ fn open_error(directory: &Path) -> ErrorKind {
     error.kind()
 }
 
-/// Changes the file as its own program would.
+/// Changes the file from outside, through SQLite.
 fn alter(directory: &Path, sql: &str) {
     Connection::open(directory.join("data.sqlite")).unwrap().execute_batch(sql).unwrap();
 }
 
 #[test]
-fn a_file_that_is_no_database_is_corruption_and_stays_as_it_is() {
+fn a_file_that_is_not_a_database_is_corruption_and_is_not_changed() {
     for contents in [&b""[..], b"not a database", &[0; 8192], &[b'x'; 10_000], b"SQLite format 3\0"] {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("data.sqlite");
@@ -53,7 +53,7 @@ fn a_file_that_is_no_database_is_corruption_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_stays_as_it_is() {
+fn a_database_of_another_program_is_refused_and_not_changed() {
     for sql in [
         "CREATE TABLE t (a)",
         "PRAGMA journal_mode = WAL; CREATE TABLE keyspaces (number, name)",
@@ -78,14 +78,14 @@ fn a_later_format_is_refused() {
     assert_eq!(open_error(home.path()), ErrorKind::InvalidInput);
     alter(home.path(), "PRAGMA user_version = 1");
     SqliteBackend::new(home.path()).unwrap();
-    // Known only from the log, because the file has the version from before.
+    // Visible only in the log: the file itself still has the old version.
     let later = Connection::open(home.path().join("data.sqlite")).unwrap();
     later.execute_batch("PRAGMA user_version = 3").unwrap();
     assert_eq!(open_error(home.path()), ErrorKind::InvalidInput);
 }
 
 #[test]
-fn tables_that_were_altered_are_refused() {
+fn altered_tables_are_refused() {
     for sql in [
         "CREATE TRIGGER t AFTER INSERT ON keyspace_1 BEGIN DELETE FROM keyspace_1; END",
         "CREATE INDEX i ON keyspace_1 (value)",
@@ -104,7 +104,7 @@ fn tables_that_were_altered_are_refused() {
         let read_only = SqliteBackend::open(home.path(), SqliteOptions::new().read_only());
         assert_eq!(read_only.err().unwrap().kind(), ErrorKind::Corruption, "{sql}");
     }
-    // Somebody's own table beside ours does no harm, nor does a view that is gone.
+    // A foreign table in the file is harmless, and so is a missing view.
     let home = tempfile::tempdir().unwrap();
     store(home.path(), 1, b"");
     alter(home.path(), "CREATE TABLE notes (a); CREATE INDEX i ON notes (a); DROP VIEW entries");
@@ -112,7 +112,7 @@ fn tables_that_were_altered_are_refused() {
 }
 
 #[test]
-fn a_row_that_holds_no_bytes_is_corruption() {
+fn a_value_that_is_not_bytes_is_corruption() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), 1, b"");
     alter(home.path(), "INSERT INTO keyspace_1 VALUES (x'61', 'text'), (x'62', 7)");
@@ -127,7 +127,7 @@ fn a_row_that_holds_no_bytes_is_corruption() {
 }
 
 #[test]
-fn a_creation_that_was_interrupted_is_done_again() {
+fn an_interrupted_creation_is_repeated() {
     for (name, left_behind) in [
         ("data.sqlite.new", &b"half a database"[..]),
         ("data.sqlite.new", &[]),
@@ -136,7 +136,7 @@ fn a_creation_that_was_interrupted_is_done_again() {
         ("data.sqlite.writer", b""),
     ] {
         let home = tempfile::tempdir().unwrap();
-        // Each by itself: a power cut keeps the names that it likes.
+        // Each by itself: a power cut keeps an arbitrary subset of the names.
         std::fs::write(home.path().join(name), left_behind).unwrap();
         for options in [SqliteOptions::new().create(Create::Never), SqliteOptions::new().read_only()] {
             let refused = SqliteBackend::open(home.path(), options).err().unwrap();
@@ -152,7 +152,7 @@ fn a_creation_that_was_interrupted_is_done_again() {
 }
 
 #[test]
-fn a_lost_file_is_not_created_anew() {
+fn a_lost_file_is_not_recreated() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), 1, b"");
     std::fs::remove_file(home.path().join("data.sqlite")).unwrap();
@@ -163,7 +163,7 @@ fn a_lost_file_is_not_created_anew() {
 }
 
 #[test]
-fn damage_is_seen_by_verify() {
+fn verify_finds_damage() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), 2_000, &[0xab; 100]);
     SqliteBackend::new(home.path()).unwrap().verify().unwrap();
@@ -178,8 +178,8 @@ fn damage_is_seen_by_verify() {
     assert!(!error.to_string().contains('\n'));
 }
 
-/// Opens what is in the directory, reads all of it, writes to it and checks it. Errors may be had, and
-/// nothing else: says so on its output.
+/// Opens the store in the directory, reads all of it, writes to it and verifies it. Prints the outcome; errors
+/// are allowed, crashes are not.
 fn child(directory: &Path) {
     let visit = |options: SqliteOptions| -> strongroom_core::Result<u64> {
         let writes = !options.common().read_only;
@@ -221,7 +221,7 @@ fn run_child(directory: &Path) -> ExitStatus {
     let arguments = ["damaged_files_give_typed_errors", "--exact", "--nocapture"];
     let mut command = if cfg!(unix) {
         let mut shell = Command::new("sh");
-        // 1 GiB of address space: the cache, one large row, the test itself.
+        // 1 GiB of address space: for the cache, one large row, and the test itself.
         shell.args(["-c", "ulimit -v 1048576; exec \"$0\" \"$@\""]).arg(this);
         shell
     } else {
@@ -248,7 +248,7 @@ fn damaged_files_give_typed_errors() {
         return child(Path::new(&directory));
     }
     let home = tempfile::tempdir().unwrap();
-    // A file, and a log as a crash leaves it.
+    // A file, with a log as a crash leaves it.
     let backend = SqliteBackend::new(home.path()).unwrap();
     let rows = backend.create_keyspace("rows", KeyspaceHints::default()).unwrap();
     for round in 0..2_u8 {
@@ -307,7 +307,7 @@ fn damaged_files_give_typed_errors() {
 }
 
 #[test]
-fn moving_the_log_into_the_file_may_be_cut_short() {
+fn an_interrupted_move_of_the_log_into_the_file_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (original, copy) = (home.path().join("original"), home.path().join("copy"));
     let options = SqliteOptions::new().wal_autocheckpoint_pages(1_000_000);
@@ -318,12 +318,12 @@ fn moving_the_log_into_the_file_may_be_cut_short() {
         batch.put(keyspace, &number.to_be_bytes(), &[7; 100]);
     }
     backend.commit(&batch, Durability::PowerSafe).unwrap();
-    // By another process: one that closes a file loses its locks on it.
+    // Copied by another process, because closing a file here would drop this process's locks on it.
     let copied = Command::new("cp").arg("-r").args([&original, &copy]).status().unwrap();
     assert!(copied.success());
     drop(backend);
 
-    // The first page tells the new length already, and the rest of the pages never came.
+    // The first page has the new length already, but the other pages were not written.
     let moved = std::fs::read(original.join("data.sqlite")).unwrap();
     let mut cut = std::fs::read(copy.join("data.sqlite")).unwrap();
     assert!(cut.len() < moved.len() / 2, "the rows are in the log");

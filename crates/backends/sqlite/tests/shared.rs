@@ -1,5 +1,4 @@
-//! Who else may open the file: other processes that read, the `sqlite3` shell, and media that cannot be
-//! written.
+//! Other openers of the file: reading processes, the `sqlite3` shell, and media that cannot be written.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -9,10 +8,10 @@ use std::process::{Command, Stdio};
 use strongroom_core::{Durability, ErrorKind, KeyspaceHints, Scan, StorageBackend, WriteBatch};
 use strongroom_sqlite::{SqliteBackend, SqliteOptions};
 
-/// Says to a test that it runs as the child, and where.
+/// Tells a test that it runs as the child, and on which directory.
 const CHILD: &str = "STRONGROOM_SQLITE_SHARED";
 
-/// In a table of its own, which the shell can show.
+/// Writes a row to a dedicated table, which the shell can show.
 fn put(backend: &SqliteBackend, name: &str, key: &[u8], value: &[u8]) {
     let keyspace = backend.create_keyspace(name, KeyspaceHints::dedicated()).unwrap();
     let mut batch = WriteBatch::new();
@@ -74,12 +73,12 @@ fn another_process_reads_while_this_one_writes() {
     assert_eq!(ask("rows"), "0, 0");
     for round in 1..50 {
         put(&backend, "rows", b"round", round.to_string().as_bytes());
-        assert_eq!(ask("rows"), format!("{round}, 0"), "sees what is committed, and its snapshot as it was");
+        assert_eq!(ask("rows"), format!("{round}, 0"), "sees new commits, and its snapshot unchanged");
     }
     assert_eq!(ask("more"), "not found, 0");
     put(&backend, "more", b"round", b"new");
     assert_eq!(ask("more"), "new, 0");
-    // The other process reads an older state: nothing hangs.
+    // The other process reads an older state, but nothing hangs.
     assert_eq!(backend.compact().unwrap_err().kind(), ErrorKind::Unavailable);
     backend.drop_keyspace(backend.keyspace("more").unwrap()).unwrap();
     assert_eq!(ask("rows"), "49, 0");
@@ -105,7 +104,7 @@ fn a_keyspace_that_another_handle_dropped_is_not_found() {
 }
 
 #[test]
-fn a_keyspace_that_was_dropped_and_made_again_is_the_new_one() {
+fn a_reader_finds_the_new_keyspace_after_a_drop_and_recreation() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     put(&backend, "rows", b"a", b"old");
@@ -117,9 +116,9 @@ fn a_keyspace_that_was_dropped_and_made_again_is_the_new_one() {
     assert_eq!(reader.get(reader.keyspace("rows").unwrap(), b"a").unwrap().as_deref(), Some(&b"new"[..]));
 }
 
-/// A container may mount a directory read-only that somebody else writes.
+/// A container may mount a directory read-only that another process writes.
 #[test]
-fn nobody_writes_beneath_a_reader_that_cannot_be_told() {
+fn a_reader_without_shared_memory_locks_writers_out() {
     let home = tempfile::tempdir().unwrap();
     let medium = Medium(tempfile::tempdir().unwrap());
     put(&SqliteBackend::new(home.path()).unwrap(), "rows", b"a", b"1");
@@ -134,7 +133,7 @@ fn nobody_writes_beneath_a_reader_that_cannot_be_told() {
     drop(reader);
     let writer = SqliteBackend::new(home.path()).unwrap();
     put(&writer, "rows", b"a", b"2");
-    // With the writer's index there SQLite may be able to follow it; if not, that is said.
+    // With the writer's index present, SQLite may be able to coordinate; otherwise it returns an error.
     match read_only(medium.0.path()) {
         Ok(reader) => {
             let rows = reader.keyspace("rows").unwrap();
@@ -148,7 +147,7 @@ fn nobody_writes_beneath_a_reader_that_cannot_be_told() {
 #[test]
 fn the_shell_shows_keyspaces_keys_and_values() {
     if Command::new("sqlite3").arg("-version").output().is_err() {
-        eprintln!("SKIPPED: there is no sqlite3 here");
+        eprintln!("SKIPPED: sqlite3 is not installed");
         return;
     }
     let home = tempfile::tempdir().unwrap();
@@ -165,7 +164,7 @@ fn the_shell_shows_keyspaces_keys_and_values() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let look = || {
+    let check = || {
         assert_eq!(shell("SELECT * FROM keyspaces WHERE number <= 3"), "1|Names\n2|names\n3|odd\n");
         assert_eq!(
             shell("SELECT * FROM entries WHERE keyspace <> 'odd'"),
@@ -178,22 +177,22 @@ fn the_shell_shows_keyspaces_keys_and_values() {
         assert_eq!(shell("SELECT hex(value) FROM keyspace_1 WHERE key = x'616461'"), "4C6F76656C616365\n");
         assert_eq!(shell("PRAGMA quick_check"), "ok\n");
     };
-    // While the store is open, and after.
-    look();
+    // While the store is open, and afterwards.
+    check();
     drop(backend);
-    look();
-    // More keyspaces than a view can have.
+    check();
+    // More keyspaces than the view can have.
     let backend = SqliteBackend::new(home.path()).unwrap();
     for number in 0..110 {
         backend.create_keyspace(&format!("k{number}"), KeyspaceHints::dedicated()).unwrap();
     }
-    look();
+    check();
     assert_eq!(shell("SELECT count(*) FROM keyspaces"), "113\n");
     backend.drop_keyspace(backend.keyspace("Names").unwrap()).unwrap();
     assert_eq!(shell("SELECT count(*) FROM entries WHERE keyspace = 'Names'"), "0\n");
 }
 
-/// A file system of its own, while it is there.
+/// A mounted file system that is unmounted on drop.
 struct Medium(tempfile::TempDir);
 
 impl Medium {
@@ -215,7 +214,7 @@ impl Drop for Medium {
 }
 
 #[test]
-fn a_store_is_read_from_a_medium_that_cannot_be_written() {
+fn a_store_is_readable_on_a_read_only_medium() {
     let Some(medium) = Medium::new() else {
         eprintln!("SKIPPED: no file system can be mounted here");
         return;
@@ -223,7 +222,7 @@ fn a_store_is_read_from_a_medium_that_cannot_be_written() {
     let path = medium.0.path().join("data");
     let backend = SqliteBackend::new(&path).unwrap();
     put(&backend, "rows", b"a", b"1");
-    // The second as a crash leaves it.
+    // The second store as a crash leaves it.
     let crashed = medium.0.path().join("crashed");
     std::fs::create_dir(&crashed).unwrap();
     for name in ["data.sqlite", "data.sqlite-wal"] {
@@ -249,7 +248,7 @@ fn a_store_is_read_from_a_medium_that_cannot_be_written() {
 }
 
 #[test]
-fn a_reader_beside_a_writer_shares_no_view() {
+fn a_reader_concurrent_with_a_writer_shares_no_view() {
     let home = tempfile::tempdir().unwrap();
     let writer = SqliteBackend::new(home.path()).unwrap();
     put(&writer, "rows", b"round", b"0");
