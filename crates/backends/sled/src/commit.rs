@@ -1,8 +1,9 @@
-//! Batches: atomic in memory and over a crash.
+//! Batches: atomic in memory and across a crash.
 //!
-//! sled pins a place in its log, writes the records of the batch after it, and at last writes into that place
-//! how far the batch reaches; recovery stops before a batch that is not there to its end. Trees of one store
-//! share the log, so this holds over several of them too. One operation alone is atomic without any of it.
+//! sled reserves a place in its log, writes the records of the batch after it, and finally writes into that
+//! place how far the batch reaches. Recovery stops before a batch that is incomplete. The trees of a store
+//! share the log, so this also holds for batches over several trees. A single operation is atomic without any
+//! of it.
 
 use crate::error::from_sled;
 use crate::keyspace::SledKeyspace;
@@ -11,9 +12,9 @@ use sled::transaction::{ConflictableTransactionResult, TransactionError, Transac
 use sled::{Batch, Tree};
 use strongroom_core::{BatchLimits, EngineBatch, Op, Result};
 
-/// sled keeps in memory what a batch replaces until the batch is through: each operation leaves a copy of the leaf that it
-/// changed and of what was written to the log, some 5 KiB and 7 times the bytes of the row. A batch of this size takes
-/// about 1 GiB.
+/// sled keeps everything that a batch replaces in memory until the batch is done. Each operation leaves a copy
+/// of the changed leaf and of what was written to the log: some 5 KiB, and 7 times the bytes of the row. A
+/// batch of this size takes about 1 GiB.
 pub(crate) const LIMITS: BatchLimits = BatchLimits { ops_max: 100_000, bytes_max: 64 * 1_024 * 1_024 };
 
 /// Applies `batch` without waiting for the disk.
@@ -40,15 +41,15 @@ pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
             apply_to_several(&trees, &gathered)?;
         }
     }
-    let_garbage_go(batch.ops().len());
+    free_garbage(batch.ops().len());
     Ok(())
 }
 
-/// sled frees what a batch replaced bit by bit, whenever a thread begins an operation; a batch is one operation
-/// however large it is. So a load in large batches makes garbage faster than it is freed, by the gigabyte. To
-/// begin as many operations as the batch had, and to do nothing in them, gives it the occasions: `pin` is what sled
-/// begins each of its own with, and is public although it is not in its documentation.
-fn let_garbage_go(ops: usize) {
+/// sled frees replaced data gradually, whenever a thread begins an operation, and a batch is one operation
+/// however large it is. So a load in large batches creates garbage faster than it is freed, by the gigabyte.
+/// This function begins as many empty operations as the batch had, which gives sled the occasions. `pin` is
+/// what sled begins each of its own operations with; it is public although undocumented.
+fn free_garbage(ops: usize) {
     (0..ops).for_each(|_| drop(sled::pin()));
 }
 
@@ -60,7 +61,7 @@ fn apply_one(tree: &Tree, op: Op<'_>) -> Result<()> {
     replaced.map(drop).map_err(from_sled)
 }
 
-/// sled keeps the last operation on a key, as the contract wants.
+/// sled keeps the last operation on a key, as the contract requires.
 fn add(batch: &mut Batch, op: Op<'_>) {
     match op {
         Op::Put { key, value } => batch.insert(key, value),
@@ -77,6 +78,6 @@ fn apply_to_several(trees: &[&Tree], batches: &[Batch]) -> Result<()> {
     };
     trees.transaction(write).map_err(|error| match error {
         TransactionError::Storage(error) => from_sled(error),
-        TransactionError::Abort(()) => from_sled(sled::Error::ReportableBug("nobody aborts".into())),
+        TransactionError::Abort(()) => from_sled(sled::Error::ReportableBug("unexpected abort".into())),
     })
 }

@@ -1,4 +1,4 @@
-//! Cursors over the newest state: sled's own iterator, lending the row it gave last.
+//! Cursors over the newest state: sled's own iterator, which lends its last row.
 
 use crate::error::from_sled;
 use crate::keyspace::SledKeyspace;
@@ -7,11 +7,11 @@ use sled::{IVec, Iter};
 use std::ops::Bound;
 use strongroom_core::{Direction, EngineCursor, KeyRange, Result, Scan};
 
-/// Cursor of [`SledEngine`](crate::SledEngine). A row is two reference counts; nothing is copied.
+/// A cursor of [`SledEngine`](crate::SledEngine). A row is two reference counts; nothing is copied.
 pub struct SledCursor {
     walk: Walk,
     row: Option<(IVec, IVec)>,
-    // Declared last: it closes the store when it is the last one to go.
+    // Declared last: it closes the store if it is the last handle.
     keyspace: SledKeyspace,
 }
 
@@ -35,8 +35,8 @@ impl SledCursor {
         Self { walk, row: None, keyspace }
     }
 
-    /// Goes on carefully if a key was written that sled cannot walk back over.
-    fn mind_the_way(&mut self) {
+    /// Switches to a careful walk if a key was written that sled cannot walk back over.
+    fn switch_if_careful(&mut self) {
         if let Walk::Reverse(_, range) = &self.walk
             && self.keyspace.is_walked_carefully()
         {
@@ -51,7 +51,7 @@ impl SledCursor {
 
 impl EngineCursor for SledCursor {
     fn advance(&mut self) -> Result<bool> {
-        self.mind_the_way();
+        self.switch_if_careful();
         self.row = match &mut self.walk {
             Walk::Forward(iter) => iter.next().transpose().map_err(from_sled)?,
             Walk::Reverse(iter, _) => iter.next_back().transpose().map_err(from_sled)?,
@@ -75,7 +75,7 @@ impl EngineCursor for SledCursor {
     }
 }
 
-/// Invariant 3: rows are asked for only where there is one.
+/// Invariant 3: a row is requested only while there is one.
 fn no_row() -> ! {
     unreachable!("invariant 3: the cursor stands on no row")
 }

@@ -1,4 +1,4 @@
-//! sled as a [`LiveEngine`]: what translates, and nothing else.
+//! sled as a [`LiveEngine`]: only the translation.
 
 use crate::commit;
 use crate::cursor::SledCursor;
@@ -19,10 +19,10 @@ use strongroom_core::{
     LiveEngine, OpenContext, Result, Scan, Stats, Tuning, is_left_behind,
 };
 
-/// sled's tree for those who want no other. Shown as a keyspace only if somebody has used it.
+/// sled's default tree. Listed as a keyspace only if it is not empty.
 const DEFAULT_TREE: &str = "__sled__default";
 
-/// An opened sled store.
+/// An open sled store.
 pub struct SledEngine {
     home: Arc<Home>,
 }
@@ -42,10 +42,10 @@ impl SledEngine {
         threads::try_out()?;
         let files = Files::open_before_sled(context.home, context.options.write_through)?;
         let closer = Closer::new(Self::INFO.name, files.directory())?;
-        let db = config.open().map_err(|error| locked_by_what_is_left(from_sled(error), &files))?;
+        let db = config.open().map_err(|error| explain_left_behind(from_sled(error), &files))?;
         let wait_max = Duration::from_millis(context.options.close_wait_ms);
         let home = Arc::new(Home::new(db, files, closer, wait_max)?);
-        // Before anything is written: what sled has read and put in order while it opened may not be durable yet.
+        // Before any write: what sled has recovered and rewritten while it opened may not be durable yet.
         if is_new || home.files().cached().is_none() {
             home.flush()?;
         }
@@ -57,14 +57,14 @@ impl SledEngine {
     }
 }
 
-/// The lock may be held by what this process could not close.
-fn locked_by_what_is_left(error: Error, files: &Files) -> Error {
+/// Replaces the error if an engine that this process left behind holds the lock.
+fn explain_left_behind(error: Error, files: &Files) -> Error {
     if error.kind() != ErrorKind::Locked || !is_left_behind(files.directory()) {
         return error;
     }
-    let message = "sled could not be closed, waits for threads that are gone, and still holds its files";
+    let message = "sled could not be closed in time, and still holds its files";
     Error::new(ErrorKind::Locked, message)
-        .hint("end this process, then open the store again: what was acknowledged as durable is there")
+        .hint("end this process, then open the store again; acknowledged durable commits are not lost")
 }
 
 impl LiveEngine for SledEngine {
@@ -74,7 +74,7 @@ impl LiveEngine for SledEngine {
         snapshots: "undo overlay",
         capabilities: Capabilities {
             persistent: true,
-            // Where its files can be written through: see `write_through`.
+            // If its files can be written through: see `write_through`.
             power_safe: cfg!(target_os = "linux"),
             checkpoint: true,
             compaction: false,
@@ -120,7 +120,7 @@ impl LiveEngine for SledEngine {
 
     fn open_keyspace(&self, name: &str, _: KeyspaceHints) -> Result<SledKeyspace> {
         if name == REGISTER_TREE {
-            return Err(Error::new(ErrorKind::InvalidInput, "the name is taken by the adapter")
+            return Err(Error::new(ErrorKind::InvalidInput, "the name is reserved by the adapter")
                 .hint("choose another name"));
         }
         let is_new = !self.has_tree(name)?;
@@ -145,8 +145,8 @@ impl LiveEngine for SledEngine {
     }
 
     fn get(&self, keyspace: &SledKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
-        // Shared, and not counted as pinning: sled's values are allocations of their own, so that one that is
-        // held keeps no page, no file and no lock.
+        // Shared, but not counted as pinned: sled's values are separate allocations, so a held value keeps no
+        // page, file or lock.
         let found = keyspace.tree().get(key).map_err(from_sled)?;
         Ok(found.map(Bytes::from_owner))
     }

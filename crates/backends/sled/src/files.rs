@@ -1,7 +1,7 @@
-//! The files beneath: whether they are there, and what a creation that was cut short has left.
+//! The database files: whether they exist, and the remains of an interrupted creation.
 //!
-//! sled makes `blobs/`, `conf`, `db` and `snap.NUMBER`, and syncs none of their names before it has opened. So after
-//! a power cut any of them may be there without the others, and what is in them may be there in part.
+//! sled creates `blobs/`, `conf`, `db` and `snap.NUMBER`, and syncs none of their names before it has opened.
+//! So after a power cut any of them may exist without the others, with partial content.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,26 +14,26 @@ const SETTINGS: &str = "conf";
 const DATA: &str = "db";
 const SNAPSHOT_PREFIX: &str = "snap.";
 
-/// Whether `directory` holds a store of sled, or one whose creation was interrupted.
+/// Returns whether `directory` contains a store of sled, or an interrupted creation of one.
 pub(crate) fn exists(directory: &Path) -> bool {
     has_settings(directory) || is_begun(directory)
 }
 
-/// Whether nothing can have been stored yet, because a creation was interrupted or never begun.
+/// Returns whether nothing can be stored yet, because a creation was interrupted or never begun.
 pub(crate) fn is_unfinished(directory: &Path) -> bool {
     let has_no_data = fs::metadata(directory.join(DATA)).map_or(true, |found| found.len() == 0);
     !has_settings(directory) && (has_no_data || !directory.join(BLOBS).is_dir())
 }
 
-/// Whether what is there is to be thrown away: the store above says that its creation was never finished.
+/// Returns whether to discard existing files: the store above reports that its creation was never finished.
 pub(crate) fn begins_again(options: &Options) -> bool {
     options.marked == Marked::Unfinished && options.create == Create::IfMissing && !options.read_only
 }
 
-/// Removes what an interrupted creation has left. What of it comes back after another power cut is still
-/// marked as unfinished; when the store is finished, the directory was synced.
+/// Removes the remains of an interrupted creation. If some reappear after another power cut, they are still
+/// marked as unfinished, because the directory is synced when the creation is finished.
 pub(crate) fn clear_unfinished(directory: &Path) -> Result<()> {
-    // Let go of at the end: sled takes it anew.
+    // Released at the end, for sled to take.
     let _lock = lock(&directory.join(DATA))?;
     let failed =
         |error| Error::from_io(format!("cannot remove sled's files in {}", directory.display()), error);
@@ -49,7 +49,7 @@ pub(crate) fn clear_unfinished(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes sled's own lock, if there is anything to be locked.
+/// Takes sled's own lock, if its file exists.
 fn lock(data: &Path) -> Result<Option<FileLock>> {
     let file = match File::options().read(true).write(true).open(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -74,7 +74,8 @@ fn is_sleds(name: &str) -> bool {
     [BLOBS, SETTINGS, DATA].contains(&name) || name.strip_prefix(SNAPSHOT_PREFIX).is_some_and(is_snapshot)
 }
 
-/// Whether a directory holds the beginning of a store, and nothing but that and what the layers put beside it.
+/// Returns whether a directory contains the beginning of a store, and nothing else besides files of the layers
+/// above.
 fn is_begun(directory: &Path) -> bool {
     let Ok(entries) = fs::read_dir(directory) else { return false };
     let (mut is_marked, mut has_any) = (false, false);
@@ -89,7 +90,7 @@ fn is_begun(directory: &Path) -> bool {
         }
         has_any |= !is_ours;
     }
-    // `blobs` is made first. A power cut may take its name and leave the others, whose names are less telling:
-    // those count where a store was begun, and nobody else puts files.
+    // `blobs` is created first. A power cut may remove its name and leave the others, whose names are less
+    // distinctive. Those count only in a directory that is marked as a store.
     directory.join(BLOBS).is_dir() || (is_marked && has_any)
 }

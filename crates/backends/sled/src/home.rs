@@ -1,4 +1,4 @@
-//! An opened sled store, shared by everything that reads or writes it, and how it is closed.
+//! An open sled store, shared by all its readers and writers, and how it is closed.
 
 use crate::error::from_sled;
 use crate::sync::Files;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use strongroom_core::files::Directory;
 use strongroom_core::{Closed, Closer, Error, ErrorKind, Result};
 
-/// The adapter's own tree: for each tree that it made, whether it is to be walked carefully (see
-/// [`reverse`](crate::reverse)). Nobody sees it as a keyspace.
+/// The adapter's own tree: whether each tree that the adapter created has to be walked carefully (see
+/// [`reverse`](crate::reverse)). It is not listed as a keyspace.
 pub(crate) const REGISTER_TREE: &str = "__strongroom_sled__";
 
 const QUICK: &[u8] = b"quick";
 const CAREFUL: &[u8] = b"careful";
 
-/// Trees of keyspaces that nobody holds any more are kept until there are so many.
+/// How many trees of released keyspaces are kept.
 const RETIRED_MAX: usize = 64;
 
-/// The store. Every keyspace and cursor holds it and gives its own trees back before it goes, so that sled is closed
-/// when the last of them goes, and all of it in one place.
+/// The store. Every keyspace and cursor holds it, and returns its own trees before it is dropped. So sled is
+/// closed when the last of them is dropped, all in one place.
 pub(crate) struct Home {
     /// Taken when the store is closed.
     db: Option<Db>,
     register: Mutex<Option<Tree>>,
-    /// Dropping the last handle of a tree flushes, and a sled that is broken waits for ever in that.
+    /// Dropping the last handle of a tree flushes, and a broken sled hangs in that.
     retired: Mutex<Vec<Tree>>,
     files: Files,
     /// Taken when the store is closed.
@@ -32,12 +32,12 @@ pub(crate) struct Home {
     close_wait_max: Duration,
 }
 
-/// What is dropped to close sled.
+/// The values whose drop closes sled.
 pub(crate) struct Remains {
     _register: Option<Tree>,
     _retired: Vec<Tree>,
     _db: Option<Db>,
-    /// sled opens files by a path that leads to it, even when it was left behind.
+    /// sled opens files by a path through it, even after it was left behind.
     _directory: Directory,
 }
 
@@ -49,7 +49,7 @@ impl Home {
         close_wait_max: Duration,
     ) -> Result<Self> {
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
-        // From here on an error closes it as bounded as everything else.
+        // From here on an error also closes sled within the bounded time.
         let mut home = Self {
             db: Some(db),
             register: Mutex::default(),
@@ -65,12 +65,12 @@ impl Home {
         Ok(home)
     }
 
-    /// Takes back the tree of a keyspace that nobody holds any more.
+    /// Takes the tree of a released keyspace.
     pub(crate) fn retire(&self, tree: Tree) {
         let mut retired = lock(&self.retired);
         retired.push(tree);
         if retired.len() > RETIRED_MAX {
-            // While sled works this waits for nothing but the disk.
+            // While sled works this waits only for the disk.
             let old = std::mem::take(&mut *retired);
             drop(retired);
             drop(old);
@@ -85,13 +85,13 @@ impl Home {
         &self.files
     }
 
-    /// Hands everything to the operating system and makes it durable.
+    /// Hands all data to the operating system and makes it durable.
     pub(crate) fn flush(&self) -> Result<()> {
         self.db()?.flush().map_err(from_sled)?;
         self.files.sync()
     }
 
-    /// Whether tree `name` is to be walked carefully; so is one that others made.
+    /// Returns whether tree `name` has to be walked carefully. So do trees that the adapter did not create.
     pub(crate) fn is_careful(&self, name: &str) -> Result<bool> {
         let register = lock(&self.register);
         let Some(register) = &*register else { return Ok(true) };
@@ -99,7 +99,7 @@ impl Home {
         Ok(found.is_none_or(|found| found != QUICK))
     }
 
-    /// Notes how tree `name` is to be walked.
+    /// Records how tree `name` has to be walked.
     pub(crate) fn note(&self, name: &str, careful: bool) -> Result<()> {
         let mut register = lock(&self.register);
         let tree = match &mut *register {
@@ -119,8 +119,8 @@ impl Drop for Home {
             _directory: self.files.home().clone(),
         };
         let Some(closer) = self.closer.take() else { return };
-        // sled writes what is left when it is closed, and panics or waits for ever if it cannot. There is nobody to
-        // tell: what was acknowledged as power-safe is on the disk already.
+        // sled writes its remaining data when it is closed, and panics or hangs if it cannot. That is not
+        // reported: commits that were acknowledged as power-safe are on disk already.
         if closer.close(remains, self.close_wait_max) == Closed::InTime {
             self.files.wait_for_release();
         }

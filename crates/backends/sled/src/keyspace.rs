@@ -1,4 +1,4 @@
-//! A keyspace: a tree, which keeps the store open that it is in.
+//! A keyspace: a tree that keeps its store open.
 
 use crate::home::Home;
 use sled::Tree;
@@ -13,15 +13,15 @@ pub struct SledKeyspace(Arc<Opened>);
 struct Opened {
     name: String,
     tree: Tree,
-    /// See [`reverse`](crate::reverse). Once set it stays.
+    /// See [`reverse`](crate::reverse). Once set, it stays set.
     careful: AtomicBool,
-    // Declared last: it closes the store when it is the last one to go.
+    // Declared last: it closes the store if it is the last handle.
     home: Arc<Home>,
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // The last handle of a tree goes with the store.
+        // The last handle of a tree is dropped with the store.
         self.home.retire(self.tree.clone());
     }
 }
@@ -40,12 +40,12 @@ impl SledKeyspace {
         self.0.careful.load(Ordering::Acquire)
     }
 
-    /// To be called before the first key is written that sled cannot walk back over.
+    /// Call before the first key is written that sled cannot walk back over.
     pub(crate) fn walk_carefully(&self) -> Result<()> {
         if self.is_walked_carefully() {
             return Ok(());
         }
-        // An earlier place in the log than the key's: no crash can keep the key and lose the note.
+        // Earlier in the log than the key, so that no crash can keep the key and lose the record.
         self.0.home.note(&self.0.name, true)?;
         self.0.careful.store(true, Ordering::Release);
         Ok(())

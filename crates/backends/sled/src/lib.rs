@@ -1,5 +1,5 @@
-//! sled 0.34 as a Strongroom backend: a log-structured tree, quick to read and to write, with what it lacks
-//! added around it: snapshots by the undo overlay of `strongroom-core`, and a `flush` that reaches the disk.
+//! sled 0.34 as a Strongroom backend: a log-structured tree that is fast to read and to write. The adapter adds
+//! what it lacks: snapshots, by the undo overlay of `strongroom-core`, and a `flush` that reaches the disk.
 //!
 //! This crate only translates. [`SledBackend`] is [`Backend`] over [`Undo`] over [`SledEngine`], with the whole
 //! contract of `strongroom-core`; the layers above build on it.
@@ -20,87 +20,89 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It is no cure for sled: a damaged bit in its log makes it forget what came after, without an error; all stores of a
-//! process share its threads, which do not come back after a panic, and one lock, so that a batch makes the readers of
-//! every sled store wait while it is applied.
+//! sled's weaknesses remain. A damaged bit in its log makes it lose later data without an error. All stores of
+//! a process share its threads, which are not replaced after a panic. They also share one lock, so a batch
+//! makes the readers of every sled store wait while it is applied.
 //!
 //! | Contract | sled |
 //! |---|---|
-//! | files | `db`, `conf`, `snap.*` (for recovery; nothing to do with snapshots), and `blobs/` for values over a quarter of a segment |
-//! | keyspace | tree; hints are of no use to it. `__sled__default` is shown only if somebody has put something into it |
-//! | get | shares sled's `IVec`; it is memory of its own and pins nothing, so it is not counted |
+//! | files | `db`, `conf`, `snap.*` (for recovery; unrelated to snapshots), and `blobs/` for values over a quarter of a segment |
+//! | keyspace | tree; hints are not used. `__sled__default` is listed only if it is not empty |
+//! | get | shares sled's `IVec`, a separate allocation that pins nothing, so it is not counted |
 //! | batch | one operation: `insert` or `remove`; one keyspace: `Tree::apply_batch`; several: a transaction |
-//! | snapshot | the undo overlay: sled has none, and this crate no `snapshot.rs` |
-//! | cursor | sled's iterator, holding one row; backwards in blocks of our own where sled would panic |
-//! | power-safe | sled's `flush`, on files that are written through; refused where that cannot be had |
+//! | snapshot | the undo overlay: sled has none, and this crate has no `snapshot.rs` |
+//! | cursor | sled's iterator, holding one row; in reverse the adapter's own blocks if sled would panic |
+//! | power-safe | sled's `flush`, on files that are written through; refused if they cannot be |
 //! | buffered | sled's buffer, written by its background thread |
-//! | flush | sled's `flush`; where files are not written through, `fsync` of all of them through descriptors of our own |
+//! | flush | sled's `flush`; if files are not written through, also `fsync` of all of them through the adapter's own descriptors |
 //! | checkpoint | core's: one snapshot copied |
-//! | read-only | opened as ever; not where its files cannot be written |
-//! | compaction, integrity check | sled has none |
+//! | read-only | opened as for writing; refused if its files cannot be written |
+//! | compaction, integrity check | none in sled |
 //!
-//! On Linux sled opens its files by `/proc/self/fd`, so that a directory that was moved is still the one it writes to.
+//! On Linux sled opens its files through `/proc/self/fd`, so that it still writes to the same directory after
+//! it was renamed.
 //!
 //! The cache is [128 MiB](CACHE_BYTES_DEFAULT) unless `cache_bytes` says otherwise.
 //!
 //! # Durability
 //!
-//! **A kill of the process** leaves a whole number of batches, a prefix of the history, over several keyspaces
-//! too: sled writes into its log how far a batch reaches, and recovery stops before one that is not whole. What
-//! was buffered in the last half second may be gone: sled's background thread writes it every
-//! [500 ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
+//! **A kill of the process** leaves a whole number of batches, a prefix of the history, also over several
+//! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one.
+//! Buffered commits of the last half second may be lost: sled's background thread writes them every [500
+//! ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
-//! **A loss of power.** sled 0.34 never calls `fsync` on Linux, and loses what it acknowledged. To call `flush` and then
-//! `fsync` its files is not enough: sled uses a place of its log again as soon as it believes that what replaced the
-//! contents is on the disk, and believes so of all that was written; and it never syncs values in files of their own. A
-//! disk that keeps a later write and loses an earlier one then lacks what was durable long before. The power-cut
-//! harness has shown it, with small segments and rows that are rewritten again and again: stores that do not open, and
-//! batches that are there by half.
+//! **A loss of power.** sled 0.34 never calls `fsync` on Linux, and loses acknowledged commits. Calling `flush`
+//! and then `fsync` on its files is not enough. sled reuses a place of its log as soon as it believes that the
+//! replacement of its contents is on disk, and it believes that of everything that was written. It also never
+//! syncs values in files of their own. A disk that keeps a later write and loses an earlier one then lacks data
+//! that had been durable long before. The power-cut harness has shown it, with small segments and rows that are
+//! rewritten again and again: stores that do not open, and half-applied batches.
 //!
-//! So the adapter marks sled's log, and the directory of values with files of their own, to be written through (the
-//! attribute `S` of `chattr`). Each write of sled's is a sync then, and what it believes is true. ext4 and XFS do that;
-//! there the harness finds nothing lost, and a power-safe commit is claimed. In memory (tmpfs) there is nothing to be
-//! lost, and it is claimed as on every engine. **btrfs** does not pass the mark on to new files, and systems other than
-//! Linux have none: nothing is claimed there, a power-safe commit is
-//! [`Unsupported`](strongroom_core::ErrorKind::Unsupported), and the error says why. A marked file stays marked, also for
-//! raw sled; a copy has to be opened by the adapter to be marked.
+//! Therefore the adapter marks sled's log, and the directory of values with files of their own, to be written
+//! through (the attribute `S` of `chattr`). Each write of sled is then a sync, and its assumption is true. ext4
+//! and XFS support that; there the harness finds nothing lost, and power-safe commits are claimed. In memory
+//! (tmpfs) there is nothing to lose, and they are claimed as on every engine. **btrfs** does not pass the mark
+//! on to new files, and other systems than Linux have no such mark. There nothing is claimed: a power-safe
+//! commit is [`Unsupported`](strongroom_core::ErrorKind::Unsupported), and the error says why. A marked file
+//! stays marked, also for raw sled. A copy is marked when the adapter opens it.
 //!
-//! It has its price. A power-safe commit of several rows takes two or three syncs, for sled writes its log in as
-//! many pieces then. A value over a quarter of a segment takes four. Buffered commits of several rows write through too, in
-//! sled's own threads. Who needs buffered commits only opens with
-//! [`write_through(false)`](SledOptions::write_through): nothing is claimed then, and `flush` syncs all files behind
-//! sled, as on btrfs.
+//! This has a cost. A power-safe commit of several rows takes two or three syncs, because sled writes its log
+//! in that many pieces. A value over a quarter of a segment takes four. Buffered commits of several rows write
+//! through too, in sled's own threads. An application that needs only buffered commits can open with
+//! [`write_through(false)`](SledOptions::write_through). Then no power-safe commits are claimed, and `flush`
+//! syncs all files after sled, as on btrfs.
 //!
 //! Creating and dropping a keyspace, and opening a store, end with a flush.
 //!
 //! # Closing and opening
 //!
-//! When a thread of sled's fails in an unlucky moment (an I/O error, no free descriptor, a file of a value that cannot be
-//! written), sled waits for ever for the bytes that nobody will write, above all when it is closed. The adapter closes
-//! it on a thread that was made when the store was opened, and waits for it
-//! [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread, memory and
-//! lock stay until the process ends, [`left_behind`](strongroom_core::left_behind) lists it, and another opening of the
-//! directory, in this process or in another, answers [`Locked`](strongroom_core::ErrorKind::Locked). What was acknowledged
-//! as power-safe is on the disk. A commit that waits in sled for ever, while the store is open, is not bounded.
+//! If a thread of sled fails at a bad time (an I/O error, no free descriptor, a value's file that cannot be
+//! written), sled waits without end for bytes that will never be written, usually while it is closed. The
+//! adapter closes it on a thread that was started when the store was opened, and waits for it [30
+//! seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread,
+//! memory and lock stay until the process ends, and [`left_behind`](strongroom_core::left_behind) lists it.
+//! Another open of the directory, in this process or in another, returns
+//! [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as power-safe are on disk. A
+//! commit that hangs in sled while the store is open is not bounded.
 //!
-//! sled needs eight threads of its own, and waits for ever while it opens if they could not be made; so it is tried out
-//! first, and the opening refused with [`Io`](strongroom_core::ErrorKind::Io).
+//! sled needs eight threads of its own, and its open hangs if they cannot be started. So the adapter tries this
+//! first, and refuses the open with [`Io`](strongroom_core::ErrorKind::Io).
 //!
 //! # Batches
 //!
-//! While sled applies a batch it frees nothing that the batch replaces: each operation leaves a copy of the leaf that it
-//! changed and of what was written to the log. That is some 5 KiB for each operation and seven times its bytes, so that
-//! two million small rows took 8 GiB. A batch may have 100,000 operations and 64 MiB
-//! ([`EngineInfo::batch`](strongroom_core::EngineInfo::batch)), which takes about 1 GiB; a larger one is refused with
-//! [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput) before anything is touched.
+//! While sled applies a batch it frees nothing that the batch replaces. Each operation leaves a copy of the
+//! changed leaf and of what was written to the log: some 5 KiB and seven times its bytes, so two million small
+//! rows took 8 GiB. A batch may have 100,000 operations and 64 MiB
+//! ([`EngineInfo::batch`](strongroom_core::EngineInfo::batch)), which takes about 1 GiB. A larger one is
+//! refused with [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput) before anything changes.
 //!
 //! # Keys that sled cannot walk back over
 //!
 //! sled 0.34 panics, with the keys and values of the whole tree in its message, when it walks backwards out of
-//! a leaf that begins at `x‖i` and keys that begin with `x‖i-1‖ff ff ff ff` fill leaves before it. An index
-//! with the newest first has such keys. So the first such key that is written to a keyspace is noted, in a tree
-//! of the adapter's own (`__strongroom_sled__`), and cursors in reverse then go another way, which is slower.
-//! They also do in trees that raw sled has made. Do not write with raw sled into trees made by this backend.
+//! a leaf that begins at `x‖i` and keys that begin with `x‖i-1‖ff ff ff ff` fill leaves before it. A
+//! newest-first index has such keys. So the adapter records the first such key of a keyspace in a tree of its
+//! own (`__strongroom_sled__`), and reverse cursors then use another, slower walk. They also use it in trees
+//! that raw sled has created. Do not write with raw sled to trees created by this backend.
 
 mod commit;
 mod cursor;

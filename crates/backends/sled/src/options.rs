@@ -1,12 +1,12 @@
-//! The options of sled, with types.
+//! The typed options of sled.
 
 use std::str::FromStr;
 use strongroom_core::{EngineOptions, Error, ErrorKind, Options, Result, TypedOptions};
 
-/// Default of sled's cache through this adapter: 128 MiB. (sled's own default is 1 GiB.)
+/// Default cache size of this adapter: 128 MiB. (sled's own default is 1 GiB.)
 pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1_024 * 1_024;
 
-/// Below this sled panics.
+/// sled panics with less.
 const CACHE_BYTES_MIN: u64 = 256;
 
 /// Default of [`SledOptions::flush_every_ms`].
@@ -29,28 +29,25 @@ pub const CLOSE_WAIT_MS_DEFAULT: u64 = 30_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SledOptions {
-    /// What is common to all engines. `cache_bytes` is sled's `cache_capacity`; none is
-    /// [`CACHE_BYTES_DEFAULT`].
+    /// The common options. `cache_bytes` is sled's `cache_capacity`; if unset, it is [`CACHE_BYTES_DEFAULT`].
     pub common: Options,
     /// sled's `mode`: less space or more throughput.
     pub mode: SledMode,
     /// sled's `segment_size` in bytes: a power of two from 256 B to 16 MiB, fixed when the store is created.
     /// None: sled's default, 512 KiB. A value over a quarter of it becomes a file of its own.
     pub segment_size: Option<u64>,
-    /// How often sled's background thread hands buffered commits to the operating system and cleans
-    /// segments, in milliseconds. None: never; then a process that is killed loses all that still lay in
-    /// sled's buffer, up to a segment of it, however long ago it was committed. Default:
-    /// [`FLUSH_EVERY_MS_DEFAULT`].
+    /// How often sled's background thread hands buffered commits to the operating system and cleans segments,
+    /// in milliseconds. None: never; a killed process then loses everything in sled's buffer, up to a segment,
+    /// however old. Default: [`FLUSH_EVERY_MS_DEFAULT`].
     pub flush_every_ms: Option<u64>,
-    /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes what is still in
-    /// sled's buffers. A sled whose threads are gone, after a panic or an error in one of them, never ends it: it is left
-    /// behind then, with its files locked until the process ends, and listed by
+    /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes the data that
+    /// is still in sled's buffers. A sled whose threads have died, after a panic or an error, never finishes.
+    /// It is then left behind, with its files locked until the process ends, and listed by
     /// [`left_behind`](strongroom_core::left_behind). Default: [`CLOSE_WAIT_MS_DEFAULT`].
     pub close_wait_ms: u64,
-    /// Have the system write sled's files through, which is what a
-    /// [`PowerSafe`](strongroom_core::Durability::PowerSafe) commit stands on: see the crate's section on durability.
-    /// Default: yes, where the file system can. `false`: buffered commits cost less, above all large ones, and power-safe
-    /// ones are refused.
+    /// Write sled's files through, which [`PowerSafe`](strongroom_core::Durability::PowerSafe) commits require:
+    /// see the crate's section on durability. Default: yes, if the file system can. `false`: buffered commits
+    /// cost less, especially large ones, and power-safe ones are refused.
     pub write_through: bool,
 }
 
@@ -71,7 +68,7 @@ impl FromStr for SledMode {
         match text {
             "low_space" => Ok(Self::LowSpace),
             "high_throughput" => Ok(Self::HighThroughput),
-            _ => Err(Error::new(ErrorKind::InvalidInput, format!("no mode of sled is called {text:?}"))
+            _ => Err(Error::new(ErrorKind::InvalidInput, format!("{text:?} is not a mode of sled"))
                 .hint("use low_space or high_throughput")),
         }
     }
@@ -91,12 +88,12 @@ impl Default for SledOptions {
 }
 
 impl SledOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the common options. Options of the engine by name in them are not read again.
+    /// Sets the common options. Engine options by name in them are not parsed again.
     #[must_use]
     pub fn common(mut self, common: Options) -> Self {
         self.common = common;
@@ -117,14 +114,14 @@ impl SledOptions {
         self
     }
 
-    /// Sets how often sled's background thread works, in milliseconds; none: never.
+    /// Sets the interval of sled's background thread, in milliseconds. None: never.
     #[must_use]
     pub fn flush_every_ms(mut self, interval_ms: Option<u64>) -> Self {
         self.flush_every_ms = interval_ms;
         self
     }
 
-    /// Sets how long closing may take, in milliseconds.
+    /// Sets how long a close may take, in milliseconds.
     #[must_use]
     pub fn close_wait_ms(mut self, wait_ms: u64) -> Self {
         self.close_wait_ms = wait_ms;
@@ -138,7 +135,7 @@ impl SledOptions {
         self
     }
 
-    /// What sled is to be opened with, checked.
+    /// Checks the options and converts them to sled's.
     pub(crate) fn to_config(&self) -> Result<sled::Config> {
         if self.flush_every_ms == Some(0) {
             return Err(Error::new(ErrorKind::InvalidInput, "flush_every_ms is zero")
@@ -146,7 +143,7 @@ impl SledOptions {
         }
         if self.common.cache_bytes.is_some_and(|bytes| bytes < CACHE_BYTES_MIN) {
             return Err(Error::new(ErrorKind::InvalidInput, "the cache is too small for sled")
-                .hint(format!("the least is {CACHE_BYTES_MIN} bytes")));
+                .hint(format!("use at least {CACHE_BYTES_MIN} bytes")));
         }
         let mode = match self.mode {
             SledMode::LowSpace => sled::Mode::LowSpace,
@@ -163,7 +160,7 @@ impl SledOptions {
     }
 }
 
-/// The lower bound is sled's own, and only useful in tests.
+/// The lower bound is sled's own, and useful only in tests.
 fn checked_segment_size(bytes: u64) -> Result<usize> {
     let fits = bytes.is_power_of_two() && (256..=16 * 1_024 * 1_024).contains(&bytes);
     usize::try_from(bytes).ok().filter(|_| fits).ok_or_else(|| {
@@ -195,7 +192,7 @@ impl TypedOptions for SledOptions {
         given.finish()?;
         if compression {
             return Err(Error::new(ErrorKind::Unsupported, "sled is built without its compression")
-                .hint("have the store compress, which works the same on every engine")
+                .hint("use the store's compression, which works the same on every engine")
                 .at("sled", "open"));
         }
         let typed = Self {
@@ -206,7 +203,7 @@ impl TypedOptions for SledOptions {
             close_wait_ms,
             write_through,
         };
-        // What contradicts itself is refused here, not when the store is opened.
+        // Refuse contradictions here, not when the store is opened.
         typed.to_config().map_err(|error| error.at("sled", "open"))?;
         Ok(typed)
     }

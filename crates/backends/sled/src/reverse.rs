@@ -1,20 +1,20 @@
-//! Walking backwards where sled cannot.
+//! Walks backwards where sled cannot.
 //!
-//! When sled 0.34 walks backwards over the border of a leaf that begins at `x‖i`, it looks for the leaf before
-//! it at `x‖i-1‖ff ff ff ff`. If keys that begin with just these bytes and go on fill a leaf of their own, it
-//! finds the wrong leaf, tries a million times, and panics with the whole tree in its message. Such keys are
-//! not far-fetched: an index with the newest first has them, `user‖(u64::MAX - seconds)`.
+//! When sled 0.34 walks backwards out of a leaf that begins at `x‖i`, it looks for the preceding leaf at
+//! `x‖i-1‖ff ff ff ff`. If longer keys with exactly this prefix fill a leaf of their own, it finds the wrong
+//! leaf, tries a million times, and panics with the whole tree in its message. Such keys are realistic: a
+//! newest-first index has them, `user‖(u64::MAX - seconds)`.
 //!
-//! So a keyspace remembers (in a tree of the adapter) whether such a key was ever written to it. If none was,
-//! sled walks. Otherwise, and in trees that the adapter did not make, [`Careful`] walks: it only ever
-//! reads forward, block by block, and finds where the next block begins by halving what is left.
+//! So a keyspace records (in a tree of the adapter) whether such a key was ever written to it. If none was,
+//! sled's iterator is used. Otherwise, and in trees that the adapter did not create, [`Careful`] is used. It
+//! only reads forward, block by block, and finds the beginning of the next block by bisecting the rest.
 
 use crate::error::from_sled;
 use sled::{IVec, Tree};
 use std::ops::Bound;
 use strongroom_core::{KeyRange, Result, just_after};
 
-/// Whether sled may lose its way beside this key.
+/// Returns whether sled may find the wrong leaf next to this key.
 pub(crate) fn leads_astray(key: &[u8]) -> bool {
     key.windows(6).any(|window| window[0] != 0xff && window[1..5] == [0xff; 4])
 }
@@ -22,17 +22,17 @@ pub(crate) fn leads_astray(key: &[u8]) -> bool {
 /// Rows of a block.
 const BLOCK_ROWS: usize = 256;
 
-/// Bytes that [`halfway`] looks at. Keys that differ later are still walked, in smaller steps.
+/// How many bytes of a key [`halfway`] uses. Keys that differ only later are still walked, in smaller steps.
 const HALVED_BYTES: usize = 2_048;
 
-/// A walk backwards that reads forward.
+/// A backward walk that reads forward.
 pub(crate) struct Careful {
     tree: Tree,
-    /// Rows at or after this were visited, or are in the block.
+    /// Rows at or after this key were visited, or are in the block.
     end: Option<Vec<u8>>,
-    /// Where blocks may begin, in rising order: from the last one up to `end` is to be read next.
+    /// Starts of blocks, in ascending order. The range from the last one up to `end` is read next.
     fences: Vec<Vec<u8>>,
-    /// Rows that are to be lent, the next one last.
+    /// The rows to lend, the next one last.
     block: Vec<(IVec, IVec)>,
 }
 
@@ -46,7 +46,7 @@ impl Careful {
         }
     }
 
-    /// The next row towards the smallest key.
+    /// Returns the next row towards the smallest key.
     pub(crate) fn next_back(&mut self) -> Result<Option<(IVec, IVec)>> {
         while self.block.is_empty() {
             let Some(fence) = self.fences.last() else { return Ok(None) };
@@ -60,21 +60,21 @@ impl Careful {
         Ok(self.block.pop())
     }
 
-    /// Reads the rows from `fence` on; if they are too many, puts a fence somewhere behind and says so.
+    /// Reads the rows from `fence` on. If they are too many, sets a fence after them and returns `false`.
     fn read_block(&mut self, fence: &[u8]) -> Result<bool> {
         for row in self.rows_from(fence) {
             self.block.push(row.map_err(from_sled)?);
             if self.block.len() > BLOCK_ROWS {
                 let (last_that_fits, _) = &self.block[BLOCK_ROWS - 1];
-                let behind = just_after(last_that_fits);
-                self.set_fence(behind)?;
+                let start = just_after(last_that_fits);
+                self.set_fence(start)?;
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Sets a fence between `start`, behind which there is a row, and the end, with a row behind it.
+    /// Sets a fence between `start` and the end, with a row after it. There must be a row at or after `start`.
     fn set_fence(&mut self, start: Vec<u8>) -> Result<()> {
         loop {
             let middle = halfway(&start, self.end.as_deref());
@@ -96,11 +96,11 @@ impl Careful {
     }
 }
 
-/// A key about halfway from `start` to `end` (none: after all keys), before the end. Where there is no room
-/// it may be at or before the start.
+/// Returns a key about halfway from `start` to `end` (`None`: after all keys), before the end. If there is no
+/// key in between, it may be at or before the start.
 ///
-/// Keys are read as fractions with a digit for each byte, from 1 to 256, and 0 where the key has ended: so
-/// that their order is that of the keys.
+/// Keys are taken as fractions with a digit per byte, from 1 to 256, and 0 after the key's end, so that the
+/// order of the fractions is that of the keys.
 fn halfway(start: &[u8], end: Option<&[u8]>) -> Vec<u8> {
     let digit = |key: &[u8], place: usize| key.get(place).map_or(0, |byte| u32::from(*byte) + 1);
     let places = (start.len().max(end.map_or(0, <[u8]>::len)) + 1).min(HALVED_BYTES);
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_lead_astray_are_known() {
+    fn keys_that_mislead_sled_are_recognised() {
         assert!(leads_astray(b"\0\0\0\x01\xff\xff\xff\xff\x9a"));
         assert!(leads_astray(b"a\xff\xff\xff\xff\xff\xff"));
         for harmless in
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn halfway_is_never_outside() {
+    fn halfway_is_always_before_the_end() {
         let keys: [&[u8]; 10] = [
             b"",
             b"\0",

@@ -1,15 +1,15 @@
-//! Making sled's files durable, which sled 0.34 does not do on Linux.
+//! Makes sled's files durable, which sled 0.34 does not do on Linux.
 //!
-//! sled's `flush` writes its buffers and calls `sync_file_range`, which neither empties the disk's cache nor
-//! writes what the file system needs to find the data again. Where its files are
-//! [written through](crate::write_through), that is made good, and what is left to be done is to make durable once what
-//! sled writes while it opens.
+//! sled's `flush` writes its buffers and calls `sync_file_range`. That neither empties the disk's cache nor
+//! writes the metadata that the file system needs to find the data again. If its files are [written
+//! through](crate::write_through), this does not matter; the only thing left is to sync once what sled writes
+//! while it opens.
 //!
-//! Elsewhere every file that may have changed is fsynced here after a `flush`, and the directories that name them. It
-//! goes through descriptors of our own. A failed write-back is reported once to each descriptor that was
-//! open when it happened, and sled swallows the report that it gets. So `db`, the file that sled itself
-//! fsyncs, is opened before sled writes its first byte. Nobody else asks about the other files: the system
-//! keeps their report until we open them.
+//! Otherwise, after a `flush`, this module fsyncs every file that may have changed and the directories that
+//! name them, through descriptors of its own. The system reports a failed write-back once to each descriptor
+//! that was open at the time, and sled swallows its report. So `db`, the file that sled itself fsyncs, is
+//! opened before sled writes its first byte. No other descriptor asks about the other files, so the system
+//! keeps their report until they are opened here.
 
 use crate::write_through::{self, Writing};
 use std::collections::BTreeSet;
@@ -22,11 +22,10 @@ use std::time::{Duration, Instant, SystemTime};
 use strongroom_core::files::Directory;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// How long closing a store waits for sled's threads to let go of its files.
+/// How long a close waits for sled's threads to release its files.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// A directory that was changed less than this before it was listed may change again without a change of
-/// its time stamp.
+/// A directory that was changed less than this before it was listed may change again without a new time stamp.
 const STAMP_RESOLUTION: Duration = Duration::from_secs(2);
 
 /// The files of one sled store.
@@ -36,30 +35,30 @@ pub(crate) struct Files {
     home: Directory,
     db: File,
     writing: Writing,
-    /// Held while files are synced: of two that come together, the second must not return before the first.
+    /// Held while files are synced: of two concurrent calls, the second must not return before the first.
     synced: Mutex<Synced>,
 }
 
 /// What is durable already.
 #[derive(Debug, Default)]
 struct Synced {
-    /// The settings, the recovery snapshot and the directories: they change only while sled opens.
+    /// The settings, the recovery snapshot and the directories, which change only while sled opens.
     since_open: bool,
-    /// Values with a file of their own; sled writes each once.
+    /// Values with files of their own. sled writes each once.
     blobs: BTreeSet<OsString>,
     /// When the directory of blobs was last changed, if it was listed long enough after that.
     blobs_listed_for: Option<SystemTime>,
-    /// A failed write-back is reported once. A thread that waited meanwhile would be told that all is well, and
-    /// acknowledge what is lost.
+    /// A failed write-back is reported only once. A thread that waited meanwhile would get a success, and would
+    /// acknowledge lost data.
     failed: bool,
 }
 
 impl Files {
-    /// Opens, or creates empty, the file that sled is about to open, and has it written through if that is wanted and
-    /// can be had.
+    /// Opens the file that sled is about to open, or creates it empty, and has it written through if requested
+    /// and possible.
     pub(crate) fn open_before_sled(home: &Directory, write_through: bool) -> Result<Self> {
         let directory = home.pinned_path();
-        // The directory of blobs first: from then on the files are known for sled's.
+        // The directory of blobs first: it identifies the files as sled's.
         let blobs = directory.join("blobs");
         std::fs::create_dir_all(&blobs)
             .map_err(|error| Error::from_io("cannot create sled's directory of blobs", error))?;
@@ -75,12 +74,13 @@ impl Files {
         Ok(Self { home: home.clone(), db, writing, synced: Mutex::default() })
     }
 
-    /// Where a file or directory of sled's is, whatever becomes of the path by which the store was opened.
+    /// Returns the path of a file or directory of sled, which stays valid after a rename of the store's
+    /// directory.
     fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.home.pinned_path().join(name)
     }
 
-    /// Fsyncs a file or directory; one that sled has removed meanwhile needs none.
+    /// Fsyncs a file or directory. One that sled has removed meanwhile needs no sync.
     fn sync_path(&self, path: &Path) -> Result<()> {
         match File::open(path).and_then(|file| file.sync_all()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("sync", path, error)),
@@ -92,12 +92,12 @@ impl Files {
         Error::from_io(format!("cannot {what} {}", self.home.shown(path).display()), error)
     }
 
-    /// Their directory, which is open for as long as this is.
+    /// Returns their directory, which stays open as long as this.
     pub(crate) fn home(&self) -> &Directory {
         &self.home
     }
 
-    /// Why what sled believes to be on the disk may not be there; none if it is.
+    /// Returns why written data may not be on disk although sled believes it, or `None` if it is.
     pub(crate) fn cached(&self) -> Option<&'static str> {
         match self.writing {
             Writing::Through { .. } => None,
@@ -105,18 +105,18 @@ impl Files {
         }
     }
 
-    /// Where they are: an absolute path.
+    /// Returns the absolute path of their directory.
     pub(crate) fn directory(&self) -> &Path {
         self.home.path()
     }
 
-    /// Makes everything durable that sled has handed to the operating system so far. Once that has failed, it always
+    /// Makes everything durable that sled has handed to the operating system so far. After a failure it always
     /// fails.
     pub(crate) fn sync(&self) -> Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         if synced.failed {
             return Err(Error::new(ErrorKind::Closed, "an earlier sync of sled's files failed")
-                .hint("reopen the store: what was not synced may be lost"));
+                .hint("reopen the store; unsynced commits may be lost"));
         }
         let outcome = self.sync_all(&mut synced);
         synced.failed = outcome.is_err();
@@ -127,7 +127,7 @@ impl Files {
         if synced.since_open && self.cached().is_none() {
             return Ok(());
         }
-        // What is pointed at before what points at it.
+        // Sync referenced files before the files that refer to them.
         if self.writing != (Writing::Through { always: true }) {
             self.sync_blobs(synced)?;
         }
@@ -147,7 +147,7 @@ impl Files {
         Ok(())
     }
 
-    /// Syncs the blobs that were not synced before, and their directory if there are such.
+    /// Syncs the blobs that were not synced before, and their directory if there are any.
     fn sync_blobs(&self, synced: &mut Synced) -> Result<()> {
         let directory = self.path("blobs");
         let cannot_list = |error| self.failed("list", &directory, error);
@@ -156,7 +156,7 @@ impl Files {
         if synced.blobs_listed_for == Some(changed) {
             return Ok(());
         }
-        // Taken before the listing: what changes after it has a later stamp.
+        // Read before the listing: later changes have a later stamp.
         let settled = SystemTime::now().duration_since(changed).is_ok_and(|age| age > STAMP_RESOLUTION);
         let mut present = BTreeSet::new();
         let mut has_new = !synced.since_open;
@@ -176,7 +176,7 @@ impl Files {
         Ok(())
     }
 
-    /// The settings and the snapshots for recovery (with their number in the name).
+    /// Returns the settings and the recovery snapshots (which have a number in their name).
     fn written_at_open(&self) -> io::Result<Vec<PathBuf>> {
         let mut paths = vec![self.path("conf")];
         for entry in std::fs::read_dir(self.path(""))? {
@@ -188,19 +188,20 @@ impl Files {
         Ok(paths)
     }
 
-    /// Waits until sled has let go of its lock: threads of its pool may hold the file for a moment after
-    /// the last handle was dropped, and so may a process that was forked and has not called `exec` yet. Opening the
-    /// store again would then fail.
+    /// Waits until sled has released its lock. Threads of its pool may hold the file briefly after the last
+    /// handle was dropped, and so may a forked process that has not called `exec` yet. Reopening the store
+    /// would then fail.
     pub(crate) fn wait_for_release(&self) {
         let begun = Instant::now();
         while let Err(TryLockError::WouldBlock) = self.db.try_lock() {
-            // Somebody else may have opened the store already: then it is not for us to wait.
+            // Another handle may have opened the store already. Then the wait only ends by the timeout.
             if begun.elapsed() > RELEASE_WAIT_MAX {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        // The lock is ours now. To close the file is not enough: a process that is being forked shares it.
+        // This descriptor has the lock now. Closing it is not enough, because a process that is being forked
+        // may share it.
         let _ = self.db.unlock();
     }
 }
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sled_writes_is_synced() {
+    fn files_that_sled_writes_are_synced() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         assert!(home.path().join("blobs").is_dir() && home.path().join("db").is_file());
@@ -229,7 +230,7 @@ mod tests {
         files.sync().unwrap();
         assert!(files.synced.lock().unwrap().since_open);
         assert_eq!(synced_blobs(&files), ["10"]);
-        // One more at once: within the resolution of time stamps.
+        // Another one at once, within the resolution of time stamps.
         std::fs::write(home.path().join("blobs/20"), "").unwrap();
         files.sync().unwrap();
         assert_eq!(synced_blobs(&files), ["10", "20"]);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn blobs_are_listed_again_only_if_some_were_made_or_removed() {
+    fn blobs_are_listed_again_only_if_some_were_created_or_removed() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         let blobs = home.path().join("blobs");
@@ -251,11 +252,11 @@ mod tests {
         std::fs::write(blobs.join("20"), "").unwrap();
         files.sync().unwrap();
         assert_eq!(synced_blobs(&files), ["10", "20"]);
-        assert_eq!(files.synced.lock().unwrap().blobs_listed_for, None, "too fresh to be sure");
+        assert_eq!(files.synced.lock().unwrap().blobs_listed_for, None, "too recent to be sure");
     }
 
     #[test]
-    fn what_is_written_through_is_synced_once() {
+    fn written_through_files_are_synced_once() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), true).unwrap();
         if files.cached().is_some() {
@@ -264,19 +265,19 @@ mod tests {
         std::fs::write(home.path().join("conf"), "").unwrap();
         files.sync().unwrap();
         assert!(files.synced.lock().unwrap().since_open);
-        // Nobody looks any more.
+        // The directory is not read any more.
         std::fs::remove_dir(home.path().join("blobs")).unwrap();
         files.sync().unwrap();
     }
 
     #[test]
-    fn what_cannot_be_synced_is_an_error() {
+    fn a_failed_sync_is_an_error_from_then_on() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open_before_sled(&Directory::open(home.path()).unwrap(), false).unwrap();
         let blobs = home.path().join("blobs");
         std::fs::remove_dir(&blobs).unwrap();
         assert!(files.sync().is_err());
-        // The system tells one caller, and all others have to know too.
+        // The system reports the failure to one caller, but all others have to know too.
         std::fs::create_dir(&blobs).unwrap();
         assert_eq!(files.sync().unwrap_err().kind(), ErrorKind::Closed);
     }

@@ -1,8 +1,8 @@
-//! Whether there is room for sled's threads.
+//! Checks that sled's threads can be started.
 //!
-//! sled makes the threads that write once in a process, when the first store is opened, and goes on without a word if it
-//! cannot make them: what is to be written then waits for ever for somebody who writes it, first of all in the opening
-//! itself. So it is tried out before.
+//! sled starts its writing threads once per process, when the first store is opened. It silently continues if
+//! it cannot start them: data to be written then waits without end, first of all in the open itself. So this is
+//! tried beforehand.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
@@ -12,7 +12,7 @@ use strongroom_core::{Error, Result};
 /// Seven write, and one flushes in the background.
 const THREADS: usize = 8;
 
-/// Makes as many threads as sled needs, all at once, and lets them end.
+/// Starts as many threads as sled needs, all at once, and ends them.
 pub(crate) fn try_out() -> Result<()> {
     let mut made: Vec<(Sender<()>, JoinHandle<()>)> = Vec::with_capacity(THREADS);
     let mut outcome = Ok(());
@@ -25,16 +25,16 @@ pub(crate) fn try_out() -> Result<()> {
         let _ = thread.join();
     }
     outcome.map_err(|error| {
-        let message = format!("sled needs {THREADS} threads, and they cannot be made");
-        Error::from_io(message, error).hint("raise the limit of threads of the process, or end other threads")
+        let message = format!("sled needs {THREADS} threads, which cannot be started");
+        Error::from_io(message, error).hint("raise the process's limit on threads, or end other threads")
     })
 }
 
-/// A thread that waits until its sender is dropped.
+/// Starts a thread that waits until its sender is dropped.
 fn make() -> io::Result<(Sender<()>, JoinHandle<()>)> {
     let (end, ended) = channel();
     let wait = move || {
-        // An error: the sender is gone, as it should be.
+        // An error means that the sender was dropped, as intended.
         let _ = ended.recv();
     };
     let thread = Builder::new().spawn(wait)?;
@@ -44,7 +44,7 @@ fn make() -> io::Result<(Sender<()>, JoinHandle<()>)> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn where_there_is_room_it_leaves_no_thread_behind() {
+    fn the_trial_threads_can_be_started() {
         super::try_out().unwrap();
     }
 }

@@ -1,29 +1,30 @@
-//! Files that the system writes through: what is written to them is on the disk when the call returns.
+//! Has the system write sled's files through: written data is on disk when the call returns.
 //!
-//! sled uses a place of its log again when it believes that what replaced the old contents is on the disk, and it believes
-//! so of all that was written, because its `sync_file_range` is no sync on Linux. A disk that keeps the new contents of
-//! the place and loses what replaced the old ones has lost what was durable long ago. The same goes for values in files of
-//! their own, which sled never syncs. No sync of ours *behind* sled's writes can help. So the files themselves are marked
-//! (the attribute `S` of `chattr`): then each of sled's writes is a sync, and what it believes is true.
+//! sled reuses a place of its log when it believes that the replacement of the old contents is on disk. It
+//! believes that of everything that was written, although its `sync_file_range` is not a sync on Linux. A disk
+//! that keeps the new contents of the place and loses the replacement of the old ones has lost data that was
+//! durable long ago. The same holds for values in files of their own, which sled never syncs. No sync *after*
+//! sled's writes can help. So the files themselves are marked (the attribute `S` of `chattr`): each write of
+//! sled is then a sync, and its assumption is true.
 //!
-//! The mark on the directory of blobs has to pass on to the files that are made in it. ext4 and XFS pass it on. btrfs does
-//! not, and other systems have no such mark: there sled claims nothing.
+//! Files that are created in the directory of blobs have to inherit its mark. On ext4 and XFS they do. On btrfs
+//! they do not, and other systems have no such mark: there the adapter claims no power-safe commits.
 
 use std::fs::File;
 use std::path::Path;
 
-/// Why nothing is claimed elsewhere.
-pub(crate) const ONLY_LINUX: &str = "only on Linux can sled's files be written through";
+/// Why nothing is claimed on other systems.
+pub(crate) const ONLY_LINUX: &str = "sled's files can be written through only on Linux";
 
 /// How sled's files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {
-    /// Through.
+    /// Written through.
     Through {
-        /// And what was written before this opening was too.
+        /// Whether data from before this open was written through too.
         always: bool,
     },
-    /// To be synced by us; the reason in a few words.
+    /// Not written through, so the adapter has to sync them. The reason in a few words.
     Cached(&'static str),
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn begin(db: &File, blobs: &Path) -> Writing {
     }
 }
 
-/// Takes the marks away.
+/// Removes the marks.
 pub(crate) fn end(db: &File, blobs: &Path) -> Writing {
     #[cfg(target_os = "linux")]
     linux::end(db, blobs);
@@ -56,42 +57,44 @@ mod linux {
     use std::io;
     use std::path::Path;
 
-    /// Made in the directory of blobs to see whether it gets the mark, and removed. sled passes over such a name.
+    /// Created in the directory of blobs to test whether it inherits the mark, then removed. sled ignores this
+    /// name.
     const PROBE: &str = "probe";
 
-    /// The types of file systems in memory: no power cut leaves anything there, whoever syncs.
+    /// Types of file systems in memory: a power cut leaves nothing there, whatever is synced.
     const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
     pub(super) fn begin(db: &File, blobs: &Path) -> Writing {
         match try_begin(db, blobs) {
             Ok(writing) => writing,
             Err(Errno::PERM | Errno::ACCESS) => {
-                Writing::Cached("sled's files belong to another user, so that they cannot be written through")
+                Writing::Cached("sled's files belong to another user and cannot be marked for write-through")
             }
-            Err(_) => Writing::Cached("this file system cannot be told to write sled's files through"),
+            Err(_) => Writing::Cached("this file system cannot write sled's files through"),
         }
     }
 
     fn try_begin(db: &File, blobs: &Path) -> rustix::io::Result<Writing> {
-        if lives_in_memory(db) {
+        if is_in_memory(db) {
             return Ok(Writing::Through { always: true });
         }
         let directory = File::open(blobs).map_err(errno)?;
-        // The log is marked last: where it is, all has been tried out, and a full disk does not matter.
+        // The log is marked last. If it is marked, everything has been tested before, and a full disk does not
+        // matter.
         if is_marked(db)? && is_marked(&directory)? {
             return Ok(Writing::Through { always: true });
         }
         mark(&directory, true)?;
         if !passes_on(blobs)? {
             mark(&directory, false)?;
-            return Ok(Writing::Cached("this file system does not write new files through when told to"));
+            return Ok(Writing::Cached("this file system does not write new files through"));
         }
         mark(db, true)?;
         if is_marked(db)? { Ok(Writing::Through { always: false }) } else { Err(Errno::NOTSUP) }
     }
 
     pub(super) fn end(db: &File, blobs: &Path) {
-        // Where there are no marks none has to go.
+        // If there are no marks, there is nothing to remove.
         let _ = mark(db, false);
         let _ = File::open(blobs).map(|directory| mark(&directory, false));
     }
@@ -109,10 +112,10 @@ mod linux {
         ioctl_setflags(file, flags)
     }
 
-    /// Whether a file that is made in the directory has the mark.
+    /// Returns whether a file that is created in the directory inherits the mark.
     fn passes_on(blobs: &Path) -> rustix::io::Result<bool> {
         let path = blobs.join(PROBE);
-        // Of a process that died.
+        // Left by a process that died.
         let _ = fs::remove_file(&path);
         let probe = File::create_new(&path).map_err(errno)?;
         let outcome = is_marked(&probe);
@@ -120,13 +123,13 @@ mod linux {
         outcome
     }
 
-    fn lives_in_memory(file: &File) -> bool {
-        // The type of the field differs from processor to processor.
+    fn is_in_memory(file: &File) -> bool {
+        // The type of the field differs between processors.
         fstatfs(file)
             .is_ok_and(|found| IN_MEMORY.iter().any(|known| i128::from(found.f_type) == i128::from(*known)))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     fn errno(error: io::Error) -> Errno {
         Errno::from_io_error(&error).unwrap_or(Errno::IO)
     }
@@ -142,9 +145,9 @@ mod tests {
             .is_ok_and(|file| ioctl_getflags(file).is_ok_and(|flags| flags.contains(IFlags::SYNC)))
     }
 
-    /// Whatever the file system: either everything is marked, or nothing is and there is a reason.
+    /// On any file system, either everything is marked, or nothing is and there is a reason.
     #[test]
-    fn all_is_marked_or_nothing() {
+    fn everything_is_marked_or_nothing() {
         let home = tempfile::tempdir().unwrap();
         let (path, blobs) = (home.path().join("db"), home.path().join("blobs"));
         std::fs::create_dir(&blobs).unwrap();
@@ -157,7 +160,7 @@ mod tests {
             Writing::Through { always: false } => {
                 assert!(has_mark(&path) && has_mark(&blobs) && has_mark(&blob));
                 assert_eq!(begin(&db, &blobs), Writing::Through { always: true });
-                // One that was made anew is not what was tried out.
+                // A recreated directory was not tested.
                 std::fs::remove_dir_all(&blobs).unwrap();
                 std::fs::create_dir(&blobs).unwrap();
                 assert_eq!(begin(&db, &blobs), Writing::Through { always: false });

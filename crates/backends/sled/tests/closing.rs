@@ -1,4 +1,4 @@
-//! Closing: when the lock is let go of, and what outlives the store.
+//! Closing: when the lock is released, and what outlives the store.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -13,7 +13,7 @@ use support::{keyspace, open, put, rows};
 use tempfile::TempDir;
 
 #[test]
-fn a_second_open_is_told_that_the_store_is_locked() {
+fn a_second_open_finds_the_store_locked() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let error = SledBackend::new(directory.path()).err().unwrap();
@@ -23,7 +23,7 @@ fn a_second_open_is_told_that_the_store_is_locked() {
 }
 
 #[test]
-fn it_can_be_opened_again_as_soon_as_it_was_dropped() {
+fn a_store_can_be_reopened_as_soon_as_it_was_dropped() {
     let directory = TempDir::new().unwrap();
     for round in 0..50_u32 {
         let backend = open(directory.path());
@@ -31,7 +31,7 @@ fn it_can_be_opened_again_as_soon_as_it_was_dropped() {
         assert_eq!(rows(&backend, data, Scan::all()).len(), round as usize);
         put(&backend, data, &round.to_be_bytes(), &[7; 1_000]);
         if round % 2 == 0 {
-            // The keyspaces, a snapshot and a cursor go after the engine's own handle.
+            // The keyspaces, a snapshot and a cursor are dropped after the engine's own handle.
             let snapshot = backend.snapshot().unwrap();
             let mut cursor = snapshot.cursor(data, Scan::all()).unwrap();
             assert!(cursor.advance().unwrap());
@@ -44,7 +44,7 @@ fn it_can_be_opened_again_as_soon_as_it_was_dropped() {
 }
 
 #[test]
-fn a_value_outlives_the_store_and_does_not_hold_it() {
+fn a_value_outlives_the_store_without_keeping_it_open() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
@@ -56,7 +56,7 @@ fn a_value_outlives_the_store_and_does_not_hold_it() {
     assert_eq!(&value[..], [7; 1_000]);
 }
 
-/// Closes on another thread, and fails if that does not end at all.
+/// Closes on another thread, and fails if that does not end.
 fn close(backend: SledBackend) {
     let (ended, has_ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -66,7 +66,7 @@ fn close(backend: SledBackend) {
     has_ended.recv_timeout(Duration::from_secs(60)).expect("closing ends");
 }
 
-/// A value whose file cannot be written has its place in the log all the same, and sled waits for ever for that.
+/// A value whose file cannot be written still has a place in the log, and sled waits for it without end.
 fn with_a_value_that_cannot_be_written(directory: &Path) -> SledBackend {
     let options = SledOptions::new().close_wait_ms(300);
     let backend = SledBackend::open(directory, options).unwrap();
@@ -82,12 +82,12 @@ fn with_a_value_that_cannot_be_written(directory: &Path) -> SledBackend {
 }
 
 #[test]
-fn closing_ends_although_sled_waits_for_ever() {
+fn closing_ends_although_sled_hangs() {
     let directory = TempDir::new().unwrap();
     close(with_a_value_that_cannot_be_written(directory.path()));
     let left = left_behind().into_iter().find(|left| left.directory == directory.path()).unwrap();
     assert_eq!(left.engine, "sled");
-    // It still has the files, and nobody opens them beside it.
+    // It still has the files, and a second handle cannot open them.
     std::fs::create_dir(directory.path().join("blobs")).unwrap();
     let error = SledBackend::new(directory.path()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
@@ -95,14 +95,14 @@ fn closing_ends_although_sled_waits_for_ever() {
 }
 
 #[test]
-fn closing_ends_although_a_dropped_keyspace_is_the_last_to_go() {
+fn closing_ends_although_a_dropped_keyspace_is_released_last() {
     let directory = TempDir::new().unwrap();
     let backend = SledBackend::open(directory.path(), SledOptions::new().close_wait_ms(300)).unwrap();
-    let gone = keyspace(&backend, "gone");
-    put(&backend, gone, b"k", b"v");
+    let dropped = keyspace(&backend, "dropped");
+    put(&backend, dropped, b"k", b"v");
     let snapshot = backend.snapshot().unwrap();
-    let cursor = snapshot.cursor(gone, Scan::all()).unwrap();
-    backend.drop_keyspace(gone).unwrap();
+    let cursor = snapshot.cursor(dropped, Scan::all()).unwrap();
+    backend.drop_keyspace(dropped).unwrap();
     let data = keyspace(&backend, "data");
     std::fs::remove_dir(directory.path().join("blobs")).unwrap();
     let mut batch = WriteBatch::new();

@@ -1,4 +1,4 @@
-//! Batches, and what they promise.
+//! Batches and their guarantees.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -11,7 +11,7 @@ use strongroom_sled::{SledBackend, SledOptions};
 use support::{keyspace, open, put, rows};
 use tempfile::TempDir;
 
-/// Which file systems can is not this test's business; that nothing is claimed without reason is.
+/// Does not test which file systems can, only that nothing is claimed without reason.
 #[test]
 fn power_safe_is_claimed_where_files_are_written_through() {
     let directory = TempDir::new().unwrap();
@@ -50,7 +50,7 @@ fn nothing_is_claimed_where_files_are_not_written_through() {
     backend.commit(&batch, Durability::Buffered).unwrap();
     backend.flush().unwrap();
     drop(backend);
-    // What was cached is synced once when it is written through again.
+    // Cached data is synced once when the store is written through again.
     let backend = open(directory.path());
     assert!(backend.get(keyspace(&backend, "data"), b"k").unwrap().is_some());
 }
@@ -80,7 +80,7 @@ fn large_values_and_batches_larger_than_the_cache_work() {
 }
 
 #[test]
-fn writers_and_flushes_side_by_side_end() {
+fn concurrent_writers_and_flushes_end() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let [left, right] = ["left", "right"].map(|name| keyspace(&backend, name));
@@ -104,7 +104,7 @@ fn writers_and_flushes_side_by_side_end() {
 }
 
 #[test]
-fn a_batch_beyond_the_limits_is_refused_before_anything_is_touched() {
+fn a_batch_beyond_the_limits_is_refused_before_anything_changes() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
@@ -125,6 +125,6 @@ fn a_batch_beyond_the_limits_is_refused_before_anything_is_touched() {
         assert!(error.to_string().contains(&limit.to_string()), "{error}");
     }
     assert_eq!(rows(&backend, data, Scan::all()).len(), 0);
-    // The handle goes on.
+    // The handle still works.
     put(&backend, data, b"k", b"v");
 }

@@ -1,4 +1,4 @@
-//! The conformance suite on sled, as it opens by default and as it opens where files cannot be written through.
+//! The conformance suite on sled, as it opens by default and without write-through.
 
 use strongroom_sled::{SledBackend, SledOptions};
 
@@ -9,7 +9,7 @@ strongroom_testkit::conformance!(sled_cached, |directory| {
     Ok(Box::new(SledBackend::open(directory, options)?))
 });
 
-// Once more with all keyspaces in shared tables.
+// Again with all keyspaces in shared tables.
 strongroom_testkit::conformance!(sled_packed, |directory| Ok(strongroom_testkit::packed(SledBackend::new(
     directory
 )?)));

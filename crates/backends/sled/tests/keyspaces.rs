@@ -19,21 +19,21 @@ fn sleds_own_trees_are_not_keyspaces() {
     drop(backend);
 
     let raw = sled::open(directory.path()).unwrap();
-    raw.insert("somebody's", "row").unwrap();
+    raw.insert("foreign", "row").unwrap();
     drop(raw);
     let backend = reopen_patiently(directory.path());
-    assert_eq!(backend.keyspaces().unwrap(), ["__sled__default", "data"], "it holds something");
+    assert_eq!(backend.keyspaces().unwrap(), ["__sled__default", "data"], "it is not empty");
     let default = backend.keyspace("__sled__default").unwrap();
-    assert_eq!(rows(&backend, default, Scan::all()), [b"somebody's"]);
+    assert_eq!(rows(&backend, default, Scan::all()), [b"foreign"]);
     backend.drop_keyspace(default).unwrap();
     assert_eq!(backend.keyspaces().unwrap(), ["data"]);
     drop(backend);
     assert_eq!(open(directory.path()).keyspaces().unwrap(), ["data"]);
 }
 
-/// Two cores, reads of every kind, and keyspaces that come and go beneath them.
+/// Reads of every kind on two threads, while keyspaces are created and dropped.
 #[test]
-fn dropping_a_keyspace_under_its_readers_answers_not_found() {
+fn readers_of_a_dropped_keyspace_get_not_found() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     for _ in 0..5 {

@@ -13,20 +13,20 @@ use strongroom_sled::{SledBackend, SledOptions};
 use support::keyspace;
 use tempfile::TempDir;
 
-/// Set for the child process: where its store is, and how it writes.
+/// Set for the child process: the directory of its store, and how it writes.
 const CHILD_DIRECTORY: &str = "STRONGROOM_SLED_CHILD_DIRECTORY";
 const CHILD_OPTIONS: &str = "STRONGROOM_SLED_CHILD_OPTIONS";
-/// What the child says when it has begun to write.
+/// Printed by the child when it has begun to write.
 const CHILD_WRITES: &str = "the child writes";
 const KILLED_KEYSPACES: [&str; 3] = ["a", "b", "c"];
 const KILLED_KEYS: u32 = 300;
 
-/// Batch `round` sets every key of its keyspaces to `round`: one keyspace, or all three.
+/// Batch `round` sets every key of its keyspaces to `round`: in one keyspace, or in all three.
 fn is_wide(round: u64) -> bool {
     !round.is_multiple_of(3)
 }
 
-/// Not a test: what the child does until it is killed.
+/// Not a test: the child's work until it is killed.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(directory) = std::env::var(CHILD_DIRECTORY) else { return };
@@ -41,12 +41,13 @@ fn child_writes_until_it_is_killed() {
     let mut batch = WriteBatch::new();
     let (last, has_single) = last_round(&backend);
     if last > 0 && !has_single {
-        // The kill before came between the two writes of a round; a second one there must not make it two behind.
+        // The kill before came between the two writes of a round. A second one there must not leave the single
+        // write two rounds late.
         batch.put(ids[2], b"single", &last.to_be_bytes());
         backend.commit(&batch, Durability::Buffered).unwrap();
     }
     let mut round = last + 1;
-    let mut said = false;
+    let mut has_reported = false;
     loop {
         batch.clear();
         let written = if is_wide(round) { &ids[..] } else { &ids[..1] };
@@ -57,18 +58,18 @@ fn child_writes_until_it_is_killed() {
             }
         }
         backend.commit(&batch, Durability::Buffered).unwrap();
-        // One that is no batch for sled.
+        // Not a batch for sled.
         batch.clear();
         backend.commit(batch.put(ids[2], b"single", &round.to_be_bytes()), Durability::Buffered).unwrap();
-        if !said {
+        if !has_reported {
             println!("{CHILD_WRITES}");
-            said = true;
+            has_reported = true;
         }
         round += 1;
     }
 }
 
-/// The last round that is there, and whether its single write is; checks that there is nothing but it.
+/// Returns the last stored round, and whether its single write is stored. Checks that there is nothing else.
 fn last_round(backend: &SledBackend) -> (u64, bool) {
     let round_in = |id: KeyspaceId, key: &[u8]| -> u64 {
         backend.get(id, key).unwrap().map_or(0, |value| u64::from_be_bytes(value[..8].try_into().unwrap()))
@@ -99,9 +100,9 @@ fn kill_many_times(options: &str, times: u64, segment_size: Option<u64>) {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.any(|line| line.unwrap().contains(CHILD_WRITES)), "the child failed by itself");
-        // Segments so small are written one by one, and each is on the disk before the next.
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(CHILD_WRITES)), "the child failed by itself");
+        // Such small segments are written one by one, and each is on disk before the next.
         let slower = if segment_size.is_some() { 5 } else { 1 };
         std::thread::sleep(Duration::from_micros(time * 7_919 % 30_000 * slower));
         child.kill().unwrap();
@@ -110,7 +111,7 @@ fn kill_many_times(options: &str, times: u64, segment_size: Option<u64>) {
         opened.segment_size = segment_size;
         let backend = SledBackend::open(directory.path(), opened).unwrap();
         let (last, _) = last_round(&backend);
-        assert!(last >= before, "what a reader has seen after one kill is there after the next");
+        assert!(last >= before, "rows seen after one kill survive the next");
         advanced += u64::from(last > before);
         before = last;
     }

@@ -1,4 +1,4 @@
-//! Opening: what is there, what is left of a creation, what is somebody else's.
+//! Opening existing stores, remains of a creation, and foreign files.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -13,9 +13,9 @@ use tempfile::TempDir;
 #[test]
 fn foreign_and_damaged_files_are_clean_errors() {
     let directory = TempDir::new().unwrap();
-    std::fs::write(directory.path().join("db"), "somebody's").unwrap();
+    std::fs::write(directory.path().join("db"), "foreign").unwrap();
     assert_eq!(SledBackend::new(directory.path()).err().unwrap().kind(), ErrorKind::InvalidInput);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was touched");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing changed");
 
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
@@ -40,7 +40,7 @@ fn foreign_and_damaged_files_are_clean_errors() {
 }
 
 #[test]
-fn a_creation_that_was_cut_short_is_taken_up_again() {
+fn an_interrupted_creation_is_resumed() {
     for files in [&["blobs/"][..], &["blobs/", "db"], &["blobs/", "db", "conf"]] {
         let directory = TempDir::new().unwrap();
         for file in files {
@@ -57,9 +57,9 @@ fn a_creation_that_was_cut_short_is_taken_up_again() {
     }
 }
 
-/// A power cut may leave any of the names without the others, and anything in the files.
+/// A power cut may leave any of the names without the others, and any content in the files.
 #[test]
-fn what_is_left_in_an_unfinished_store_is_made_anew() {
+fn remains_in_an_unfinished_store_are_replaced() {
     let unfinished = || SledOptions::new().common(Options::new().marked(Marked::Unfinished));
     let torn: [&[(&str, &[u8])]; 6] = [
         &[("db", b"")],
@@ -73,7 +73,7 @@ fn what_is_left_in_an_unfinished_store_is_made_anew() {
         for has_blobs in [false, true] {
             let directory = TempDir::new().unwrap();
             let path = directory.path();
-            std::fs::write(path.join("STRONGROOM"), "the store has looked at it").unwrap();
+            std::fs::write(path.join("STRONGROOM"), "a store").unwrap();
             std::fs::write(path.join("LOCK"), "").unwrap();
             if has_blobs {
                 std::fs::create_dir(path.join("blobs")).unwrap();
@@ -86,11 +86,11 @@ fn what_is_left_in_an_unfinished_store_is_made_anew() {
             let data = keyspace(&backend, "data");
             put(&backend, data, b"k", b"v");
             backend.flush().unwrap();
-            // Whoever has it open is not disturbed.
+            // A handle that has it open is not disturbed.
             assert_eq!(SledBackend::open(path, unfinished()).err().unwrap().kind(), ErrorKind::Locked);
             assert!(backend.get(data, b"k").unwrap().is_some());
             drop(backend);
-            // A finished one is opened as it is.
+            // A finished store is opened as it is.
             let finished = SledOptions::new().common(Options::new().marked(Marked::Writable));
             let backend = SledBackend::open(path, finished).unwrap();
             assert!(backend.get(backend.keyspace("data").unwrap(), b"k").unwrap().is_some());
@@ -98,23 +98,23 @@ fn what_is_left_in_an_unfinished_store_is_made_anew() {
     }
 }
 
-/// Without the marker the names alone say little: such files may be anybody's.
+/// Without the marker the names alone prove little: such files may be foreign.
 #[test]
-fn what_is_left_in_a_directory_without_a_marker_is_left_alone() {
+fn files_in_a_directory_without_a_marker_are_not_changed() {
     let directory = TempDir::new().unwrap();
-    std::fs::write(directory.path().join("db"), "somebody's").unwrap();
+    std::fs::write(directory.path().join("db"), "foreign").unwrap();
     assert_eq!(SledBackend::new(directory.path()).err().unwrap().kind(), ErrorKind::InvalidInput);
-    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"somebody's");
-    // A finished store that lost its settings and blobs is not begun again either.
+    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"foreign");
+    // A finished store that lost its settings and blobs is not recreated either.
     std::fs::write(directory.path().join("STRONGROOM"), "").unwrap();
     let common = Options::new().marked(Marked::Writable).create(Create::Never);
     let lost = SledBackend::open(directory.path(), SledOptions::new().common(common)).err().unwrap();
     assert_eq!(lost.kind(), ErrorKind::NotFound);
-    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"somebody's");
+    assert_eq!(std::fs::read(directory.path().join("db")).unwrap(), b"foreign");
 }
 
 #[test]
-fn looking_touches_nothing() {
+fn a_refused_open_changes_nothing() {
     let directory = TempDir::new().unwrap();
     let never = SledOptions::new().common(Options::new().create(Create::Never));
     assert_eq!(SledBackend::open(directory.path(), never).err().unwrap().kind(), ErrorKind::NotFound);
@@ -122,7 +122,7 @@ fn looking_touches_nothing() {
 }
 
 #[test]
-fn a_read_only_handle_finishes_no_creation() {
+fn a_read_only_handle_does_not_finish_a_creation() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("blobs")).unwrap();
     let read_only = SledOptions::new().common(Options::new().read_only());

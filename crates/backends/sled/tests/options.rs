@@ -1,4 +1,4 @@
-//! What the options of sled mean, and which are refused.
+//! The meaning of sled's options, and which are refused.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -15,7 +15,7 @@ fn refused(options: &Options) -> ErrorKind {
 }
 
 #[test]
-fn options_are_read_by_sleds_own_names() {
+fn options_are_parsed_by_sleds_own_names() {
     let options = Options::new()
         .cache_bytes(1 << 20)
         .engine_option("mode", "high_throughput")
@@ -59,7 +59,7 @@ fn another_segment_size_is_a_clear_error() {
 }
 
 #[test]
-fn the_version_is_the_one_that_is_built() {
+fn the_declared_version_is_the_built_one() {
     let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../Cargo.lock")).unwrap();
     let directory = TempDir::new().unwrap();
     let version = open(directory.path()).engine().version;

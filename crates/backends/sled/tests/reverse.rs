@@ -1,4 +1,4 @@
-//! Walking back where sled cannot.
+//! Reverse walks where sled would panic.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -10,7 +10,7 @@ use strongroom_sled::SledBackend;
 use support::{keyspace, open, put, reopen_patiently, rows};
 use tempfile::TempDir;
 
-/// Newest first for each of many users: sled panics when it walks back over these.
+/// A newest-first key for one of many users: sled panics when it walks back over these.
 fn newest_first_key(user: u32, seconds: u64) -> Vec<u8> {
     [&user.to_be_bytes()[..], &(u64::MAX - 1_700_000_000 - seconds).to_be_bytes()].concat()
 }
@@ -36,7 +36,7 @@ fn load_newest_first(backend: &SledBackend, data: KeyspaceId) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn it_walks_back_where_sled_would_panic() {
+fn a_reverse_scan_works_where_sled_would_panic() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
@@ -49,7 +49,7 @@ fn it_walks_back_where_sled_would_panic() {
 
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
-    assert!(rows(&backend, data, Scan::all().reverse()) == keys, "it is remembered");
+    assert!(rows(&backend, data, Scan::all().reverse()) == keys, "recorded across a reopen");
     let one_user = Scan::prefix(&17_u32.to_be_bytes()).reverse();
     let wanted: Vec<_> = keys.iter().filter(|key| key.starts_with(&17_u32.to_be_bytes())).cloned().collect();
     assert_eq!(rows(&backend, data, one_user), wanted);
@@ -59,7 +59,7 @@ fn it_walks_back_where_sled_would_panic() {
 }
 
 #[test]
-fn a_walk_back_goes_on_when_such_keys_come_under_way() {
+fn a_reverse_scan_continues_when_such_keys_are_written_meanwhile() {
     let directory = TempDir::new().unwrap();
     let backend = open(directory.path());
     let data = keyspace(&backend, "data");
@@ -80,7 +80,7 @@ fn a_walk_back_goes_on_when_such_keys_come_under_way() {
 }
 
 #[test]
-fn trees_that_others_made_are_walked_carefully() {
+fn trees_of_raw_sled_are_walked_carefully() {
     let directory = TempDir::new().unwrap();
     let raw = sled::open(directory.path()).unwrap();
     let tree = raw.open_tree("theirs").unwrap();

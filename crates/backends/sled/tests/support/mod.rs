@@ -1,8 +1,8 @@
-//! What the tests of this adapter share.
+//! Helpers of this adapter's tests.
 
 // Helpers of tests fail like tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
-// No test uses all of it.
+// Each test file uses only a part.
 #![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn rows(backend: &SledBackend, keyspace: KeyspaceId, scan: Scan) -> Vec<Vec<
     keys
 }
 
-/// Raw sled, dropped, may hold its lock for a moment.
+/// Raw sled may hold its lock briefly after it was dropped.
 pub fn reopen_patiently(directory: &Path) -> SledBackend {
     let begun = Instant::now();
     loop {
