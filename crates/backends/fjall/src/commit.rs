@@ -1,8 +1,8 @@
-//! A batch is one entry of fjall's journal.
+//! Writes a batch as one entry of fjall's journal.
 //!
-//! All operations of a batch carry one sequence number, and the memtable keeps one version for each key
-//! and number: the last. The same holds when the journal is replayed, so that later operations on a key
-//! win without our doing anything (tests/engine.rs watches over it).
+//! All operations of a batch have the same sequence number, and the memtable keeps only the last version of
+//! each key and number. The same holds when the journal is replayed. So later operations on a key win without
+//! extra work (tested in tests/engine.rs).
 
 use crate::error::translate;
 use crate::keyspace::FjallKeyspace;
@@ -18,7 +18,7 @@ pub(crate) fn apply(
     let ops = batch.ops();
     let mode = match durability {
         Durability::PowerSafe => PersistMode::SyncAll,
-        // Handed to the operating system: survives the process, not the power.
+        // Handed to the operating system: survives the process, but not a power cut.
         Durability::Buffered => PersistMode::Buffer,
     };
     let mut entry = OwnedWriteBatch::with_capacity(database.clone(), ops.len()).durability(Some(mode));

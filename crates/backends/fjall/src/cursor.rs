@@ -4,7 +4,7 @@ use crate::error::translate;
 use fjall::{Iter, Slice};
 use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
-/// Cursor of fjall. It keeps its snapshot alive.
+/// A cursor of fjall. It keeps its snapshot open.
 pub struct FjallCursor {
     key: Slice,
     value: Slice,
@@ -30,7 +30,7 @@ impl EngineCursor for FjallCursor {
         };
         let Some(row) = next else { return Ok(false) };
         if self.keys_only {
-            // A large value, kept apart, is not read at all.
+            // A large value in a separate file is not read at all.
             self.key = row.key().map_err(translate)?;
         } else {
             (self.key, self.value) = row.into_inner().map_err(translate)?;

@@ -14,7 +14,7 @@ use strongroom_core::{
     Gauge, KeyspaceHints, OpenContext, Result, Stats, Tuning, TypedOptions,
 };
 
-/// fjall, opened. Applications use it as [`FjallBackend`](crate::FjallBackend).
+/// An open fjall engine. Applications use it as [`FjallBackend`](crate::FjallBackend).
 pub struct FjallEngine {
     database: Database,
     /// Pinned: the layer above keeps the directory open for longer than this.
@@ -84,7 +84,7 @@ impl Engine for FjallEngine {
 
     fn open_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<FjallKeyspace> {
         let creates = !self.database.keyspace_exists(name);
-        // Nothing was touched.
+        // Before anything changes, hence `Unavailable`.
         files::check_current_directory(ErrorKind::Unavailable)?;
         let keyspace = self.database.keyspace(name, || self.options.keyspace(hints)).map_err(translate)?;
         if creates {
@@ -100,7 +100,7 @@ impl Engine for FjallEngine {
     }
 
     fn get(&self, keyspace: &FjallKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
-        // Not `keyspace.get`: that sees half a batch while it is being applied.
+        // Not `keyspace.get`, which could see half of a batch that is being applied.
         get(&self.database.snapshot(), keyspace, key, &self.pins)
     }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_built_in() {
+    fn the_declared_version_is_the_built_in_one() {
         let lock_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.lock");
         let text = std::fs::read_to_string(lock_file).unwrap();
         let found = format!("name = \"fjall\"\nversion = \"{}.", FjallEngine::INFO.version);

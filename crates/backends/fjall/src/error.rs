@@ -1,10 +1,10 @@
-//! What fjall reports, as a kind that a caller can act on.
+//! Translates fjall's errors to kinds that a caller can act on.
 
 use fjall::{Error as Fjall, LsmError};
 use std::io;
 use strongroom_core::{Error, ErrorKind};
 
-/// Translates fjall's errors; the original stays as the cause.
+/// Translates an error of fjall, and keeps the original as the cause.
 #[cold]
 pub(crate) fn translate(error: Fjall) -> Error {
     let error = match error {
@@ -19,11 +19,11 @@ pub(crate) fn translate(error: Fjall) -> Error {
     }
 }
 
-/// A file that is missing or short is damage: the directory is known to be fjall's.
+/// Translates an I/O error. A missing or short file is damage: the directory is known to be fjall's.
 #[cold]
 pub(crate) fn translate_io(cause: io::Error) -> Error {
     match cause.kind() {
-        // The last of them is a seek before the start of a file that is too short.
+        // `InvalidInput` comes from a seek before the start of a file that is too short.
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
             Error::new(ErrorKind::Corruption, "a file of the database is damaged").caused_by(cause)
         }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_say_what_to_do() {
+    fn each_error_has_the_kind_to_act_on() {
         let kind = |error: Fjall| translate(error).kind();
         assert_eq!(kind(Fjall::Locked), ErrorKind::Locked);
         assert_eq!(kind(Fjall::Poisoned), ErrorKind::Closed);

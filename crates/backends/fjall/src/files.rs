@@ -1,8 +1,8 @@
-//! The files beneath: whether they are there, half made, or damaged, and how much space they take.
+//! The database files: whether they exist, are unfinished or damaged, and how much space they take.
 //!
-//! fjall makes `lock`, `keyspaces/`, `0.jnl` and last `version`, and takes a directory without `version`
-//! for a new database. So a creation that was interrupted could never be finished (the journal is in the
-//! way), and a lost `version` would have it write a new database over the old one. Both are seen to here.
+//! fjall creates `lock`, `keyspaces/`, `0.jnl` and finally `version`, and takes a directory without `version`
+//! for a new database. So an interrupted creation could never be finished (the journal is in the way), and
+//! after the loss of `version` fjall would write a new database over the old one. This module handles both.
 
 use crate::error::{translate, translate_io};
 use std::fs::File;
@@ -16,10 +16,10 @@ const LOCK: &str = "lock";
 const KEYSPACES: &str = "keyspaces";
 const FIRST_JOURNAL: &str = "0.jnl";
 
-/// What `version` begins with.
+/// The first bytes of `version`.
 const MAGIC: &[u8; 3] = b"FJL";
 
-/// What is in a directory.
+/// The content of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
@@ -42,17 +42,17 @@ pub(crate) fn look(directory: &Path) -> Found {
     }
 }
 
-/// fjall 3.1 asks for the current directory whenever it makes a configuration, although it then uses an absolute path, and
-/// panics if there is none.
+/// fjall 3.1 reads the current directory whenever it creates a configuration, although it then uses an absolute
+/// path. It panics if there is none.
 pub(crate) fn check_current_directory(refused: ErrorKind) -> Result<()> {
     std::env::current_dir().map(drop).map_err(|cause| {
-        Error::new(refused, "fjall needs a current directory, and the current directory was removed")
+        Error::new(refused, "fjall needs a current directory, but it was removed")
             .hint("change to a directory that exists")
             .caused_by(cause)
     })
 }
 
-/// Makes sure that fjall will do the right thing in `directory`. Says whether it will create.
+/// Checks that fjall will do the right thing in `directory`. Returns whether it will create a database.
 pub(crate) fn prepare(directory: &Path, create: Create) -> Result<bool> {
     let found = look(directory);
     match found {
@@ -78,7 +78,7 @@ fn has_magic(version: &Path) -> bool {
     read.is_ok() && start == *MAGIC
 }
 
-/// Whether there is nothing but what a creation makes before it is done.
+/// Returns whether the directory contains only files that a creation makes before it is done.
 fn is_unfinished(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return false };
     let mut locked = false;
@@ -107,14 +107,14 @@ fn is_empty_file(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
 }
 
-/// Removes what an interrupted creation left in the way of the next.
+/// Removes the remains of an interrupted creation that would block the next one.
 fn clear_unfinished(directory: &Path) -> Result<()> {
     let lock = File::options().read(true).write(true).open(directory.join(LOCK)).map_err(translate_io)?;
     let _lock = FileLock::exclusive(lock).map_err(|failure| match failure {
         LockFailure::Held(..) => translate(fjall::Error::Locked),
         other => other.into_error(directory),
     })?;
-    // Somebody else may have finished in the meantime.
+    // Another process may have finished it in the meantime.
     if look(directory) != Found::Unfinished {
         return Ok(());
     }
@@ -127,25 +127,26 @@ fn clear_unfinished(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the names durable that fjall leaves to chance: of its directory in the parent, which may be new
-/// too, and of keyspaces in `keyspaces`.
+/// Makes the names durable that fjall does not sync: of its directory in the parent, which may be new too, and
+/// of keyspaces in `keyspaces`.
 pub(crate) fn sync_created(directory: &Path) -> Result<()> {
     sync_keyspaces(directory)?;
     files::sync_entry(directory).map_err(translate_io)
 }
 
-/// Makes the names of keyspaces durable. fjall 3.1 syncs a new keyspace's directory, but not the entry
-/// for it: were that lost with the power, recovery would pass over the keyspace's part of the journal.
+/// Makes the names of keyspaces durable. fjall 3.1 syncs a new keyspace's directory, but not its entry in the
+/// parent. If a power cut removed that entry, recovery would skip the keyspace's part of the journal.
 pub(crate) fn sync_keyspaces(directory: &Path) -> Result<()> {
     files::sync_directory(&directory.join(KEYSPACES)).map_err(translate_io)
 }
 
-/// What all files take on the disk, holes left out: a journal is 64 MiB long from the first byte.
+/// Returns the bytes that all files take on disk, without holes: a journal has a length of 64 MiB from the
+/// first byte on.
 pub(crate) fn disk_bytes(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     let mut left = vec![directory.to_owned()];
     while let Some(directory) = left.pop() {
-        // Compactions remove files and dropped keyspaces their directories while we look.
+        // Compactions may remove files meanwhile, and drops may remove directories.
         let Some(entries) = unless_gone(std::fs::read_dir(directory))? else { continue };
         for entry in entries {
             let Some(entry) = unless_gone(entry)? else { continue };

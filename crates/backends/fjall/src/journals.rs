@@ -1,16 +1,17 @@
-//! The last batch of the journal, when a power cut has left it with a hole.
+//! Cuts off the last batch of the journal if a power cut has left it with a hole.
 //!
-//! A disk writes sectors in any order, so that of a batch that was being written the end may be there and something in
-//! the middle not. fjall cuts off a batch without an end and refuses the whole database over one that has an end and a
-//! wrong checksum. If that batch is the last in the newest journal, it is one that was being written: it is cut off
-//! too. If another batch follows, the journal is damaged, and stays as it is.
+//! A disk writes sectors in any order. So the end of a batch that was being written may exist while a part in
+//! the middle is missing. fjall cuts off a batch without an end, but refuses the whole database for a batch
+//! with an end and a wrong checksum. If that batch is the last in the newest journal, it was being written
+//! during the power cut, so it is cut off too. If another batch follows, the journal is damaged, and is not
+//! changed.
 //!
-//! The price: a bit that is flipped at rest in the very last batch looks the same. That commit is then gone instead of
-//! the database being refused, as with engines that cut off their logs at the first damage; the store above notices by
-//! its high-water mark.
+//! The price: a bit that is flipped at rest in the very last batch looks the same. That commit is then lost,
+//! instead of the database being refused, as in engines that cut their logs at the first damage. The store
+//! above detects it by its high-water mark.
 //!
-//! The layout is that of `journal/entry.rs` in fjall 3.1: a batch is a start, entries, and an end with a checksum over
-//! the entries' bytes.
+//! The layout is that of `journal/entry.rs` in fjall 3.1: a batch is a start, entries, and an end with a
+//! checksum over the entries' bytes.
 
 use crate::error::translate_io;
 use fjall::JournalRecoveryError;
@@ -24,17 +25,17 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
-/// What an end ends with.
+/// The last bytes of an end.
 const MAGIC: &[u8] = b"FJL\x03";
 
-/// What follows the tag, in bytes.
+/// Bytes after the tag.
 const START_BYTES: usize = 4 + 8;
 const CLEAR_BYTES: usize = 8;
 const END_BYTES: usize = 8 + MAGIC.len();
 /// Kind of value, compression, keyspace, and the lengths of key, value and stored value.
 const ITEM_BYTES: usize = 1 + 1 + 8 + 2 + 4 + 4;
 
-/// Cuts off the last batch of the newest journal if it is not what was written; says whether it was.
+/// Cuts off the last batch of the newest journal if it is torn. Returns whether it did.
 pub(crate) fn cut_torn_batch(directory: &Path, refused: &fjall::Error) -> Result<bool> {
     let is_torn = matches!(
         refused,
@@ -70,7 +71,7 @@ fn newest(directory: &Path) -> io::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// Where the last batch begins, if it has an end and is not what was written.
+/// Returns the start of the last batch, if that batch has an end and is torn.
 fn torn_batch(bytes: &[u8]) -> Option<usize> {
     let mut place = 0;
     loop {
@@ -83,7 +84,7 @@ fn torn_batch(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the batch at `place` is as it was written, and where it ends. None: there is none with an end.
+/// Returns whether the batch at `place` is intact, and where it ends. `None`: there is no batch with an end.
 fn batch(bytes: &[u8], place: usize) -> Option<(bool, usize)> {
     if *bytes.get(place)? != START {
         return None;
@@ -118,7 +119,7 @@ fn batch(bytes: &[u8], place: usize) -> Option<(bool, usize)> {
     }
 }
 
-/// A little-endian number of so many bytes.
+/// Returns a little-endian number of `len` bytes.
 fn number(bytes: &[u8], place: usize, len: usize) -> Option<usize> {
     let bytes = bytes.get(place..place.checked_add(len)?)?;
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))

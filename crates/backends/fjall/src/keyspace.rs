@@ -1,8 +1,8 @@
-//! A handle to a keyspace that lets go of it when it is dropped.
+//! A handle to a keyspace that is released when the keyspace is dropped.
 //!
-//! fjall removes a dropped keyspace's files with its last handle. The layer above keeps handles for as
-//! long as the backend is open, so what they hold has to be taken out of them. The lock costs a get some
-//! some nanoseconds of some microseconds.
+//! fjall removes a dropped keyspace's files with its last handle. The layer above keeps handles for as long as
+//! the backend is open, so a drop has to take the keyspace out of them. The lock costs some nanoseconds of a
+//! get's microseconds.
 
 use fjall::Keyspace;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,7 +28,7 @@ impl FjallKeyspace {
         }
     }
 
-    /// The keyspace, to be kept for a while, unless it was dropped.
+    /// Returns the keyspace to be kept for a while, unless it was dropped.
     pub(crate) fn held(&self) -> Result<Keyspace> {
         self.with(|keyspace| Ok(keyspace.clone()))
     }

@@ -1,4 +1,4 @@
-//! fjall 3 as a Strongroom backend: a log-structured merge tree in pure Rust, made for many writes.
+//! fjall 3 as a Strongroom backend: a log-structured merge tree in pure Rust, designed for many writes.
 //!
 //! This crate only translates. [`FjallBackend`] is [`Backend`] over [`FjallEngine`], with the whole contract
 //! of `strongroom-core`; the layers above build on it.
@@ -19,14 +19,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It is not quick to open: fjall replays its journal, which takes the longer the more was written last. Writers do not share
-//! a sync, there is no integrity check on demand (every block is checked as it is read), and fjall runs
-//! threads in the background, which end when the backend is dropped.
+//! Opening is not fast: fjall replays its journal, which takes longer the more was written last. Writers do not
+//! share a sync. There is no integrity check on demand, but every block is checked as it is read. fjall runs
+//! background threads, which end when the backend is dropped.
 //!
 //! | Contract | fjall |
 //! |---|---|
 //! | files | `version`, `lock`, `*.jnl`, `keyspaces/` |
-//! | keyspace | keyspace; [`large_values`](strongroom_core::KeyspaceHints::large_values) keeps values of 1 KiB and more apart from their keys, `append_only` changes nothing |
+//! | keyspace | keyspace; [`large_values`](strongroom_core::KeyspaceHints::large_values) stores values of 1 KiB and more separately from their keys, `append_only` changes nothing |
 //! | get | a snapshot each, so that half a batch is never seen; the value shares fjall's block |
 //! | batch | one journal entry, then the memtables; later operations on a key win |
 //! | snapshot | `Database::snapshot`: a sequence number |
@@ -34,17 +34,18 @@
 //! | power-safe | `PersistMode::SyncAll` |
 //! | buffered | `PersistMode::Buffer` |
 //! | flush | `persist(SyncAll)` |
-//! | read-only | opened as ever; not where its files cannot be written |
+//! | read-only | opened as for writing; refused if its files cannot be written |
 //! | compaction | memtables flushed, then `major_compact`, one keyspace after another |
 //!
-//! On Linux fjall opens its files by `/proc/self/fd`, so that a directory that was moved is still the one it writes to.
+//! On Linux fjall opens its files through `/proc/self/fd`, so that it still writes to the same directory after
+//! it was renamed.
 //!
 //! # Durability
 //!
-//! A power-safe commit has been synced to the journal when it returns, and every commit before it with it. A
-//! buffered commit has been handed to the operating system: it survives the end of the process, but not a
-//! power cut. fjall syncs its own files; the names of new keyspaces in their directory, and of the store in
-//! its own, are synced by this crate, because fjall 3.1 does not.
+//! A power-safe commit and every commit before it have been synced to the journal when it returns. A buffered
+//! commit has been handed to the operating system: it survives the end of the process, but not a power cut.
+//! fjall syncs its own files. This crate syncs the names of new keyspaces in their directory, and of the store
+//! in its own, because fjall 3.1 does not.
 
 mod commit;
 mod compact;
@@ -65,5 +66,5 @@ pub use snapshot::FjallSnapshot;
 
 use strongroom_core::Backend;
 
-/// A store in a directory of fjall's.
+/// A store in a fjall directory.
 pub type FjallBackend = Backend<FjallEngine>;

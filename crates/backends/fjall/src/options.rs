@@ -1,4 +1,4 @@
-//! Options of fjall, with types.
+//! The typed options of fjall.
 
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, DatabaseBuilder, KeyspaceCreateOptions, KvSeparationOptions};
@@ -12,14 +12,14 @@ const MAX_JOURNALING_SIZE: &str = "max_journaling_size";
 const MAX_MEMTABLE_SIZE: &str = "max_memtable_size";
 const WORKER_THREADS: &str = "worker_threads";
 
-/// Below these fjall panics.
+/// fjall panics on smaller values.
 const MAX_CACHED_FILES_MIN: usize = 10;
 const MAX_JOURNALING_SIZE_MIN: u64 = 64 * 1_024 * 1_024;
 
-/// More threads than this are a mistake, and beyond what a process may have fjall ends it.
+/// More threads than this are a mistake, and fjall ends the process if it cannot start them.
 const WORKER_THREADS_MAX: usize = 256;
 
-/// Below this a keyspace does little else than write tiny tables.
+/// With less, a keyspace does little else than write tiny tables.
 const MAX_MEMTABLE_SIZE_MIN: u64 = 64 * 1_024;
 
 /// How to open fjall.
@@ -27,13 +27,13 @@ const MAX_MEMTABLE_SIZE_MIN: u64 = 64 * 1_024;
 /// | Typed | By name | Default |
 /// |---|---|---|
 /// | [`cache_bytes`](Self::cache_bytes) | (common) | 32 MiB, fjall's own |
-/// | [`compression`](Self::compression) | (common) | LZ4 but for the two newest levels |
+/// | [`compression`](Self::compression) | (common) | LZ4, except for the two newest levels |
 /// | [`worker_threads`](Self::worker_threads) | `worker_threads`, or the common `background_threads` | the number of cores, 4 at most |
 /// | [`max_journaling_size`](Self::max_journaling_size) | `max_journaling_size` | 512 MiB |
 /// | [`max_memtable_size`](Self::max_memtable_size) | `max_memtable_size` | 64 MiB |
 /// | [`max_cached_files`](Self::max_cached_files) | `max_cached_files` | 900 on Linux, 150 on macOS, 400 on Windows |
 ///
-/// fjall 3.1 has a `max_write_buffer_size` too, but does nothing with it, so it is refused here.
+/// fjall 3.1 has a `max_write_buffer_size` too, but ignores it, so it is refused here.
 ///
 /// ```
 /// use strongroom_fjall::FjallOptions;
@@ -51,12 +51,12 @@ pub struct FjallOptions {
 }
 
 impl FjallOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Memory for blocks of tables and blobs, in bytes. Memtables are beside it: see
+    /// Sets the memory for blocks of tables and blobs, in bytes. Memtables are not included: see
     /// [`max_memtable_size`](Self::max_memtable_size).
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
@@ -64,21 +64,21 @@ impl FjallOptions {
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.common.create = create;
         self
     }
 
-    /// Refuses writes through this handle. fjall still recovers its journal and may compact.
+    /// Makes the handle refuse writes. fjall still recovers its journal and may compact.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.common.read_only = true;
         self
     }
 
-    /// How tables and blobs are compressed: not at all, or all of them with LZ4. It counts for keyspaces
+    /// Sets how tables and blobs are compressed: not at all, or all of them with LZ4. It applies to keyspaces
     /// created through this handle and is stored with them.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
@@ -86,44 +86,44 @@ impl FjallOptions {
         self
     }
 
-    /// Threads that flush and compact, 1 to 256.
+    /// Sets the number of threads that flush and compact, 1 to 256.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = Some(threads);
         self.by_name(WORKER_THREADS, &threads)
     }
 
-    /// What all journals may take on the disk before memtables are flushed to let go of the oldest, in
-    /// bytes; at least 64 MiB. Opening replays up to this much.
+    /// Sets the disk space of all journals at which memtables are flushed to free the oldest one, in bytes; at
+    /// least 64 MiB. An open replays up to this much.
     #[must_use]
     pub fn max_journaling_size(mut self, bytes: u64) -> Self {
         self.max_journaling_size = Some(bytes);
         self.by_name(MAX_JOURNALING_SIZE, &bytes)
     }
 
-    /// The size at which the memtable of a keyspace is flushed, in bytes; at least 64 KiB. A keyspace may
-    /// hold several times as much while flushes are behind. It counts for keyspaces created through this
-    /// handle and is stored with them.
+    /// Sets the size at which the memtable of a keyspace is flushed, in bytes; at least 64 KiB. A keyspace may
+    /// take several times as much while flushes lag. It applies to keyspaces created through this handle and is
+    /// stored with them.
     #[must_use]
     pub fn max_memtable_size(mut self, bytes: u64) -> Self {
         self.max_memtable_size = Some(bytes);
         self.by_name(MAX_MEMTABLE_SIZE, &bytes)
     }
 
-    /// Files that are kept open, at least 10.
+    /// Sets how many files are kept open, at least 10.
     #[must_use]
     pub fn max_cached_files(mut self, files: usize) -> Self {
         self.max_cached_files = Some(files);
         self.by_name(MAX_CACHED_FILES, &files)
     }
 
-    /// Keeps the common options complete, for those who open another handle from them.
+    /// Records the option in the common options too, so that another handle can be opened from them.
     fn by_name(mut self, name: &str, value: &impl ToString) -> Self {
         self.common = self.common.engine_option(name, value.to_string());
         self
     }
 
-    /// fjall panics on some of these, so they are checked first.
+    /// Refuses values on which fjall would panic.
     fn check(&self) -> Result<()> {
         if self.worker_threads.is_some() && self.common.background_threads.is_some() {
             return Err(Error::new(
@@ -134,8 +134,8 @@ impl FjallOptions {
         }
         let threads = self.worker_threads.or(self.common.background_threads);
         if let Some(threads) = threads.filter(|threads| *threads > WORKER_THREADS_MAX) {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("there cannot be {threads} threads"))
-                .hint(format!("use {WORKER_THREADS_MAX} at most")));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{threads} threads are too many"))
+                .hint(format!("use at most {WORKER_THREADS_MAX}")));
         }
         at_least(WORKER_THREADS, self.worker_threads, &1)?;
         at_least(MAX_CACHED_FILES, self.max_cached_files, &MAX_CACHED_FILES_MIN)?;
@@ -164,12 +164,12 @@ impl FjallOptions {
     fn compression_type(&self) -> Option<CompressionType> {
         match self.common.compression? {
             Compression::Lz4 => Some(CompressionType::Lz4),
-            // fjall has no Zstandard, which is refused before anybody comes here.
+            // fjall has no Zstandard; that is refused earlier.
             Compression::None | Compression::Zstd => Some(CompressionType::None),
         }
     }
 
-    /// How a new keyspace is made.
+    /// Returns the options of a new keyspace.
     pub(crate) fn keyspace(&self, hints: KeyspaceHints) -> KeyspaceCreateOptions {
         let mut options = KeyspaceCreateOptions::default();
         if let Some(bytes) = self.max_memtable_size {
@@ -181,10 +181,10 @@ impl FjallOptions {
         }
         if hints.large_values {
             // Values of 1 KiB and more go to files of their own, and compactions do not move them.
-            let apart = KvSeparationOptions::default();
+            let separation = KvSeparationOptions::default();
             options = options.with_kv_separation(Some(match compression {
-                Some(compression) => apart.compression(compression),
-                None => apart,
+                Some(compression) => separation.compression(compression),
+                None => separation,
             }));
         }
         options
@@ -195,7 +195,7 @@ fn at_least<N: PartialOrd + std::fmt::Display>(name: &str, given: Option<N>, min
     match given {
         Some(given) if given < *min => {
             let message = format!("option {name} cannot be {given}");
-            Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("the least is {min}")))
+            Err(Error::new(ErrorKind::InvalidInput, message).hint(format!("use at least {min}")))
         }
         _ => Ok(()),
     }

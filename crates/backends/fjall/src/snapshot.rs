@@ -1,4 +1,4 @@
-//! A snapshot is a sequence number that fjall keeps from being cleaned up.
+//! A snapshot is a sequence number that fjall keeps readable.
 
 use crate::cursor::FjallCursor;
 use crate::error::translate;
@@ -7,7 +7,7 @@ use fjall::{Readable, Slice};
 use std::ops::Bound;
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
 
-/// Snapshot of fjall.
+/// A snapshot of fjall.
 pub struct FjallSnapshot {
     snapshot: fjall::Snapshot,
     pins: Gauge,
@@ -29,7 +29,7 @@ impl EngineSnapshot for FjallSnapshot {
 
     fn cursor(&self, keyspace: &FjallKeyspace, scan: &Scan) -> Result<FjallCursor> {
         let start = match scan.range.start() {
-            // fjall knows no empty keys, not even as a bound.
+            // fjall does not accept empty keys, not even as a bound.
             [] => Bound::Unbounded,
             start => Bound::Included(start),
         };
@@ -41,7 +41,7 @@ impl EngineSnapshot for FjallSnapshot {
     }
 }
 
-/// The value of `key`, shared with fjall's block.
+/// Returns the value of `key`, shared with fjall's block.
 pub(crate) fn get(
     snapshot: &fjall::Snapshot,
     keyspace: &FjallKeyspace,

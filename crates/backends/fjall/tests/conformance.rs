@@ -4,7 +4,7 @@ use strongroom_fjall::FjallBackend;
 
 strongroom_testkit::conformance!(fjall, |directory| Ok(Box::new(FjallBackend::new(directory)?)));
 
-// Once more with all keyspaces in shared tables.
+// Again with all keyspaces in shared tables.
 strongroom_testkit::conformance!(fjall_packed, |directory| Ok(strongroom_testkit::packed(
     FjallBackend::new(directory)?
 )));

@@ -1,4 +1,4 @@
-//! What is fjall's own; what every backend must do is in `conformance.rs`.
+//! Behaviour that is fjall's own; the contract for every backend is tested in `conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -35,7 +35,7 @@ fn fill(backend: &FjallBackend, keyspace: KeyspaceId, rows: u32, value: &[u8]) {
 }
 
 #[test]
-fn options_are_read_by_name_and_those_that_fjall_would_panic_on_refused() {
+fn options_are_parsed_by_name_and_refused_if_fjall_would_panic() {
     let given =
         |name: &str, value: &str| FjallOptions::from_options(&Options::new().engine_option(name, value));
     for (name, value) in [
@@ -61,7 +61,7 @@ fn options_are_read_by_name_and_those_that_fjall_would_panic_on_refused() {
     let refused = FjallBackend::open(home.path(), FjallOptions::new().worker_threads(0));
     assert_eq!(refused.err().unwrap().kind(), ErrorKind::InvalidInput);
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    // What was given with types is told by name too.
+    // Typed options are also set by name.
     let typed = FjallOptions::new().worker_threads(2).max_memtable_size(1 << 20).max_cached_files(50);
     let again = FjallOptions::from_options(typed.common()).unwrap();
     assert_eq!(format!("{typed:?}"), format!("{again:?}"));
@@ -77,7 +77,7 @@ fn a_second_handle_is_locked_out() {
 }
 
 #[test]
-fn dropping_closes_at_once() {
+fn dropping_the_backend_closes_it_at_once() {
     let home = tempfile::tempdir().unwrap();
     for round in 0..20_u8 {
         let backend = FjallBackend::new(home.path()).unwrap();
@@ -89,7 +89,7 @@ fn dropping_closes_at_once() {
     }
 }
 
-/// The files as a crash of the process at this moment would leave them.
+/// Copies the files as a crash of the process at this point would leave them.
 fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
     fn copy_into(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
@@ -109,7 +109,7 @@ fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn buffered_commits_have_left_the_process() {
+fn buffered_commits_survive_a_crash_of_the_process() {
     let home = tempfile::tempdir().unwrap();
     let backend = FjallBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -121,7 +121,7 @@ fn buffered_commits_have_left_the_process() {
 }
 
 #[test]
-fn a_creation_that_was_interrupted_is_done_again() {
+fn an_interrupted_creation_is_repeated() {
     let whole = tempfile::tempdir().unwrap();
     for step in 1..=4 {
         let home = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn a_creation_that_was_interrupted_is_done_again() {
     drop(whole);
 }
 
-/// Path and contents of every file. fjall may remove some while we look.
+/// Returns the path and contents of every file. fjall may remove some meanwhile.
 fn contents(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
@@ -164,7 +164,7 @@ fn contents(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_lost_version_marker_is_corruption_and_nothing_is_written_over() {
+fn a_lost_version_marker_is_corruption_and_nothing_is_overwritten() {
     for damage in [None, Some(&b""[..]), Some(b"xyz!")] {
         let home = tempfile::tempdir().unwrap();
         let backend = FjallBackend::new(home.path()).unwrap();
@@ -187,7 +187,7 @@ fn a_lost_version_marker_is_corruption_and_nothing_is_written_over() {
 }
 
 #[test]
-fn another_format_is_refused_and_says_so() {
+fn another_format_is_refused() {
     let home = tempfile::tempdir().unwrap();
     drop(FjallBackend::new(home.path()).unwrap());
     std::fs::write(home.path().join("version"), b"FJL\x02").unwrap();
@@ -277,7 +277,7 @@ fn an_empty_key_does_not_brick_the_store() {
     batch.put(rows, b"", b"1").put(rows, b"a", b"1");
     assert_eq!(backend.commit(&batch, Durability::PowerSafe).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(backend.get(rows, b"").unwrap_err().kind(), ErrorKind::InvalidInput);
-    // As a bound it is fine.
+    // An empty bound is allowed.
     let mut cursor = backend.snapshot().unwrap().cursor(rows, Scan::new(KeyRange::from(""))).unwrap();
     assert!(!cursor.advance().unwrap());
     put(&backend, rows, b"a", b"1", Durability::PowerSafe);
@@ -287,7 +287,7 @@ fn an_empty_key_does_not_brick_the_store() {
 }
 
 #[test]
-fn a_keyspace_made_again_is_empty_also_when_reopened() {
+fn a_recreated_keyspace_is_empty_even_after_a_reopen() {
     for flushed in [false, true] {
         let home = tempfile::tempdir().unwrap();
         let backend = FjallBackend::new(home.path()).unwrap();
@@ -320,7 +320,7 @@ fn a_keyspace_made_again_is_empty_also_when_reopened() {
 }
 
 #[test]
-fn a_dropped_keyspace_gives_its_space_back() {
+fn a_dropped_keyspace_frees_its_space() {
     let home = tempfile::tempdir().unwrap();
     let backend = FjallBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -337,7 +337,7 @@ fn a_dropped_keyspace_gives_its_space_back() {
     let tables = || tables_bytes(home.path());
     assert!(tables() > 19_000_000, "{}", tables());
     backend.drop_keyspace(rows).unwrap();
-    // A compaction in the background may hold on to it a little longer.
+    // A background compaction may hold its files a little longer.
     for _ in 0..100 {
         if tables() < 1_000_000 {
             break;
@@ -349,7 +349,7 @@ fn a_dropped_keyspace_gives_its_space_back() {
 }
 
 #[test]
-fn compaction_gives_space_back_and_a_live_snapshot_keeps_what_it_sees() {
+fn compaction_reclaims_space_and_an_open_snapshot_keeps_its_rows() {
     let home = tempfile::tempdir().unwrap();
     let backend = FjallBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -384,7 +384,7 @@ fn tables_bytes(directory: &Path) -> usize {
 }
 
 #[test]
-fn there_is_no_integrity_check_to_be_had() {
+fn an_integrity_check_is_unsupported() {
     let home = tempfile::tempdir().unwrap();
     let backend = FjallBackend::new(home.path()).unwrap();
     assert_eq!(backend.verify().unwrap_err().kind(), ErrorKind::Unsupported);
@@ -412,7 +412,7 @@ fn shared_values_are_counted_and_outlive_the_backend() {
 }
 
 #[test]
-fn large_values_are_kept_apart_and_come_back_whole() {
+fn large_values_are_stored_separately_and_round_trip() {
     let home = tempfile::tempdir().unwrap();
     let backend = FjallBackend::new(home.path()).unwrap();
     let blobs = backend.create_keyspace("blobs", KeyspaceHints::large_values()).unwrap();
@@ -487,7 +487,7 @@ fn a_checkpoint_has_the_typed_options_of_its_original() {
 }
 
 #[test]
-fn a_read_only_handle_finishes_no_creation() {
+fn a_read_only_handle_does_not_finish_a_creation() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("lock"), b"").unwrap();
     let refused = FjallBackend::open(home.path(), FjallOptions::new().read_only());
@@ -495,7 +495,8 @@ fn a_read_only_handle_finishes_no_creation() {
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
 }
 
-/// A database of three commits of two rows each, and its journal. The values of a commit are its number, repeated.
+/// Creates a database of three commits of two rows each, and returns its journal. The values of a commit repeat
+/// its number.
 fn three_commits(directory: &Path) -> (std::path::PathBuf, Vec<u8>) {
     let backend = FjallBackend::new(directory).unwrap();
     let rows = keyspace(&backend);
@@ -509,13 +510,13 @@ fn three_commits(directory: &Path) -> (std::path::PathBuf, Vec<u8>) {
     contents(directory).into_iter().find(|(path, _)| is_journal(path)).unwrap()
 }
 
-/// Where a commit's second value is in the journal.
+/// Returns the position of a commit's second value in the journal.
 fn second_value(journal: &[u8], commit: u8) -> usize {
     journal.windows(700).position(|window| window == [0xb0 + commit; 700]).unwrap()
 }
 
 #[test]
-fn a_last_batch_with_a_hole_is_cut_off_and_the_others_stay() {
+fn a_last_batch_with_a_hole_is_cut_off_and_the_others_are_kept() {
     let home = tempfile::tempdir().unwrap();
     let (path, mut journal) = three_commits(home.path());
     let place = second_value(&journal, 3);
@@ -528,14 +529,14 @@ fn a_last_batch_with_a_hole_is_cut_off_and_the_others_stay() {
             assert_eq!(backend.get(rows, &[commit, 2]).unwrap().as_deref(), Some(&[0xb0 + commit; 700][..]));
         }
         for row in 1..=2_u8 {
-            assert_eq!(backend.get(rows, &[3, row]).unwrap(), None, "all of the batch is gone");
+            assert_eq!(backend.get(rows, &[3, row]).unwrap(), None, "the whole batch is cut off");
         }
         put(&backend, rows, b"more", b"1", Durability::PowerSafe);
     }
 }
 
 #[test]
-fn a_hole_before_another_batch_is_corruption_and_stays_as_it_is() {
+fn a_hole_before_another_batch_is_corruption_and_is_not_changed() {
     for commit in [1, 2] {
         let home = tempfile::tempdir().unwrap();
         let (path, mut journal) = three_commits(home.path());

@@ -1,4 +1,4 @@
-//! A batch is one write transaction.
+//! Writes a batch as one write transaction.
 
 use crate::error::translate;
 use crate::keyspace::{RedbKeyspace, definition};
@@ -13,7 +13,7 @@ pub(crate) fn apply(
 ) -> Result<()> {
     let transaction = begin(database, durability, quick_repair)?;
     {
-        // Each table once: redb refuses a second handle to the same one.
+        // Each table only once: redb refuses a second handle to the same table.
         let open = |keyspace: &RedbKeyspace| transaction.open_table(definition(keyspace.name()));
         let mut tables =
             batch.keyspaces().iter().map(open).collect::<Result<Vec<_>, _>>().map_err(translate)?;
@@ -29,7 +29,7 @@ pub(crate) fn apply(
     transaction.commit().map_err(translate)
 }
 
-/// A write transaction. One that is dropped without a commit changes nothing.
+/// Begins a write transaction. One that is dropped without a commit changes nothing.
 pub(crate) fn begin(
     database: &Database,
     durability: Durability,

@@ -7,10 +7,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use strongroom_core::{Direction, EngineCursor, Result, Scan};
 
-/// Cursor of redb.
+/// A cursor of redb.
 ///
-/// Key and value are kept in two fields, filled where redb hands them out: one field with a pair costs more, for
-/// moving the pair about.
+/// Key and value have a field each, filled as redb returns them: a single field with a pair costs more, because
+/// the pair is moved around.
 pub struct RedbCursor {
     key: Option<AccessGuard<'static, Row>>,
     value: Option<AccessGuard<'static, Row>>,
@@ -44,8 +44,8 @@ impl EngineCursor for RedbCursor {
         };
         match next {
             Some(Ok((key, value))) => {
-                // Of a damaged page redb panics when the bytes are asked for: here that is caught, and where the row
-                // is lent it would not be.
+                // redb panics on a damaged page when the bytes are read. Here the panic is caught; in `key` and
+                // `value` it would not be.
                 let _ = (key.value(), value.value());
                 self.key = Some(key);
                 self.value = Some(value);

@@ -14,22 +14,22 @@ use strongroom_core::{
     KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
-/// redb, opened. Applications use it as [`RedbBackend`](crate::RedbBackend).
+/// An open redb engine. Applications use it as [`RedbBackend`](crate::RedbBackend).
 pub struct RedbEngine {
     database: Arc<Database>,
-    /// None: it is in a storage that the caller keeps.
+    /// None: the database is in a storage of the caller.
     data_file: Option<PathBuf>,
     quick_repair: bool,
     pins: Gauge,
 }
 
 impl RedbEngine {
-    // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+    // A panic poisons the whole handle, so no state under the lock is used after one.
     fn shared(&self) -> RwLockReadGuard<'_, Opened> {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn alone(&self) -> RwLockWriteGuard<'_, Opened> {
+    fn exclusive(&self) -> RwLockWriteGuard<'_, Opened> {
         self.database.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +98,8 @@ impl Engine for RedbEngine {
     }
 
     fn get(&self, keyspace: &RedbKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
-        // Until the end: a compaction then waits for the get, and does not find its transaction in the way.
+        // Held to the end, so that a compaction waits for the get instead of failing because of its
+        // transaction.
         let database = self.shared();
         let transaction = database.begin_read()?;
         match open_table(&transaction, keyspace)? {
@@ -116,7 +117,7 @@ impl Engine for RedbEngine {
     }
 
     fn flush(&self) -> Result<()> {
-        // An empty power-safe commit writes what buffered ones left in memory.
+        // An empty power-safe commit writes the buffered commits that are in memory.
         begin(self.shared().writable()?, Durability::PowerSafe, self.quick_repair)?
             .commit()
             .map_err(translate)
@@ -128,14 +129,14 @@ impl Engine for RedbEngine {
     }
 
     fn compact(&self) -> Result<()> {
-        self.alone().writable_mut()?.compact().map(drop).map_err(translate)
+        self.exclusive().writable_mut()?.compact().map(drop).map_err(translate)
     }
 
     fn verify(&self) -> Result<()> {
-        match self.alone().writable_mut()?.check_integrity() {
+        match self.exclusive().writable_mut()?.check_integrity() {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::new(ErrorKind::Corruption, "the file was damaged and redb repaired it")
-                .hint("compare it with a backup before going on")),
+                .hint("compare it with a backup before you continue")),
             Err(error) => Err(translate(error)),
         }
     }
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_built_in() {
+    fn the_declared_version_is_the_built_in_one() {
         let lock_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Cargo.lock");
         let text = std::fs::read_to_string(lock_file).unwrap();
         let found = format!("name = \"redb\"\nversion = \"{}.", RedbEngine::INFO.version);

@@ -1,10 +1,10 @@
-//! What redb reports, as a kind that a caller can act on.
+//! Translates redb's errors to kinds that a caller can act on.
 
 use redb::Error as Redb;
 use std::io;
 use strongroom_core::{Error, ErrorKind};
 
-/// Translates any of redb's errors; the original stays as the cause.
+/// Translates an error of redb, and keeps the original as the cause.
 #[cold]
 pub(crate) fn translate(error: impl Into<Redb>) -> Error {
     let error = match error.into() {
@@ -19,12 +19,12 @@ pub(crate) fn translate(error: impl Into<Redb>) -> Error {
     }
 }
 
-/// redb says by `InvalidData` and a short read that a file is not one of its own, or not all of it.
+/// Translates an I/O error. redb reports a foreign or truncated file by `InvalidData` or a short read.
 #[cold]
 pub(crate) fn translate_io(cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            Error::new(ErrorKind::Corruption, "the file is not a whole redb database").caused_by(cause)
+            Error::new(ErrorKind::Corruption, "the file is not a complete redb database").caused_by(cause)
         }
         _ => Error::from_io("reading or writing the database file failed", cause),
     }
@@ -39,7 +39,7 @@ fn verdict(error: &Redb) -> (ErrorKind, &'static str, Option<&'static str>) {
         Redb::RepairAborted => {
             (ErrorKind::Corruption, "the database needs a repair that did not finish", None)
         }
-        // Formats that there were; any other number is none of redb's.
+        // redb's former formats. It never had any other number.
         Redb::UpgradeRequired(1 | 2) => (
             ErrorKind::InvalidInput,
             "the file has a format of redb before version 3",
@@ -60,14 +60,14 @@ fn verdict(error: &Redb) -> (ErrorKind, &'static str, Option<&'static str>) {
         | Redb::TableIsNotMultimap(_)
         | Redb::TypeDefinitionChanged { .. } => (
             ErrorKind::InvalidInput,
-            "a table does not hold bytes by bytes",
+            "a table is not a map from bytes to bytes",
             Some("open the file with the program that wrote it"),
         ),
-        Redb::TableDoesNotExist(_) => (ErrorKind::NotFound, "the table is not there", None),
+        Redb::TableDoesNotExist(_) => (ErrorKind::NotFound, "the table does not exist", None),
         Redb::PersistentSavepointExists | Redb::EphemeralSavepointExists => (
             ErrorKind::Unsupported,
-            "the file has savepoints, which Strongroom never makes",
-            Some("delete them with the program that made them"),
+            "the file has savepoints, which Strongroom never creates",
+            Some("delete them with the program that created them"),
         ),
         Redb::Unsupported => (ErrorKind::Unsupported, "the storage lacks an operation that redb needs", None),
         _ => (ErrorKind::Io, "redb reported an error", None),
@@ -80,7 +80,7 @@ mod tests {
     use redb::{DatabaseError, StorageError};
 
     #[test]
-    fn kinds_say_what_to_do() {
+    fn each_error_has_the_kind_to_act_on() {
         let kind = |error: DatabaseError| translate(error).kind();
         assert_eq!(kind(DatabaseError::DatabaseAlreadyOpen), ErrorKind::Locked);
         assert_eq!(kind(DatabaseError::UpgradeRequired(2)), ErrorKind::InvalidInput);

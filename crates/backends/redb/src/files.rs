@@ -1,8 +1,8 @@
-//! The file beneath: where it is, how it comes into being, how large it is.
+//! The database file: its location, creation and size.
 //!
-//! redb takes an empty file for a new database and cannot open one whose creation was interrupted. So a
-//! new database is made under another name and renamed when it is whole: a crash in between leaves
-//! nothing that was promised, and an empty `data.redb` is damage, not a new store.
+//! redb takes an empty file for a new database and cannot open one whose creation was interrupted. So a new
+//! database is created under another name and renamed when it is complete. A crash in between loses nothing
+//! that was acknowledged, and an empty `data.redb` is damage, not a new store.
 
 use crate::error::{translate, translate_io};
 use crate::options::RedbOptions;
@@ -24,7 +24,7 @@ const UNFINISHED_FILE: &str = "data.redb.new";
 /// redb as it could be opened.
 pub(crate) enum Opened {
     Writable(redb::Database),
-    /// Where the file cannot be written.
+    /// For a file that cannot be written.
     ReadOnly(redb::ReadOnlyDatabase),
 }
 
@@ -40,30 +40,29 @@ impl Opened {
     pub(crate) fn writable(&self) -> Result<&redb::Database> {
         match self {
             Self::Writable(database) => Ok(database),
-            Self::ReadOnly(_) => Err(only_read()),
+            Self::ReadOnly(_) => Err(not_writable()),
         }
     }
 
     pub(crate) fn writable_mut(&mut self) -> Result<&mut redb::Database> {
         match self {
             Self::Writable(database) => Ok(database),
-            Self::ReadOnly(_) => Err(only_read()),
+            Self::ReadOnly(_) => Err(not_writable()),
         }
     }
 }
 
 #[cold]
-fn only_read() -> Error {
-    Error::new(ErrorKind::Unsupported, "the file can only be read here")
-        .hint("open it where it can be written")
+fn not_writable() -> Error {
+    Error::new(ErrorKind::Unsupported, "the file cannot be written here").hint("open it where it is writable")
 }
 
-/// Whether `directory` holds a database, or one whose creation was interrupted.
+/// Returns whether `directory` contains a database, or an interrupted creation of one.
 pub(crate) fn exists(directory: &Path) -> bool {
     directory.join(DATA_FILE).exists() || directory.join(UNFINISHED_FILE).exists()
 }
 
-/// Opens the database in `directory`, or wherever the options say; creates it if it may.
+/// Opens the database in `directory`, or in the storage of the options, and creates it if allowed.
 pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Opened> {
     let builder = options.builder()?;
     if let Some(storage) = options.storage() {
@@ -81,7 +80,7 @@ pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Opened> {
         }
     }
     match builder.open(&data).map_err(translate) {
-        // redb recovers by writing, so it is asked to do so first.
+        // redb recovers by writing, so a normal open is tried first.
         Err(error) if options.common().read_only && comes_of_unwritable(&error) => {
             builder.open_read_only(data).map(Opened::ReadOnly).map_err(translate_unwritable)
         }
@@ -89,7 +88,7 @@ pub(crate) fn open(directory: &Path, options: &RedbOptions) -> Result<Opened> {
     }
 }
 
-/// Of a file that can only be read.
+/// Translates the error of a read-only open.
 fn translate_unwritable(error: DatabaseError) -> Error {
     let needs_repair = matches!(error, DatabaseError::RepairAborted);
     let error = translate(error);
@@ -103,7 +102,7 @@ pub(crate) fn data_file(directory: &Path) -> PathBuf {
     directory.join(DATA_FILE)
 }
 
-/// Makes a database; none if somebody else has just made it.
+/// Creates a database. Returns `None` if another process has just created it.
 fn create(directory: &Path, builder: &redb::Builder) -> Result<Option<Database>> {
     let (unfinished, data) = (directory.join(UNFINISHED_FILE), data_file(directory));
     let file = File::options()
@@ -113,32 +112,32 @@ fn create(directory: &Path, builder: &redb::Builder) -> Result<Option<Database>>
         .truncate(false)
         .open(&unfinished)
         .map_err(translate_io)?;
-    // Nobody else may be at work on the file that is about to be emptied, ...
+    // Locked, because no other process may use the file that is about to be emptied.
     let lock = FileLock::exclusive(file).map_err(|failure| match failure {
         LockFailure::Held(..) => translate(redb::DatabaseError::DatabaseAlreadyOpen),
         other => other.into_error(&unfinished),
     })?;
-    // ... and it may not have got its final name between our looking and our opening it.
+    // The file may have got its final name between the check and the open.
     if data.exists() {
         return Ok(None);
     }
     lock.file().set_len(0).map_err(translate_io)?;
-    // redb locks the file itself, which on Windows it could not while we do.
+    // redb locks the file itself, which on Windows it could not while this lock is held.
     let file = lock.unlock().map_err(translate_io)?;
     let database =
         builder.create_with_backend(FileBackend::new(file).map_err(translate)?).map_err(translate)?;
-    // Renamed while it is open, and so locked: whoever comes now finds either name taken.
+    // Renamed while it is open, and therefore locked: another process now finds either name locked.
     std::fs::rename(&unfinished, &data).map_err(translate_io)?;
     sync_entry(directory).map_err(translate_io)?;
     Ok(Some(database))
 }
 
-/// What the file takes on the disk, holes left out.
+/// Returns the bytes that the file takes on disk, without holes.
 pub(crate) fn disk_bytes(data_file: &Path) -> Result<u64> {
     std::fs::metadata(data_file).map(|metadata| file_bytes(&metadata)).map_err(translate_io)
 }
 
-/// A storage that the caller keeps a hand on.
+/// A storage that is shared with the caller.
 #[derive(Debug)]
 struct Shared(Arc<dyn StorageBackend>);
 

@@ -1,4 +1,4 @@
-//! A keyspace: the name of a table, and the types of what is in it.
+//! A keyspace: the name of a table, and the types of its rows.
 
 use crate::files::Opened;
 use redb::TableDefinition;
@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 /// Keys and values are bytes.
 pub(crate) type Row = &'static [u8];
 
-/// Compaction and the integrity check need the database for themselves; everybody else shares it.
+/// Compaction and the integrity check need the database exclusively; everything else shares it.
 pub(crate) type Database = RwLock<Opened>;
 
 /// A keyspace of redb: the name of a table.
@@ -25,12 +25,12 @@ impl RedbKeyspace {
         &self.name
     }
 
-    /// Whether both are the same handle, which is quicker to see than the same name.
+    /// Returns whether both are the same handle, which is faster to check than the name.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
     }
 
-    /// Where the handle is: no other that is in use is there.
+    /// Returns the address of the handle, which no other live handle has.
     pub(crate) fn address(&self) -> usize {
         self.name.as_ptr().addr()
     }

@@ -1,4 +1,4 @@
-//! redb as a Strongroom backend: one file, copy-on-write B-trees, nothing lost when the power is cut.
+//! redb as a Strongroom backend: one file, copy-on-write B-trees, and power-safe commits.
 //!
 //! This crate only translates. [`RedbBackend`] is [`Backend`] over [`RedbEngine`], with the whole contract
 //! of `strongroom-core`; the layers above build on it.
@@ -19,13 +19,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It is not a way around redb's limits: writers take turns and do not share a sync, a page that a reader
-//! can see is not used again until the reader has gone, and checksums are not checked on reads.
+//! redb's limits remain: writers run one after another and do not share a sync, a page that a reader can see is
+//! not reused until the reader has ended, and checksums are not verified on reads.
 //!
 //! | Contract | redb |
 //! |---|---|
-//! | files | `data.redb`, made as `data.redb.new` and renamed when it is whole |
-//! | keyspace | table of `&[u8]` by `&[u8]`; hints are of no use to it |
+//! | files | `data.redb`, created as `data.redb.new` and renamed when it is complete |
+//! | keyspace | table of `&[u8]` by `&[u8]`; hints are not used |
 //! | get | in a read transaction that gets share between two commits; the value shares redb's page and keeps the transaction open |
 //! | batch | one write transaction, each table opened once |
 //! | snapshot | one read transaction; a table is opened at its first use and kept |
@@ -33,18 +33,18 @@
 //! | power-safe | `Durability::Immediate` |
 //! | buffered | `Durability::None` |
 //! | flush | an empty power-safe commit |
-//! | compaction | `Database::compact`; readers and writers wait, and it answers `Unavailable` while a snapshot, cursor or shared value is alive |
-//! | read-only | opened as ever, with the lock; where the file cannot be written, as a `ReadOnlyDatabase`, if it was closed in order |
-//! | integrity check | `Database::check_integrity`, on the same terms; it repairs what it can and then answers `Corruption` |
+//! | compaction | `Database::compact`; readers and writers wait, and it returns `Unavailable` while a snapshot, cursor or shared value is open |
+//! | read-only | opened as for writing, with the lock; if the file cannot be written, as a `ReadOnlyDatabase`, provided that it was closed properly |
+//! | integrity check | `Database::check_integrity`, under the same conditions; it repairs what it can and then returns `Corruption` |
 //!
 //! # Durability
 //!
-//! A power-safe commit is on the disk when it returns, with one sync (two with
+//! A power-safe commit is on disk when it returns, with one sync (two with
 //! [`quick_repair`](RedbOptions::quick_repair)). A buffered commit stays in this process's memory: a crash of
-//! the *process* loses it as surely as a power cut, until the next power-safe commit, flush or orderly close
-//! writes it. Buffered commits also leave the pages that they replace unused until then, so that a file which
-//! sees nothing else may grow to four times its contents. [`compact`](strongroom_core::StorageBackend::compact)
-//! gives the space back. After a crash the first open reads the whole file to repair it.
+//! the *process* loses it as surely as a power cut, until the next power-safe commit, flush or proper close
+//! writes it. Until then the pages that buffered commits replace are not reused, so that a file with only
+//! buffered commits may grow to four times its contents. [`compact`](strongroom_core::StorageBackend::compact)
+//! reclaims the space. After a crash the first open reads the whole file to repair it.
 
 mod commit;
 mod cursor;

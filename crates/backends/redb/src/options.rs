@@ -1,4 +1,4 @@
-//! Options of redb, with types.
+//! The typed options of redb.
 
 use redb::StorageBackend;
 use std::sync::Arc;
@@ -27,36 +27,36 @@ pub struct RedbOptions {
 }
 
 impl RedbOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Memory for redb's page cache, in bytes; redb's own default is 1 GiB. It is an upper bound that
-    /// fills as pages are touched, and holds what buffered commits have not written yet.
+    /// Sets the size of redb's page cache, in bytes; redb's own default is 1 GiB. It is an upper bound: the
+    /// cache fills as pages are used, and contains the data of buffered commits that is not written yet.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.common.cache_bytes = Some(bytes);
         self
     }
 
-    /// Sets whether to create what is not there.
+    /// Sets whether to create a missing store.
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.common.create = create;
         self
     }
 
-    /// Refuses writes through this handle. redb may still repair its file while it opens.
+    /// Makes the handle refuse writes. redb may still repair its file while it opens.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.common.read_only = true;
         self
     }
 
-    /// Writes what redb needs to open at once after a crash into every power-safe commit. Off (the
-    /// default): the first open after a crash reads the whole file, and a commit needs one sync. On: that
-    /// open takes milliseconds, and a commit needs two syncs and writes some more pages.
+    /// Sets whether every power-safe commit also writes what redb needs to open quickly after a crash. Off (the
+    /// default): the first open after a crash reads the whole file, and a commit needs one sync. On: that open
+    /// takes milliseconds, and a commit needs two syncs and writes some more pages.
     #[must_use]
     pub fn quick_repair(mut self, on: bool) -> Self {
         self.common = self.common.engine_option(QUICK_REPAIR, on.to_string());
@@ -64,8 +64,8 @@ impl RedbOptions {
         self
     }
 
-    /// Keeps the database in `storage` instead of a file: for simulations of disks that fail. The
-    /// directory stays empty; a checkpoint is written to a file all the same.
+    /// Stores the database in `storage` instead of a file, to simulate failing disks. The directory stays
+    /// empty. A checkpoint is still written to a file.
     #[must_use]
     pub fn over_storage(mut self, storage: Arc<dyn StorageBackend>) -> Self {
         self.storage = Some(storage);
@@ -80,7 +80,7 @@ impl RedbOptions {
         self.storage.as_ref()
     }
 
-    /// A builder of redb with these options.
+    /// Returns a builder of redb with these options.
     pub(crate) fn builder(&self) -> Result<redb::Builder> {
         let mut builder = redb::Builder::new();
         if let Some(bytes) = self.common.cache_bytes {

@@ -1,4 +1,4 @@
-//! A snapshot is a read transaction, and a get is one in a snapshot that gets share, or a short one.
+//! A snapshot is a read transaction. A get uses a shared one, or a short one of its own.
 
 use crate::cursor::RedbCursor;
 use crate::error::translate;
@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use strongroom_core::{Bytes, EngineSnapshot, Gauge, Pinned, Result, Scan};
 
-/// Snapshot of redb. It keeps the pages it can see from being used again.
+/// A snapshot of redb. It keeps the pages that it sees from being reused.
 pub struct RedbSnapshot {
-    // Opened once each: opening a table costs a search of its own.
-    /// The first few, which are found without a lock.
+    // Each table is opened once, because opening one costs a search of its own.
+    /// The first few tables, found without a lock.
     first_tables: [OnceLock<Opened>; FIRST_TABLES],
-    /// The others, by the address of their handle, which stays in use as long as it is here.
+    /// The others, by the address of their handle, which stays alive while it is in the map.
     other_tables: RwLock<HashMap<usize, Opened>>,
     transaction: ReadTransaction,
     pins: Gauge,
@@ -26,8 +26,8 @@ type Table = ReadOnlyTable<Row, Row>;
 /// A keyspace with its table. None: it is not in this snapshot.
 type Opened = (RedbKeyspace, Option<Table>);
 
-/// Tables of a snapshot that are found without a lock. Most applications have fewer; to walk over more costs as much as
-/// the lock.
+/// Tables of a snapshot that are found without a lock. Most applications have fewer; searching more costs as
+/// much as the lock.
 const FIRST_TABLES: usize = 8;
 
 impl RedbSnapshot {
@@ -50,7 +50,7 @@ impl RedbSnapshot {
     ) -> Result<T> {
         for place in &self.first_tables {
             if place.get().is_none() {
-                // Another thread may be first, with this keyspace or with another.
+                // Another thread may be faster, with this keyspace or with another.
                 let _ = place.set(self.open(keyspace)?);
             }
             if let Some((opened, table)) = place.get()
@@ -67,9 +67,9 @@ impl RedbSnapshot {
         keyspace: &RedbKeyspace,
         f: impl FnOnce(Option<&Table>) -> Result<T>,
     ) -> Result<T> {
-        // A panic poisons the whole handle above us, so nothing behind the lock is used after one.
+        // A panic poisons the whole handle, so no state under the lock is used after one.
         let opened = self.other_tables.read().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: that is cheaper than to share the table.
+        // Under the lock, which is cheaper than sharing the table.
         if let Some((_, table)) = opened.get(&keyspace.address()) {
             return f(table.as_ref());
         }
@@ -102,7 +102,7 @@ impl EngineSnapshot for RedbSnapshot {
     }
 }
 
-/// The table as `transaction` sees it; none if it is not there.
+/// Returns the table as `transaction` sees it, or `None` if it does not exist.
 pub(crate) fn open_table(transaction: &ReadTransaction, keyspace: &RedbKeyspace) -> Result<Option<Table>> {
     match transaction.open_table(definition(keyspace.name())) {
         Ok(table) => Ok(Some(table)),
@@ -111,11 +111,11 @@ pub(crate) fn open_table(transaction: &ReadTransaction, keyspace: &RedbKeyspace)
     }
 }
 
-/// Values up to this length are copied: that is no dearer than the handle that would share them, and a
-/// small value that is held keeps no page and no transaction.
+/// Values up to this length are copied. A copy costs no more than the handle that would share them, and a small
+/// value that is kept then pins no page and no transaction.
 const COPIED_BYTES_MAX: usize = 256;
 
-/// The value of `key`, shared with redb's page and its transaction unless it is small.
+/// Returns the value of `key`, shared with redb's page and its transaction unless it is small.
 pub(crate) fn get(table: &Table, key: &[u8], pins: &Gauge) -> Result<Option<Bytes>> {
     let found = table.get_owned(key).map_err(translate)?;
     Ok(found.map(|guard| match guard.value() {

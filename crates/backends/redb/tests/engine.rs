@@ -1,4 +1,4 @@
-//! What is redb's own; what every backend must do is in `conformance.rs`.
+//! Behaviour that is redb's own; the contract for every backend is tested in `conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests fail by panicking.
 
@@ -10,7 +10,7 @@ use strongroom_core::{
 };
 use strongroom_redb::{RedbBackend, RedbOptions};
 
-/// What redb calls a page, by default.
+/// redb's default page size.
 const PAGE: usize = 4_096;
 
 fn put(backend: &RedbBackend, keyspace: KeyspaceId, key: &[u8], value: &[u8], durability: Durability) {
@@ -30,13 +30,13 @@ fn open_error(directory: &Path) -> ErrorKind {
 }
 
 #[test]
-fn options_are_read_by_name_and_unknown_ones_refused() {
+fn options_are_parsed_by_name_and_unknown_ones_are_refused() {
     let given =
         |name: &str, value: &str| RedbOptions::from_options(&Options::new().engine_option(name, value));
     assert!(given("quick_repair", "true").is_ok());
     assert_eq!(given("quick_repair", "maybe").unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(given("quick_repiar", "true").unwrap_err().kind(), ErrorKind::InvalidInput);
-    // What was given with types is told by name too.
+    // Typed options are also set by name.
     let typed = RedbOptions::new().quick_repair(true).cache_bytes(1 << 20).create(Create::Never);
     assert_eq!(typed.common().engine["quick_repair"], "true");
     assert_eq!(typed.common().cache_bytes, Some(1 << 20));
@@ -44,7 +44,7 @@ fn options_are_read_by_name_and_unknown_ones_refused() {
 }
 
 #[test]
-fn quick_repair_stores_the_same() {
+fn quick_repair_stores_the_same_rows() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::open(home.path(), RedbOptions::new().quick_repair(true)).unwrap();
     let rows = keyspace(&backend);
@@ -67,7 +67,7 @@ fn a_second_handle_is_locked_out() {
 }
 
 #[test]
-fn dropping_closes_at_once_and_keeps_even_buffered_commits() {
+fn dropping_the_backend_closes_it_at_once_and_keeps_buffered_commits() {
     let home = tempfile::tempdir().unwrap();
     for round in 0..10_u8 {
         let backend = RedbBackend::new(home.path()).unwrap();
@@ -79,7 +79,7 @@ fn dropping_closes_at_once_and_keeps_even_buffered_commits() {
     }
 }
 
-/// The files as a crash of the process at this moment would leave them.
+/// Copies the files as a crash of the process at this point would leave them.
 fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     std::fs::copy(directory.join("data.redb"), copy.path().join("data.redb")).unwrap();
@@ -87,7 +87,7 @@ fn copy_as_after_a_crash(directory: &Path) -> tempfile::TempDir {
 }
 
 #[test]
-fn buffered_commits_wait_for_a_power_safe_one_or_a_flush() {
+fn buffered_commits_become_durable_with_a_power_safe_one_or_a_flush() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -97,7 +97,7 @@ fn buffered_commits_wait_for_a_power_safe_one_or_a_flush() {
         backend.get(backend.keyspace("rows").unwrap(), key).unwrap().is_some()
     };
     put(&backend, rows, b"a", b"1", Durability::Buffered);
-    assert!(!after_a_crash(b"a"), "if this fails redb became stronger: correct the documentation");
+    assert!(!after_a_crash(b"a"), "redb is stronger now: correct the documentation");
     backend.flush().unwrap();
     assert!(after_a_crash(b"a"));
     put(&backend, rows, b"b", b"1", Durability::Buffered);
@@ -106,7 +106,7 @@ fn buffered_commits_wait_for_a_power_safe_one_or_a_flush() {
 }
 
 #[test]
-fn an_interrupted_creation_is_done_again() {
+fn an_interrupted_creation_is_repeated() {
     for left_behind in [&b""[..], &[0; 4096], b"half a database"] {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("data.redb.new"), left_behind).unwrap();
@@ -119,7 +119,7 @@ fn an_interrupted_creation_is_done_again() {
 }
 
 #[test]
-fn a_foreign_or_empty_file_is_corruption_and_stays_as_it_is() {
+fn a_foreign_or_empty_file_is_corruption_and_is_not_changed() {
     for contents in [&b""[..], b"not a database", &[0; 8192], &[b'x'; 10_000]] {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("data.redb");
@@ -130,7 +130,7 @@ fn a_foreign_or_empty_file_is_corruption_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_truncated_file_is_corruption_and_stays_as_it_is() {
+fn a_truncated_file_is_corruption_and_is_not_changed() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("data.redb");
     let backend = RedbBackend::new(home.path()).unwrap();
@@ -170,7 +170,7 @@ fn the_last_operation_on_a_key_wins() {
 }
 
 #[test]
-fn a_keyspace_made_again_is_empty_and_old_snapshots_do_not_mix_them_up() {
+fn a_recreated_keyspace_is_empty_even_in_old_snapshots() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let old = keyspace(&backend);
@@ -186,7 +186,7 @@ fn a_keyspace_made_again_is_empty_and_old_snapshots_do_not_mix_them_up() {
 }
 
 #[test]
-fn compaction_and_verify_ask_for_patience_while_something_is_held() {
+fn compaction_and_verify_are_unavailable_while_something_is_held() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -205,7 +205,7 @@ fn compaction_and_verify_ask_for_patience_while_something_is_held() {
     assert_eq!(&value[..], large);
     drop(value);
 
-    // Nothing happened to the handle.
+    // The handle is unaffected.
     put(&backend, rows, b"b", b"2", Durability::Buffered);
     backend.compact().unwrap();
     backend.verify().unwrap();
@@ -213,7 +213,7 @@ fn compaction_and_verify_ask_for_patience_while_something_is_held() {
 }
 
 #[test]
-fn compaction_gives_space_back() {
+fn compaction_reclaims_space() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -231,7 +231,7 @@ fn compaction_gives_space_back() {
 }
 
 #[test]
-fn damage_is_seen_by_verify() {
+fn verify_finds_damage() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -257,7 +257,7 @@ fn shared_values_are_counted_and_outlive_the_backend() {
     let value = backend.get(rows, b"a").unwrap().unwrap();
     let from_snapshot = backend.snapshot().unwrap().get(rows, b"a").unwrap().unwrap();
     assert_eq!(pinned(), 2);
-    // The page is shared, not copied, and stays as it was.
+    // The page is shared, not copied, and is not changed.
     let again = value.clone();
     assert_eq!(again.as_ptr(), value.as_ptr());
     put(&backend, rows, b"a", b"new", Durability::PowerSafe);
@@ -276,7 +276,7 @@ fn shared_values_are_counted_and_outlive_the_backend() {
 }
 
 #[test]
-fn large_values_and_hints_change_no_result() {
+fn a_large_value_round_trips_with_hints() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let blobs = backend.create_keyspace("blobs", KeyspaceHints::large_values()).unwrap();
@@ -306,7 +306,7 @@ fn compaction_and_verify_keep_buffered_commits() {
 #[test]
 fn a_checkpoint_has_the_typed_options_of_its_original() {
     let home = tempfile::tempdir().unwrap();
-    // The storage belongs to the original alone: were it the copy's too, redb would find it locked or full.
+    // The storage belongs only to the original. If the copy used it too, redb would find it locked or full.
     let storage = std::sync::Arc::new(redb::backends::InMemoryBackend::new());
     for options in [RedbOptions::new(), RedbOptions::new().over_storage(storage)] {
         let options = options.quick_repair(true).cache_bytes(1 << 20);
@@ -322,7 +322,7 @@ fn a_checkpoint_has_the_typed_options_of_its_original() {
 }
 
 #[test]
-fn a_read_only_handle_repairs_and_creates_nothing() {
+fn a_read_only_handle_neither_repairs_nor_creates() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("data.redb.new"), b"").unwrap();
     let read_only = || RedbBackend::open(home.path(), RedbOptions::new().read_only());
@@ -335,14 +335,14 @@ fn a_read_only_handle_repairs_and_creates_nothing() {
 }
 
 #[test]
-fn a_page_in_the_place_of_another_panics_nowhere_else() {
+fn swapped_pages_cause_no_panic_outside_the_engine() {
     let home = tempfile::tempdir().unwrap();
     {
         let backend = RedbBackend::new(home.path()).unwrap();
         let rows = backend.create_keyspace("rows", KeyspaceHints::default()).unwrap();
         for part in 0..2_u8 {
             let mut batch = WriteBatch::new();
-            // Rows that fill more than a page are where redb trusts what it reads.
+            // redb trusts its reads of rows that fill more than a page.
             for number in 0..50_u8 {
                 batch.put(rows, &[number, part], &vec![number; if number % 7 == 0 { 6_000 } else { 200 }]);
             }
@@ -363,7 +363,7 @@ fn a_page_in_the_place_of_another_panics_nowhere_else() {
                 bytes.swap(first * PAGE + offset, second * PAGE + offset);
             }
             std::fs::write(&file, bytes).unwrap();
-            // What a panic would come from: opening, or lending a row.
+            // A panic would come from opening, or from lending a row.
             damaged += u32::from(scan_all(home.path()).is_err());
         }
     }
@@ -381,7 +381,7 @@ fn scan_all(directory: &Path) -> strongroom_core::Result<()> {
     Ok(())
 }
 
-/// Ends the readers, also when a test fails.
+/// Ends the readers, even if the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -403,7 +403,7 @@ fn gets_share_a_view_and_a_commit_replaces_it() {
         }
         let stats = backend.stats().unwrap();
         assert_eq!((stats.read_views_opened, stats.read_view_held, stats.snapshots_open), (round, true, 0));
-        // A snapshot between two commits is the same view, and counts.
+        // A snapshot between two commits shares the view, and counts as open.
         let snapshot = backend.snapshot().unwrap();
         let stats = backend.stats().unwrap();
         assert_eq!((stats.read_views_opened, stats.snapshots_open), (round, 1));
@@ -414,7 +414,7 @@ fn gets_share_a_view_and_a_commit_replaces_it() {
 }
 
 #[test]
-fn a_view_that_nobody_uses_is_released() {
+fn an_idle_view_is_released() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -432,7 +432,7 @@ fn a_view_that_nobody_uses_is_released() {
 }
 
 #[test]
-fn a_view_has_tables_of_many_keyspaces() {
+fn a_view_has_the_tables_of_many_keyspaces() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let name = |number: u32| format!("rows{number}");
@@ -450,7 +450,7 @@ fn a_view_has_tables_of_many_keyspaces() {
         }
     }
     assert_eq!(backend.stats().unwrap().read_views_opened, 1);
-    // One that was dropped and made again is another.
+    // A recreated keyspace is another one.
     backend.drop_keyspace(keyspaces[20]).unwrap();
     let again = backend.create_keyspace(&name(20), KeyspaceHints::default()).unwrap();
     for _ in 0..3 {
@@ -460,7 +460,7 @@ fn a_view_has_tables_of_many_keyspaces() {
 }
 
 #[test]
-fn compaction_and_verify_go_on_beside_gets() {
+fn compaction_and_verify_run_concurrently_with_gets() {
     let home = tempfile::tempdir().unwrap();
     let backend = RedbBackend::new(home.path()).unwrap();
     let rows = keyspace(&backend);
@@ -489,7 +489,7 @@ fn compaction_and_verify_go_on_beside_gets() {
 }
 
 #[test]
-fn a_handle_is_closed_when_it_is_dropped_with_its_view() {
+fn dropping_a_handle_with_a_held_view_closes_it() {
     let home = tempfile::tempdir().unwrap();
     for _ in 0..20 {
         let backend = RedbBackend::new(home.path()).unwrap();

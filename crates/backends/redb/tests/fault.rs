@@ -74,7 +74,7 @@ struct Fixture {
 
 const ROWS: u32 = 2_000;
 
-/// A store of some pages with a cache that holds few of them.
+/// A store of some pages, with a cache that holds few of them.
 fn fixture() -> Fixture {
     let storage = FailingStorage::new();
     let home = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn a_failed_read_is_an_error_and_never_the_end() {
                 }
                 Ok(())
             });
-            let error = failed.expect_err("the scan ended as if nothing were left");
+            let error = failed.expect_err("the scan ended without an error");
             assert!(seen < ROWS);
             assert!(error.one_line().contains("on fire"), "{}", error.one_line());
         }
@@ -155,7 +155,7 @@ fn a_failed_get_is_an_error_and_never_an_absent_key() {
 }
 
 #[test]
-fn what_was_acknowledged_before_the_failure_is_found_again() {
+fn commits_acknowledged_before_the_failure_survive() {
     let Fixture { storage, backend, rows, home } = fixture();
     storage.syncs.store(0, Ordering::SeqCst);
     let mut batch = WriteBatch::new();
