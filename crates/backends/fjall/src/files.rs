@@ -46,7 +46,7 @@ pub(crate) fn look(directory: &Path) -> Found {
 /// path. It panics if there is none.
 pub(crate) fn check_current_directory(refused: ErrorKind) -> Result<()> {
     std::env::current_dir().map(drop).map_err(|cause| {
-        Error::new(refused, "fjall needs a current directory, but it was removed")
+        Error::new(refused, "fjall needs a current directory, but the current directory was removed")
             .hint("change to a directory that exists")
             .caused_by(cause)
     })

@@ -194,7 +194,7 @@ impl Files {
     pub(crate) fn wait_for_release(&self) {
         let begun = Instant::now();
         while let Err(TryLockError::WouldBlock) = self.db.try_lock() {
-            // Another handle may have opened the store already. Then the wait only ends by the timeout.
+            // Another handle may have opened the store already, so the wait is bounded.
             if begun.elapsed() > RELEASE_WAIT_MAX {
                 return;
             }

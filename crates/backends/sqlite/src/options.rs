@@ -115,7 +115,7 @@ impl SqliteOptions {
         self
     }
 
-    /// Refuses values that SQLite would silently ignore, or that would make it wait without end.
+    /// Refuses values that SQLite would silently ignore or accept without a bound.
     pub(crate) fn check(&self) -> Result<()> {
         let page_size = self.page_size_bytes();
         if !page_size.is_power_of_two() || !PAGE_SIZES.contains(&page_size) {

@@ -31,12 +31,12 @@ pub(super) fn prepare<E: Engine>(directory: &Path, options: &E::Options) -> Resu
         files::create_directories(directory)?;
     }
     let home = Directory::open(directory)?;
-    let read_only = look::<E>(home.path(), options, may_create)?;
+    let read_only = inspect::<E>(home.path(), options, may_create)?;
     Ok(Prepared { home, read_only })
 }
 
 /// Inspects an existing directory. Returns whether the handle has to be read-only.
-fn look<E: Engine>(directory: &Path, options: &Options, may_create: bool) -> Result<bool> {
+fn inspect<E: Engine>(directory: &Path, options: &Options, may_create: bool) -> Result<bool> {
     refuse_incomplete(directory)?;
     let spared = options.marked == Marked::ReadOnly && has(directory, MARKER_FILE)?;
     if E::exists(directory) {
