@@ -138,8 +138,8 @@ fn the_map_grows_under_load_with_concurrent_readers() {
     grow_to(128 * MIB);
 }
 
-/// As the test above, to 2 GiB. Takes some minutes and 2 GiB of disk: `cargo test --release -p strongroom-lmdb
-/// --test grow -- --ignored --nocapture the_map_grows_to_two_gibibytes`.
+/// As the test above, to 2 GiB. Takes some minutes and 2 GiB of disk:
+/// `cargo test --release -p strongroom-lmdb --test grow -- --ignored --nocapture the_map_grows_to_two_gibibytes`.
 #[test]
 #[ignore = "takes minutes and 2 GiB of disk"]
 fn the_map_grows_to_two_gibibytes() {
