@@ -224,7 +224,7 @@ fn a_read_only_transaction_never_conflicts() {
     assert_eq!(kind(reading.delete(&rows, "a")), ErrorKind::InvalidInput);
 }
 
-/// On an engine without snapshots of its own, what is kept for them is bounded.
+/// An engine without snapshots of its own keeps a bounded number of old values for them.
 #[test]
 fn a_transaction_that_outlives_its_snapshot_fails_and_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();

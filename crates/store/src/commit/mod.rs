@@ -3,8 +3,8 @@
 //! | Stage | Thread | What happens |
 //! |---|---|---|
 //! | prepare | the caller's | limits, and everything that is invalid in any state |
-//! | validate | the leader's | conditions, read sets of transactions: may it be committed after the commits before it? |
-//! | draft | the leader's | computed writes, expiries, sequence number, envelopes, rows of the store's own |
+//! | validate | the leader's | conditions, and the read sets of transactions, against the commits before |
+//! | draft | the leader's | computed writes, expiries, sequence number, envelopes, the store's own rows |
 //! | apply | the leader's | one batch for the engine, with one sync |
 //! | publish | the leader's | notifies open transactions, the high-water mark, the sweep and watchers |
 //!

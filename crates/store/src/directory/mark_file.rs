@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(read(path, StoreId([1; 16])).unwrap(), Reading::Foreign);
     }
 
-    /// Frozen: stores that exist hold these bytes.
+    /// Frozen: existing stores hold these bytes.
     #[test]
     fn format_1_is_frozen() {
         let bytes = Slot { counter: 3, sequence: 258 }.seal(STORE);

@@ -44,7 +44,7 @@ fn an_interrupted_drop_is_finished_by_the_next_opening() {
     assert_eq!(verify(&store).unwrap().keyspaces, 3);
 }
 
-/// The engine is busy while an interrupted drop is to be finished.
+/// The engine is busy when an interrupted drop has to be finished.
 #[test]
 fn a_drop_that_cannot_be_finished_yet_stays_hidden_until_the_next_opening() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The tallies of a store with [`Integrity::Full`](super::Integrity::Full), in a keyspace of their own: one row
+//! The tallies of a store with [`Integrity::Full`](crate::Integrity::Full), in a keyspace of their own: one row
 //! for each keyspace, under its name.
 //!
 //! A commit changes rows and tallies in one atomic batch (invariant 11). Creating and dropping a keyspace takes
