@@ -1,6 +1,6 @@
-//! What all features share: the backend, the catalog of keyspaces, the options and the clock.
+//! The state that all features share: the backend, the catalog of keyspaces, the options and the clock.
 //!
-//! It knows no feature and no pipeline. Features are handed a reference to it.
+//! This module knows no feature and not the pipeline. Features get a reference to it.
 
 use crate::catalog::{Catalog, KeyspaceInfo};
 use crate::clock::Time;
@@ -16,17 +16,17 @@ use bytes::Bytes;
 use strongroom_core::{Durability, EngineInfo, Error, ErrorKind, KeyspaceId, Result, StorageBackend};
 
 pub(crate) struct Base {
-    /// Tells the stores of a process apart.
+    /// Distinguishes the stores of one process.
     pub(crate) instance: u64,
     pub(crate) options: StoreOptions,
-    /// What the store can tell about missing rows.
+    /// How the store detects missing rows.
     pub(crate) integrity: Integrity,
     backend: Box<dyn StorageBackend>,
     pub(crate) catalog: Catalog,
     pub(crate) time: Time,
     pub(crate) readers: Arc<Readers>,
     pub(crate) commit_lock: CommitLock,
-    /// The store's own keyspace; none for a read-only backend without one.
+    /// The store's own keyspace. None for a read-only backend without one.
     own_keyspace: Option<KeyspaceId>,
     /// The newest acknowledged commit.
     newest: AtomicU64,
@@ -35,7 +35,7 @@ pub(crate) struct Base {
     pub(crate) directory: Option<StoreDirectory>,
 }
 
-/// What [`Base::new`] puts together.
+/// The parts of a [`Base`].
 pub(crate) struct BaseParts {
     pub(crate) instance: u64,
     pub(crate) options: StoreOptions,
@@ -50,7 +50,7 @@ impl Base {
         let BaseParts { instance, options, integrity, backend, catalog, sequences } = parts;
         let time = Time::new(options.clock.clone());
         let readers = Arc::new(Readers::new(options.snapshot_age_max));
-        // Beside a writer, the first row that expires may come at any time.
+        // Another process may write the first expiring row at any time.
         let may_expire = catalog.read().by_name.values().any(|info| info.settings.may_expire());
         if backend.is_read_only() || may_expire {
             time.note_expiring_rows();
@@ -83,27 +83,28 @@ impl Base {
         self.own_keyspace
     }
 
-    /// Whether another process may write meanwhile.
+    /// Whether another process may write the store while this one reads it.
     pub(crate) fn is_beside_a_writer(&self) -> bool {
         self.backend.is_read_only() && self.engine().capabilities.shared_reads
     }
 
-    /// Takes up the keyspaces that another process has created or dropped, where one may write beside us.
+    /// Reloads the keyspaces, if another process may have created or dropped some.
     pub(crate) fn refresh_catalog(&self) -> Result<()> {
         if self.is_beside_a_writer() { self.catalog.reload(self.backend()) } else { Ok(()) }
     }
 
-    /// Sequence number of the newest acknowledged commit.
+    /// Returns the sequence number of the newest acknowledged commit.
     pub(crate) fn newest_sequence(&self) -> u64 {
         self.newest.load(Ordering::Acquire)
     }
 
-    /// A commit was acknowledged by the engine. Only the holder of the commit lock says so.
+    /// Records the newest acknowledged commit. The caller holds the commit lock.
     pub(crate) fn note_newest(&self, sequence: u64) {
         self.newest.store(sequence, Ordering::Release);
     }
 
-    /// Verifies a stored row and opens it; none if it has expired by `now_ms`, which is asked only of a row that expires.
+    /// Verifies a stored row and opens it. Returns none if it has expired by `now_ms`, which is called only for a
+    /// row with an expiry.
     pub(crate) fn live_row(
         &self,
         keyspace: &KeyspaceInfo,
@@ -116,18 +117,18 @@ impl Base {
         Ok(Some(row).filter(|row| row.expires_at_ms.is_none_or(|at_ms| at_ms > now_ms())))
     }
 
-    /// Whether rows of it may have expired, so that a scan of keys has to read headers too.
+    /// Whether rows of the keyspace may expire. If so, a scan of keys has to read headers too.
     pub(crate) fn may_expire(&self, keyspace: &KeyspaceInfo) -> bool {
-        // Beside a writer, the first such row may have come since the catalog was loaded.
+        // Another process may have written the first such row since the catalog was loaded.
         keyspace.settings.may_expire() || self.is_beside_a_writer()
     }
 
-    /// Rows read that were not what was written.
+    /// Returns how many reads found damage.
     pub(crate) fn damaged_rows(&self) -> u64 {
         self.damaged_rows.load(Ordering::Relaxed)
     }
 
-    /// Counts a row that fails its checksum.
+    /// Passes a result on, and counts it if it reports damage.
     pub(crate) fn count_damage<T>(&self, opened: Result<T>) -> Result<T> {
         if let Err(error) = &opened {
             self.count_damaged(error);
@@ -141,18 +142,18 @@ impl Base {
         }
     }
 
-    /// Adds engine and operation to errors of our own.
+    /// Adds engine and operation to an error of the store.
     pub(crate) fn located<T>(&self, operation: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
         f().map_err(|error| error.at(self.engine().name, operation))
     }
 
-    /// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim this durability.
+    /// Returns [`Unsupported`](ErrorKind::Unsupported) if the engine does not claim this durability.
     pub(crate) fn check_claim(&self, durability: Durability) -> Result<()> {
         check_claim(self.engine(), durability)
     }
 }
 
-/// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim this durability.
+/// Returns [`Unsupported`](ErrorKind::Unsupported) if the engine does not claim this durability.
 pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result<()> {
     if durability == Durability::Buffered || engine.capabilities.power_safe {
         return Ok(());
@@ -163,10 +164,10 @@ pub(crate) fn check_claim(engine: &EngineInfo, durability: Durability) -> Result
         ErrorKind::Unsupported,
         format!("{name} does not claim that a commit survives a power cut{because}{unclaimed}"),
     )
-    .hint("ask for less explicitly (durability=buffered), or choose another engine"))
+    .hint("set durability=buffered to accept that, or choose another engine"))
 }
 
-/// Whether the error leaves the handle of no use: the store has to be opened again.
+/// Whether the handle is unusable after this error, so that the store has to be reopened.
 pub(crate) fn ends_the_handle(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed)
 }

@@ -1,4 +1,4 @@
-//! The keyspaces of an open store, by name and by number, with what the store keeps about each.
+//! The keyspaces of an open store, by name and by id, with their settings.
 
 use crate::format::envelope::{self, KeyspaceSeed};
 use crate::format::keyspace_row::{self, KeyspaceRow};
@@ -22,7 +22,7 @@ pub(crate) struct KeyspaceInfo {
 }
 
 impl KeyspaceInfo {
-    /// Whether it is the store's own.
+    /// Whether the keyspace belongs to the store itself.
     pub(crate) fn is_reserved(&self) -> bool {
         is_reserved_keyspace(&self.name)
     }
@@ -36,14 +36,14 @@ impl KeyspaceInfo {
     }
 }
 
-/// The settings of a keyspace that is open.
+/// The settings of an open keyspace.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
-    /// Rows of it may expire, so that a scan of keys has to read headers too.
+    /// Rows may expire, so that a scan of keys has to read headers too.
     may_expire: AtomicBool,
-    /// The engine holds the row that says so.
+    /// The engine has stored the row that records `may_expire`.
     is_stored: AtomicBool,
-    /// 0: none.
+    /// 0 means none.
     default_ttl_ms: AtomicU64,
 }
 
@@ -53,7 +53,7 @@ impl Settings {
     }
 
     pub(crate) fn note_may_expire(&self) {
-        // Most often it is set already: a load shares the cache line, a store takes it away from readers.
+        // Usually it is set already. A load leaves the cache line shared; a store would take it from readers.
         if !self.may_expire() {
             self.may_expire.store(true, Ordering::Release);
         }
@@ -75,7 +75,7 @@ impl Settings {
         self.default_ttl_ms.store(ttl_ms.unwrap_or(0), Ordering::Release);
     }
 
-    /// Adds the row that says that rows of this keyspace may expire.
+    /// Adds the row that records that rows of this keyspace may expire.
     pub(crate) fn put_expiring(&self, batch: &mut WriteBatch, own: KeyspaceId, name: &str) {
         let row = KeyspaceRow { may_expire: true, default_ttl_ms: self.default_ttl_ms() };
         keyspace_row::put(batch, own, name, row);
@@ -92,7 +92,7 @@ impl From<KeyspaceRow> for Settings {
     }
 }
 
-/// The keyspaces at one moment.
+/// The keyspaces of one state.
 #[derive(Clone, Default)]
 pub(crate) struct Keyspaces {
     pub(crate) by_name: BTreeMap<String, Arc<KeyspaceInfo>>,
@@ -100,7 +100,7 @@ pub(crate) struct Keyspaces {
 }
 
 impl Keyspaces {
-    /// Those that the engine has, without those whose drop was begun as far as the tallies tell.
+    /// Loads the engine's keyspaces, without those that their tally marks as being dropped.
     fn load(backend: &dyn StorageBackend, tallies: Option<KeyspaceId>) -> Result<Self> {
         let mut keyspaces = Self::default();
         for name in backend.keyspaces()? {
@@ -109,7 +109,7 @@ impl Keyspaces {
             }
             match backend.keyspace(&name) {
                 Ok(id) => drop(keyspaces.add(&name, id, keyspace_row::read(backend, &name)?.into())),
-                // The process that writes beside us has dropped it since it was listed.
+                // The process that writes the store has dropped it since it was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -117,12 +117,12 @@ impl Keyspaces {
         Ok(keyspaces)
     }
 
-    /// The applications' keyspaces, by name.
+    /// Returns the applications' keyspaces, in the order of their names.
     pub(crate) fn of_applications(&self) -> Vec<Arc<KeyspaceInfo>> {
         self.by_name.values().filter(|info| !info.is_reserved()).cloned().collect()
     }
 
-    /// The store's own.
+    /// Returns the store's own keyspaces.
     pub(crate) fn reserved(&self) -> Vec<Arc<KeyspaceInfo>> {
         self.by_name.values().filter(|info| info.is_reserved()).cloned().collect()
     }
@@ -143,7 +143,7 @@ impl Keyspaces {
 /// The keyspaces that an open store knows.
 pub(crate) struct Catalog {
     keyspaces: RwLock<Keyspaces>,
-    /// Where the tallies are, in a store that keeps them.
+    /// The keyspace of the tallies, in a store that keeps them.
     tallies: Option<KeyspaceId>,
 }
 
@@ -152,9 +152,9 @@ impl Catalog {
         Ok(Self { keyspaces: RwLock::new(Keyspaces::load(backend, tallies)?), tallies })
     }
 
-    /// Takes up what another process has created or dropped.
+    /// Loads the keyspaces again, after another process may have created or dropped some.
     pub(crate) fn reload(&self, backend: &dyn StorageBackend) -> Result<()> {
-        // Under the lock: whoever listed first must not have the last word.
+        // Listed under the lock, or an older list could replace a newer one.
         let mut keyspaces = self.write();
         *keyspaces = Keyspaces::load(backend, self.tallies)?;
         Ok(())
@@ -168,12 +168,12 @@ impl Catalog {
         self.keyspaces.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The keyspace with this number, or [`NotFound`](ErrorKind::NotFound).
+    /// Returns the keyspace with this id, or [`NotFound`](ErrorKind::NotFound).
     pub(crate) fn info(&self, id: KeyspaceId) -> Result<Arc<KeyspaceInfo>> {
         self.read().by_id.get(&id).cloned().ok_or_else(dropped)
     }
 
-    /// Whether the keyspace with this number is there; [`NotFound`](ErrorKind::NotFound) if not.
+    /// Returns [`NotFound`](ErrorKind::NotFound) unless the keyspace with this id exists.
     pub(crate) fn check(&self, id: KeyspaceId) -> Result<()> {
         if self.read().by_id.contains_key(&id) { Ok(()) } else { Err(dropped()) }
     }
@@ -181,10 +181,10 @@ impl Catalog {
 
 fn dropped() -> Error {
     Error::new(ErrorKind::NotFound, "the keyspace was dropped")
-        .hint("open it by its name again, or create it first")
+        .hint("open it again by name, or create it first")
 }
 
-/// Whether a drop of the keyspace was begun: applications do not see it any more, though the engine may have it.
+/// Whether a drop of the keyspace has begun. Applications no longer see it, though the engine may still have it.
 fn is_being_dropped(backend: &dyn StorageBackend, tallies: Option<KeyspaceId>, name: &str) -> Result<bool> {
     let Some(tallies) = tallies else { return Ok(false) };
     let stored = backend.get(tallies, name.as_bytes())?;

@@ -1,4 +1,22 @@
-//! What time it is, for expiry.
+//! The store's clock: what time it is for expiry, and which read timestamp a reader may use.
+//!
+//! A row expires without a commit. So a state of the store is an engine snapshot *and* a read timestamp, and both
+//! have to lie between the same two groups of commits. [`Time::between_groups`] takes such a pair.
+//!
+//! In the picture time runs to the right. Row `a` expires at 50. At 30 a group begins. It finds `a` alive and
+//! writes `b`; the engine acknowledges it at 70.
+//!
+//! ```text
+//!             10        30        50        70        90
+//!              |         |--- group in flight --|      |
+//!   row a  ------------------------|                       expires
+//!   row b                                       |-------   written by the group
+//!
+//!   read at 10, timestamp 10:   a
+//!   read at 60, timestamp 30:   a         the group's timestamp, not the time of the clock
+//!   read at 60, timestamp 60:   nothing   forbidden: a state that never existed
+//!   read at 90, timestamp 90:   b
+//! ```
 
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,14 +24,14 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// How far the system's clock may step back without an error, in milliseconds: a clock that is being adjusted does that
-/// all the time.
+/// The largest backward step of the system clock that is not an error, in milliseconds. A clock that is being
+/// adjusted makes small steps all the time.
 const STEP_BACK_MS_MAX: u64 = 1_000;
 
-/// How often a read view is tried between two groups.
+/// Attempts to take a snapshot between two groups.
 const ATTEMPTS_MAX: usize = 8;
 
-/// The clock by which rows expire, in milliseconds since 1970. The system's, unless a test puts in its own.
+/// The clock by which rows expire, in milliseconds since 1970: the system clock, or a manual clock for tests.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -35,43 +53,43 @@ const ATTEMPTS_MAX: usize = 8;
 pub struct Clock(Option<Arc<AtomicU64>>);
 
 impl Clock {
-    /// The system's.
+    /// Returns the system clock.
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that stands still until it is set or advanced. Its clones are the same clock.
+    /// Returns a clock that stands still until it is set or advanced. Clones are the same clock.
     pub fn manual(now_ms: u64) -> Self {
         Self(Some(Arc::new(AtomicU64::new(now_ms))))
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the time in milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
         match &self.0 {
             Some(now_ms) => now_ms.load(Ordering::Acquire),
-            // A system whose clock is before 1970 gets zero.
+            // Zero if the system clock is before 1970.
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),
         }
     }
 
-    /// Sets a manual clock; the system's is left alone.
+    /// Sets a manual clock. Does nothing to the system clock.
     pub fn set_ms(&self, now_ms: u64) {
         if let Some(clock) = &self.0 {
             clock.store(now_ms, Ordering::Release);
         }
     }
 
-    /// Moves a manual clock on; the system's is left alone.
+    /// Advances a manual clock. Does nothing to the system clock.
     pub fn advance(&self, by: Duration) {
         if let Some(clock) = &self.0 {
             let moved = |now_ms: u64| Some(now_ms.saturating_add(whole_ms(by)));
-            // The closure always gives a new value, so that this cannot fail.
+            // The closure always returns a value, so this cannot fail.
             let _ = clock.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
         }
     }
 }
 
-/// Milliseconds, rounded up: nothing expires too early. At most as many as a number holds.
+/// Converts to milliseconds, rounded up so that nothing expires early. Saturates at `u64::MAX`.
 pub(crate) fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -94,7 +112,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A clock that never goes back: what has expired stays expired.
+/// A clock that never goes backwards, so that an expired row stays expired.
 #[derive(Debug)]
 pub(crate) struct Time {
     clock: Clock,
@@ -108,8 +126,8 @@ pub(crate) struct Time {
 
 /// The timestamp of a group, from its validation to the engine's answer.
 ///
-/// While a group is in flight, snapshot readers may not use a later timestamp. Otherwise they would see rows as expired
-/// that the group found alive, without what the group writes: a state that never existed.
+/// While a group is in flight, snapshot readers may not use a later timestamp. Otherwise they could miss a row
+/// that the group found alive without seeing what the group writes: a state that never existed.
 pub(crate) struct GroupTime<'t> {
     time: &'t Time,
     now_ms: u64,
@@ -123,7 +141,7 @@ impl GroupTime<'_> {
 
 impl Drop for GroupTime<'_> {
     fn drop(&mut self) {
-        // In this order: a reader that finds no group in flight has to see that one has ended.
+        // In this order: a reader that finds no group in flight has to see that this one has ended.
         self.time.groups.fetch_add(1, Ordering::AcqRel);
         self.time.in_flight_ms.store(u64::MAX, Ordering::Release);
     }
@@ -140,7 +158,8 @@ impl Time {
         }
     }
 
-    /// The timestamp of a group that begins now. One at a time.
+    /// Begins a group and returns its timestamp. The caller holds the commit lock, so there is one group at a
+    /// time.
     pub(crate) fn begin_group(&self) -> GroupTime<'_> {
         // Before the clock is read: a reader that reads the clock later has to find a group in flight.
         self.in_flight_ms.store(self.latest_ms.load(Ordering::Acquire), Ordering::SeqCst);
@@ -149,9 +168,9 @@ impl Time {
         GroupTime { time: self, now_ms }
     }
 
-    /// Rows may expire from now on.
+    /// Records that rows may expire from now on.
     pub(crate) fn note_expiring_rows(&self) {
-        // Most often it is set already: a load shares the cache line, a store takes it away from readers.
+        // Usually it is set already. A load leaves the cache line shared; a store would take it from readers.
         if !self.has_expiring_rows() {
             self.has_expiring_rows.store(true, Ordering::Release);
         }
@@ -162,8 +181,8 @@ impl Time {
         self.has_expiring_rows.load(Ordering::Acquire)
     }
 
-    /// Takes a snapshot and a read timestamp that is after every commit in the snapshot and before every other one.
-    /// None: groups follow each other so fast that no snapshot falls between two of them.
+    /// Takes a snapshot, and a read timestamp that lies after every commit in the snapshot and before every other
+    /// one. Returns none if groups follow each other so fast that every attempt was interrupted by one.
     pub(crate) fn between_groups<T>(&self, mut take: impl FnMut() -> T) -> Option<(T, u64)> {
         for _ in 0..ATTEMPTS_MAX {
             let groups = self.groups.load(Ordering::SeqCst);
@@ -174,27 +193,28 @@ impl Time {
             if self.groups.load(Ordering::SeqCst) == groups {
                 return Some((taken, now_ms));
             }
-            // A group ended meanwhile, perhaps with a later timestamp.
+            // A group ended during the attempt, perhaps with a later timestamp.
         }
         None
     }
 
-    /// Now, or the latest time that was seen, if the clock has stepped back since.
+    /// Returns the time, or the latest time seen if the clock has stepped back.
     pub(crate) fn now_ms(&self) -> u64 {
         let now_ms = self.clock.now_ms();
         self.latest_ms.fetch_max(now_ms, Ordering::AcqRel).max(now_ms)
     }
 
-    /// The base for a TTL; an error if the clock has stepped back, since such a row would live too long.
+    /// Returns the time from which a TTL counts. Fails if the clock has stepped back, since such a row would
+    /// expire late.
     pub(crate) fn ttl_base_ms(&self) -> Result<u64> {
         let (latest_ms, now_ms) = (self.now_ms(), self.clock.now_ms());
-        let behind_ms = latest_ms.saturating_sub(now_ms);
-        if behind_ms > STEP_BACK_MS_MAX {
+        let step_back_ms = latest_ms.saturating_sub(now_ms);
+        if step_back_ms > STEP_BACK_MS_MAX {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("the clock has stepped back by {behind_ms} ms, so a TTL cannot be computed"),
+                format!("the clock has stepped back by {step_back_ms} ms, so a TTL cannot be computed"),
             )
-            .hint("correct the clock, or reopen the store to go on with the clock as it is"));
+            .hint("correct the clock, or reopen the store to continue with the clock as it is"));
         }
         Ok(latest_ms)
     }
@@ -220,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_falls_between_two_groups_or_there_is_none() {
+    fn a_snapshot_falls_between_two_groups_or_is_not_taken() {
         let clock = Clock::manual(100);
         let time = Time::new(clock.clone());
         let group = time.begin_group();
@@ -247,7 +267,7 @@ mod tests {
         let clock = Clock::manual(5);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now_ms(), u64::MAX);
-        // A test that moves the system's clock would move everybody's.
+        // A test that set the system clock would set it for every process.
         Clock::system().set_ms(1);
         assert!(Clock::system().now_ms() > 1_700_000_000_000);
     }

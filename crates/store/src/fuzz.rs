@@ -1,9 +1,9 @@
-//! What must hold for any bytes that a parser of this crate is given.
+//! Properties that hold for any bytes that a parser of this crate is given.
 //!
-//! Each function takes arbitrary bytes and panics where a property is broken. It is compiled for the fuzzer
-//! (`--cfg fuzzing`, which `cargo fuzz` sets) and for the tests below, which run the kept corpus on every
-//! toolchain. So the parsers stay private, and no feature of a published crate opens them.
-#![allow(clippy::panic, clippy::missing_panics_doc, reason = "to panic is how a property is reported")]
+//! Each function takes arbitrary bytes and panics if a property is broken. The module is compiled for the fuzzer
+//! (`--cfg fuzzing`, which `cargo fuzz` sets) and for the tests below, which run the stored corpus on every
+//! toolchain. So the parsers stay private, and no feature of a published crate exposes them.
+#![allow(clippy::panic, clippy::missing_panics_doc, reason = "a panic reports a broken property")]
 
 use crate::directory::mark_file::{Reading, SLOT_BYTES, SLOT_SPACING, Slot, parse as parse_mark};
 use crate::directory::marker::Marker;
@@ -18,10 +18,11 @@ use strongroom_core::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The file `STRONGROOM`: what is read is what would be written, to the byte; a checksum that fits is not enough.
+/// The file `STRONGROOM`: a marker that parses is written the same, to the byte. A valid checksum alone is not
+/// enough.
 pub fn marker(bytes: &[u8]) {
     marker_text(bytes);
-    // Nobody guesses a checksum, so the way behind it is opened.
+    // The fuzzer cannot guess a checksum, so it is computed here to reach the code after the check.
     if let Ok(text) = std::str::from_utf8(bytes) {
         let checked = text.find("checksum: ").map_or(text, |start| &text[..start]);
         let sealed = format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()));
@@ -37,14 +38,14 @@ fn marker_text(bytes: &[u8]) {
     }
 }
 
-/// The envelope of a value: what opens is what would be sealed, and what is sealed opens unless a bit is flipped.
+/// The envelope of a value: opening and sealing round-trip, and a flipped bit is detected.
 pub fn envelope(bytes: &[u8]) {
     let (name, rest) = split(bytes);
     let (key, stored) = split(rest);
     let name = String::from_utf8_lossy(name);
     let seed = KeyspaceSeed::of(&name);
     envelope_opens(seed, &name, key, stored);
-    // The same with the checksum that fits, whatever the flags say.
+    // Again with a valid checksum, whatever the flags say.
     let mut forged = stored.to_vec();
     if envelope::reseal(seed, key, &mut forged) {
         envelope_opens(seed, &name, key, &forged);
@@ -63,7 +64,7 @@ fn envelope_opens(seed: KeyspaceSeed, name: &str, key: &[u8], stored: &[u8]) {
     }
 }
 
-/// Takes the bytes for a version, maybe an expiry, a bit to flip and a value.
+/// Uses the bytes as a version, perhaps an expiry, a bit to flip, and a value.
 fn envelope_sealed(seed: KeyspaceSeed, key: &[u8], bytes: &[u8]) {
     let Some((numbers, value)) = bytes.split_at_checked(18) else { return };
     let number = |at: usize| numbers[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
@@ -71,7 +72,7 @@ fn envelope_sealed(seed: KeyspaceSeed, key: &[u8], bytes: &[u8]) {
     let header = Header::seal(seed, key, meta, value);
     let mut stored = [header.as_bytes(), value].concat();
     let value_start = header.as_bytes().len();
-    assert_eq!(envelope::open(seed, key, &stored), Ok((meta, value_start)), "what was sealed does not open");
+    assert_eq!(envelope::open(seed, key, &stored), Ok((meta, value_start)), "a sealed row does not open");
     let bit = usize::from(numbers[0]) * 8 + usize::from(numbers[1] >> 1 & 7);
     let place = bit / 8 % stored.len();
     stored[place] ^= 1 << (bit % 8);
@@ -81,11 +82,12 @@ fn envelope_sealed(seed: KeyspaceSeed, key: &[u8], bytes: &[u8]) {
     }
 }
 
-/// The store's own row of reserved sequence numbers: a store that opens gives a version that was never given out.
+/// The row of reserved sequence numbers: a store that opens assigns only versions that were never assigned
+/// before.
 ///
 /// # Panics
 ///
-/// Also if the memory engine, which has no reason to, refuses the row.
+/// Also if the memory engine refuses the row, which it has no reason to do.
 pub fn sequence_row(bytes: &[u8]) {
     let backend = with_row("_store", b"sequences reserved until", bytes);
     let store = match Store::new(backend, StoreOptions::new().durability(Durability::Buffered)) {
@@ -93,7 +95,7 @@ pub fn sequence_row(bytes: &[u8]) {
         Err(error) => return check_kind(&error),
     };
     let reserved = <[u8; 8]>::try_from(bytes).map(u64::from_be_bytes);
-    let Ok(reserved) = reserved else { panic!("a row of {} bytes is taken for a number", bytes.len()) };
+    let Ok(reserved) = reserved else { panic!("a row of {} bytes was parsed as a number", bytes.len()) };
     let written = store.default_keyspace().and_then(|keyspace| {
         let mut batch = store.batch();
         batch.set(&keyspace, b"key", b"value");
@@ -106,7 +108,7 @@ pub fn sequence_row(bytes: &[u8]) {
     }
 }
 
-/// The file of the high-water mark, its two slots one after the other: the newest readable one of this store counts.
+/// The high-water file, as its two slots: the newest readable slot of this store counts.
 pub fn high_water(bytes: &[u8]) {
     let (first, second) = bytes.split_at(bytes.len().min(SLOT_BYTES));
     high_water_slots(first, second);
@@ -126,7 +128,7 @@ fn high_water_slots(first: &[u8], second: &[u8]) {
     let mut file = vec![0; SLOT_SPACING];
     file[..first.len()].copy_from_slice(first);
     file.extend_from_slice(second);
-    // The last one's, so that the first may be foreign.
+    // The id of the last slot, so that the first one may be foreign.
     let opened = slots.map(Slot::open);
     let id = opened[1].or(opened[0]).map_or(StoreId([0x5a; 16]), |(_, id)| id);
     match parse_mark(&file, id) {
@@ -137,15 +139,18 @@ fn high_water_slots(first: &[u8], second: &[u8]) {
                 assert!(owner == id && other.counter <= counter, "the newest mark is {other:?}");
             }
         }
-        Reading::Unreadable => assert_eq!(opened, [None, None], "a slot that is readable is not read"),
+        Reading::Unreadable => assert_eq!(opened, [None, None], "a readable slot is not read"),
         Reading::Foreign => {
-            assert!(opened.into_iter().flatten().any(|(_, owner)| owner != id), "the store's own mark");
+            assert!(
+                opened.into_iter().flatten().any(|(_, owner)| owner != id),
+                "the mark is the store's own"
+            );
         }
-        Reading::Gone => panic!("the file is there"),
+        Reading::Gone => panic!("the file exists"),
     }
 }
 
-/// The tally of a keyspace: what opens is what would be sealed, and a row that is taken away again leaves no trace.
+/// The tally of a keyspace: opening and sealing round-trip, and a row that is added and removed leaves no trace.
 pub fn tally(bytes: &[u8]) {
     let (name, stored) = split(bytes);
     let name = String::from_utf8_lossy(name);
@@ -173,12 +178,11 @@ fn tally_opens(name: &str, stored: &[u8]) {
     }
 }
 
-/// The rows that say when rows expire, and what a keyspace says of lives: what is read is what would be written, to the
-/// byte.
+/// Entries of the expiry index, and the settings of keyspaces: what parses is written the same, to the byte.
 pub fn expiry(bytes: &[u8]) {
     let (first, second) = split(bytes);
     index_row(first, second);
-    // With a hash that fits, so that what is behind it is reached.
+    // Again with a valid hash, to reach the code after the check.
     index_row(&expiry_index::key_of(bytes.len() as u64, second), second);
     settings_row(first, second);
     settings_row(first, &keyspace_row::resealed(first, second));
@@ -215,7 +219,7 @@ fn assert_same_row(batch: &WriteBatch, key: &[u8], value: &[u8]) {
     assert_eq!(written, Some(Op::Put { key, value }), "one row has two forms");
 }
 
-/// An engine that holds one row of the store's own.
+/// An engine that holds one of the store's own rows.
 fn with_row(keyspace: &str, key: &[u8], value: &[u8]) -> MemoryBackend {
     let backend = MemoryBackend::in_memory();
     let put = || -> Result<(), Error> {
@@ -230,13 +234,13 @@ fn with_row(keyspace: &str, key: &[u8], value: &[u8]) -> MemoryBackend {
     backend
 }
 
-/// What is on disk is damaged or of a later version; no other kind says so.
+/// Bytes on disk are damaged or of a later version. No other kind of error is allowed.
 fn check_kind(error: &Error) {
     let is_known = matches!(error.kind(), ErrorKind::Corruption | ErrorKind::Unsupported);
     assert!(is_known, "an error of kind {:?}: {error}", error.kind());
 }
 
-/// The bytes that the first one counts, and the rest.
+/// Splits the bytes at the length that the first byte gives.
 fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some((len, rest)) = bytes.split_first() else { return (bytes, bytes) };
     rest.split_at(usize::from(*len).min(rest.len()))

@@ -1,4 +1,4 @@
-//! The handle that clones of a store share: it has the store's threads, and closes the store in order.
+//! The handle that clones of a store share. It owns the store's threads, and closes the store in order.
 
 use crate::base::Base;
 use crate::commit::Pipeline;
@@ -8,7 +8,7 @@ use crate::sync::thread::{self, Builder, JoinHandle};
 use std::fmt;
 use std::ops::Deref;
 
-/// When the last one is dropped, the threads end and the store is marked; only then is the engine closed.
+/// When the last reference is dropped, the threads end, the store is marked, and then the engine is closed.
 pub(crate) struct Handle {
     pipeline: Arc<Pipeline>,
     marking: Option<JoinHandle<()>>,
@@ -18,7 +18,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn new(pipeline: Pipeline) -> Self {
-        // The threads have the pipeline, never this handle: they must not keep the store open.
+        // The threads hold the pipeline and never this handle, so that they do not keep the store open.
         let pipeline = Arc::new(pipeline);
         let marking = pipeline.features.high_water.mark.as_ref().and_then(|mark| {
             let pipeline = Arc::clone(&pipeline);
@@ -27,7 +27,7 @@ impl Handle {
                     mark.run(&pipeline.base, &*pipeline);
                 }
             });
-            // A system without room for a thread: the store is marked when it is closed.
+            // If the system cannot start a thread, the store is marked when it is closed.
             spawned.inspect_err(|_| mark.count_failure()).ok()
         });
         let expiry = &pipeline.features.expiry;
@@ -37,7 +37,7 @@ impl Handle {
             let spawned = Builder::new()
                 .name("strongroom sweep".into())
                 .spawn(move || pipeline.features.expiry.run(&pipeline.base, &*pipeline));
-            // Expired rows stay on the disk until the store is opened again.
+            // Without the thread, expired rows stay on disk until the store is opened again.
             spawned.inspect_err(|_| expiry.count_failure()).ok()
         });
         let sweeping = sweeping.flatten();
@@ -87,7 +87,7 @@ impl Drop for Handle {
     }
 }
 
-/// Waits for a thread of the store's own, unless this is it: whoever it wakes may drop the last handle there.
+/// Joins a thread of the store, unless it is the current thread: a waker that it calls may drop the last handle.
 fn join(handle: JoinHandle<()>) -> thread::Result<()> {
     if handle.thread().id() == thread::current().id() {
         return Ok(());

@@ -1,19 +1,19 @@
-//! [`Integrity`]: what a store can tell about missing rows.
+//! [`Integrity`]: how a store detects missing rows.
 
 use std::fmt;
 use std::str::FromStr;
 use strongroom_core::{Error, ErrorKind};
 
-/// What a store knows about its rows. Chosen when it is created; it cannot change.
+/// How a store detects damaged and missing rows. Chosen at creation; it cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Integrity {
-    /// A checksum in each row: what is there is what was written. A row that is gone is not noticed.
+    /// A checksum in each row detects a damaged row. A missing row is not detected.
     #[default]
     Rows,
-    /// Also a count and a hash over all rows of each keyspace, so that [`Store::verify`](crate::Store::verify)
-    /// notices a row that is gone. A write then reads what it replaces, and each commit writes one more row
-    /// for each keyspace that it touches.
+    /// Also a row count and a multiset hash for each keyspace, so that [`Store::verify`](crate::Store::verify)
+    /// detects a missing row. Each write then reads the row that it replaces. Each commit writes one more row for
+    /// each keyspace that it touches, and one for all of them.
     Full,
 }
 

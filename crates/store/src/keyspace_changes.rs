@@ -1,4 +1,5 @@
-//! Creating, dropping and configuring keyspaces: under the commit lock, and so between two groups of commits.
+//! Creates, drops and configures keyspaces. Each change holds the commit lock, so it falls between two groups of
+//! commits.
 
 use crate::catalog::{KeyspaceInfo, Settings};
 use crate::commit::Pipeline;
@@ -10,7 +11,7 @@ use crate::sync::{Arc, PoisonError, RwLockWriteGuard};
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, Result, WriteBatch};
 
 impl Pipeline {
-    /// The keyspace called `name`, created if it is not there.
+    /// Opens the keyspace `name`, and creates it if it does not exist.
     pub(crate) fn create_keyspace(&self, name: &str, hints: KeyspaceHints) -> Result<Arc<KeyspaceInfo>> {
         let known = self.base.catalog.read().by_name.get(name).cloned();
         match known {
@@ -21,7 +22,7 @@ impl Pipeline {
 
     fn try_create(&self, name: &str, hints: KeyspaceHints) -> Result<Arc<KeyspaceInfo>> {
         let _structure = self.exclusive_structure();
-        // Before the catalog is locked: a commit holds this lock and looks up keyspaces.
+        // Before the catalog is locked: a commit holds the commit lock while it looks up keyspaces.
         let sequences = self.base.commit_lock.acquire()?;
         let mut catalog = self.base.catalog.write();
         if let Some(info) = catalog.by_name.get(name) {
@@ -31,7 +32,7 @@ impl Pipeline {
         if let Some(ledger) = ledger {
             ledger.before_creation(backend, name)?;
         }
-        // A dropped keyspace of that name may have left its settings, which are not the new one's.
+        // A dropped keyspace of the same name may have left settings, which must not apply to the new one.
         keyspace_row::remove(backend, name)?;
         let id = backend.create_keyspace(name, hints)?;
         if let Some(ledger) = ledger {
@@ -42,7 +43,7 @@ impl Pipeline {
         Ok(info)
     }
 
-    /// Removes the keyspace with all of its rows.
+    /// Drops the keyspace with all of its rows.
     pub(crate) fn drop_keyspace(&self, info: &KeyspaceInfo) -> Result<()> {
         self.finish_change(self.try_drop(info))
     }
@@ -67,7 +68,7 @@ impl Pipeline {
         }
     }
 
-    /// Stores the default TTL, then applies it to the commits that follow.
+    /// Stores the default TTL, then applies it to later commits.
     pub(crate) fn set_default_ttl(&self, keyspace: &KeyspaceInfo, ttl_ms: Option<u64>) -> Result<()> {
         self.finish_change(self.try_set_default_ttl(keyspace, ttl_ms))
     }
@@ -94,13 +95,13 @@ impl Pipeline {
         Ok(())
     }
 
-    /// There is no such keyspace: it was never created, or it is lost.
+    /// Returns the error for a missing keyspace: it was never created, or it is lost.
     pub(crate) fn not_found(&self, name: &str) -> Error {
-        // Nobody creates or drops a keyspace between the two reads of the check.
+        // Held so that no keyspace is created or dropped between the two reads of the check.
         let _unchanged = self.base.catalog.read();
         let ledger: Option<Ledger> = self.features.tallies.ledger;
         if let Some(ledger) = ledger
-            // Beside a writer, it may have been created since the catalog was loaded.
+            // Another process may have created it since the catalog was loaded.
             && !self.base.is_beside_a_writer()
             && let Err(error) = ledger.check_not_lost(self.base.backend(), name)
         {
@@ -109,13 +110,13 @@ impl Pipeline {
         missing(name)
     }
 
-    /// Kept from checkpoints of a store with tallies.
+    /// Excludes checkpoints, in a store with tallies.
     fn exclusive_structure(&self) -> Option<RwLockWriteGuard<'_, ()>> {
         let tallies = &self.features.tallies;
         tallies.ledger.map(|_| tallies.structure.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// No lock is held any more.
+    /// Notifies the features of the outcome. The caller holds no lock any more.
     fn finish_change<T>(&self, outcome: Result<T>) -> Result<T> {
         let outcome = self.fail_if_ended(outcome);
         self.features.after_commit();

@@ -1,11 +1,12 @@
-//! The store of Strongroom: what applications use, built once over any backend.
+//! The store of Strongroom: the layer that applications use, built once over any backend.
 //!
-//! A [`Store`] consumes a [`StorageBackend`](strongroom_core::StorageBackend) and gives, on every engine:
-//! keyspaces, batches with conditions, snapshots, scans both ways, a checksum over keyspace, key and value
-//! that is verified whenever a value is read (a scan of keys only reads none), versions, commits that share a sync, and one digest that is the same on
-//! every engine. A store on disk is a marked and locked directory.
+//! A [`Store`] owns a [`StorageBackend`](strongroom_core::StorageBackend) and offers the same on every engine:
+//! keyspaces, batches with conditions, snapshots, scans in both directions, versions, commits that share a sync,
+//! and a digest of the contents that does not depend on the engine. Each row has a checksum over keyspace, key
+//! and value, which is verified whenever the value is read; a scan of keys only need not read it. A store on disk
+//! is a marked and locked directory.
 //!
-//! It is not a query engine, and one process at a time writes a store; on SQLite and LMDB others may read it
+//! It is not a query engine. One process at a time writes a store; on SQLite and LMDB other processes may read it
 //! meanwhile.
 
 mod api;

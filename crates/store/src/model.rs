@@ -1,9 +1,9 @@
 //! A model check of the store's concurrency: small programs, run under many schedules by `shuttle`.
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p strongroom-store --lib model` runs it; the environment variable
-//! `STRONGROOM_MODEL_RUNS` says how many schedules each program is tried with. The engine is the memory backend, whose
-//! calls are one step each: what is checked is the queue and its change of leaders, read views between groups, changes of
-//! keyspaces beside commits, transactions, and handles that close while others commit.
+//! `STRONGROOM_MODEL_RUNS` sets the number of schedules for each program. The engine is the memory backend, whose
+//! calls are one step each. The programs check the queue and its change of leaders, read views between groups,
+//! keyspace changes concurrent with commits, transactions, and handles that close while others commit.
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, thread};
@@ -39,7 +39,7 @@ fn clock() -> Clock {
     Clock::manual(1_000)
 }
 
-/// Every commit event, until the watch ends.
+/// Returns every event until the watch ends.
 fn drain(watch: &mut Watch) -> Vec<WatchEvent> {
     watch.map(|event| event.unwrap()).collect()
 }
@@ -63,7 +63,7 @@ fn every_caller_gets_its_own_result_and_watchers_see_commits_in_order() {
             .collect();
         let mut sums: Vec<i64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         sums.sort_unstable();
-        assert_eq!(sums, [1, 2, 3, 4, 5, 6], "each sum was answered to one caller");
+        assert_eq!(sums, [1, 2, 3, 4, 5, 6], "each sum was returned to one caller");
         drop((store, rows));
         let (mut newest, mut count, mut changes) = (0, 0, 0);
         for event in drain(&mut watch) {
@@ -81,8 +81,8 @@ fn every_caller_gets_its_own_result_and_watchers_see_commits_in_order() {
     });
 }
 
-/// A snapshot must not show a row that a commit found expired, with what that commit wrote; nor a row as expired that a
-/// commit found alive, without what it wrote.
+/// A snapshot must not show a row together with writes of a commit that found it expired, nor miss a row without
+/// the writes of a commit that found it alive.
 #[test]
 fn a_read_view_falls_between_two_groups() {
     check(|| {
@@ -121,17 +121,17 @@ fn a_read_view_falls_between_two_groups() {
         ticking.join().unwrap();
         let (was_before, _was_after) = (before.join().unwrap(), after.join().unwrap());
         for (lease, before, after) in reader.join().unwrap() {
-            assert!(!(lease && after), "the lease is alive, with what was written after its end");
+            assert!(!(lease && after), "the lease is alive, but a commit after its expiry is visible");
             assert!(
                 lease || before || !was_before,
-                "the lease is over, without what was written before its end"
+                "the lease has expired, but a commit before its expiry is not visible"
             );
         }
     });
 }
 
 #[test]
-fn a_mirror_that_a_watch_keeps_is_the_store() {
+fn a_mirror_kept_by_a_watch_equals_the_store() {
     check(|| {
         let (store, _rows) = store(&clock());
         let mut watch = store.watch_all(1 << 20).unwrap();
@@ -140,7 +140,7 @@ fn a_mirror_that_a_watch_keeps_is_the_store() {
                 let store = store.clone();
                 thread::spawn(move || {
                     let Ok(keyspace) = store.create_keyspace("other") else { return };
-                    // It may be dropped by the other.
+                    // The other writer may drop it.
                     let _ = keyspace.set(format!("{writer}"), "1");
                     if writer == 0 {
                         let _ = store.drop_keyspace("other");
@@ -199,14 +199,14 @@ fn two_transactions_do_not_skew() {
         let (one, two) = (leaves("a", "b"), leaves("b", "a"));
         one.join().unwrap();
         two.join().unwrap();
-        assert!(rows.has("a").unwrap() || rows.has("b").unwrap(), "somebody stays");
+        assert!(rows.has("a").unwrap() || rows.has("b").unwrap(), "one of them stays on call");
     });
 }
 
 #[test]
-fn a_handle_closes_while_others_commit_and_everything_that_was_acknowledged_was_published() {
+fn a_handle_closes_while_others_commit_and_every_acknowledged_commit_is_published() {
     check(|| {
-        // With its threads: they have to end too.
+        // With its background threads, which have to end too.
         let options = StoreOptions::new()
             .durability(Durability::Buffered)
             .sweep_interval_ms(1)
@@ -236,7 +236,7 @@ fn a_handle_closes_while_others_commit_and_everything_that_was_acknowledged_was_
         let weak = store.downgrade();
         drop((store, rows));
         let events = Mutex::new(Vec::new());
-        // The last handle is dropped by whoever is last.
+        // Any of the threads may drop the last handle.
         for event in watch.by_ref() {
             events.lock().unwrap_or_else(PoisonError::into_inner).push(event.unwrap());
         }

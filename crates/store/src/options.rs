@@ -1,4 +1,4 @@
-//! How a store behaves, whatever its engine.
+//! Options of a store, the same on every engine.
 
 use crate::clock::Clock;
 use crate::integrity::Integrity;
@@ -10,29 +10,29 @@ use strongroom_core::{Durability, Error, ErrorKind, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// Durability of a commit that does not say its own. Power-safe unless less is asked for by name.
+    /// Durability of commits that set none. The default is power-safe; less has to be set explicitly.
     pub durability: Durability,
-    /// Longest key accepted, in bytes: at most [`KEY_BYTES_MAX`]. Lower it to the limit of an engine that
-    /// you may move to.
+    /// Maximum length of a key in bytes, at most [`KEY_BYTES_MAX`]. Lower it to the limit of an engine that you
+    /// may move to.
     pub key_bytes_max: usize,
-    /// Largest value accepted, in bytes: at most [`VALUE_BYTES_MAX`].
+    /// Maximum length of a value in bytes, at most [`VALUE_BYTES_MAX`].
     pub value_bytes_max: usize,
-    /// Commits that may wait behind the one that is being written, in bytes of their keys and values.
-    /// Beyond it, committing blocks.
+    /// Maximum size of the commit queue, in bytes of keys and values. A commit blocks while the queue is full.
     pub queue_bytes_max: usize,
-    /// What the store can tell about missing rows. None: what it has, or [`Integrity::Rows`] if it is created
-    /// now. A store that has another is refused: this cannot change.
+    /// How the store detects missing rows. None means the setting of an existing store, or [`Integrity::Rows`]
+    /// for a new one. It cannot change, so opening a store with another setting fails.
     pub integrity: Option<Integrity>,
-    /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
-    /// It gets a new mark, unless it is only read. Look at what is missing first: afterwards nothing tells.
+    /// Opens a store even if its newest commits or its high-water mark are lost, and continues with what is
+    /// there. The store gets a new high-water mark, unless it is read-only. Check first what is missing:
+    /// afterwards the loss is no longer detectable.
     pub accept_lost_tail: bool,
-    /// How often expired rows are removed from the disk, in milliseconds; 0: only by
+    /// How often expired rows are removed from disk, in milliseconds. 0 means only by
     /// [`Store::sweep`](crate::Store::sweep). Reads do not depend on it.
     pub sweep_interval_ms: u64,
-    /// How long a snapshot, a scan or a transaction may be open. Beyond it, it answers
-    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired) and pins nothing any more, on every engine; a check runs every
-    /// quarter of it. None: as long as it likes, while the engine keeps all that it may still see. With a limit, such
-    /// readers copy the rows that they read.
+    /// Maximum age of a snapshot, a scan or a transaction. An older one returns
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired) and no longer pins anything, on every engine. Ages are
+    /// checked every quarter of this time, and at least once a second. None means no limit: the engine then keeps
+    /// everything that the reader may still see. With a limit, readers copy the rows that they read.
     pub snapshot_age_max: Option<Duration>,
     /// The clock by which rows expire.
     pub clock: Clock,
@@ -60,56 +60,56 @@ impl StoreOptions {
         Self::default()
     }
 
-    /// Sets the durability of commits that do not say their own.
+    /// Sets the durability of commits that set none.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Sets the longest key accepted.
+    /// Sets the maximum length of a key, in bytes.
     #[must_use]
     pub fn key_bytes_max(mut self, bytes: usize) -> Self {
         self.key_bytes_max = bytes;
         self
     }
 
-    /// Sets the largest value accepted.
+    /// Sets the maximum length of a value, in bytes.
     #[must_use]
     pub fn value_bytes_max(mut self, bytes: usize) -> Self {
         self.value_bytes_max = bytes;
         self
     }
 
-    /// Sets how much may wait in the queue.
+    /// Sets the maximum size of the commit queue, in bytes.
     #[must_use]
     pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
         self.queue_bytes_max = bytes;
         self
     }
 
-    /// Sets what the store can tell about missing rows.
+    /// Sets how the store detects missing rows.
     #[must_use]
     pub fn integrity(mut self, integrity: Integrity) -> Self {
         self.integrity = Some(integrity);
         self
     }
 
-    /// Sets whether to go on without commits that are lost.
+    /// Sets whether to continue without lost commits.
     #[must_use]
     pub fn accept_lost_tail(mut self, accept: bool) -> Self {
         self.accept_lost_tail = accept;
         self
     }
 
-    /// Sets how often what has expired is removed.
+    /// Sets how often expired rows are removed from disk, in milliseconds.
     #[must_use]
     pub fn sweep_interval_ms(mut self, interval_ms: u64) -> Self {
         self.sweep_interval_ms = interval_ms;
         self
     }
 
-    /// Sets how long a reader may be open; none: as long as it likes.
+    /// Sets the maximum age of a reader. None means no limit.
     #[must_use]
     pub fn snapshot_age_max(mut self, age_max: Option<Duration>) -> Self {
         self.snapshot_age_max = age_max;
@@ -126,7 +126,7 @@ impl StoreOptions {
     pub(crate) fn check(&self) -> Result<()> {
         let within = |name, given, bytes_max| match given {
             given if (1..=bytes_max).contains(&given) => Ok(()),
-            _ => Err(Error::new(ErrorKind::InvalidInput, format!("{name} is {given}"))
+            _ => Err(Error::new(ErrorKind::InvalidInput, format!("{name} cannot be {given}"))
                 .hint(format!("choose 1 to {bytes_max} bytes"))),
         };
         within("key_bytes_max", self.key_bytes_max, KEY_BYTES_MAX)?;

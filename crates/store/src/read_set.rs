@@ -1,17 +1,18 @@
-//! The read set of a transaction: keys, and ranges with the gaps in them.
+//! The read set of a transaction: the keys and the ranges that it read. A range includes the gaps between its
+//! rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use strongroom_core::{KeyRange, KeyspaceId};
 
-/// Keys and ranges that are told apart in a keyspace. Beyond that all of it counts as read: memory is bounded, and a
-/// transaction that reads so much conflicts with somebody anyway.
+/// Maximum keys and ranges that are recorded for a keyspace. Beyond it the whole keyspace counts as read: memory
+/// stays bounded, and a transaction that reads so much is likely to conflict anyway.
 const KEYS_MAX: usize = 1 << 16;
 const RANGES_MAX: usize = 1 << 12;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReadSet {
     by_keyspace: BTreeMap<KeyspaceId, KeyspaceReads>,
-    /// When the first of the rows that were there expires.
+    /// The earliest expiry of the rows that were read.
     expires_first_ms: Option<u64>,
 }
 
@@ -19,11 +20,11 @@ pub(crate) struct ReadSet {
 struct KeyspaceReads {
     keys: BTreeSet<Vec<u8>>,
     ranges: Vec<KeyRange>,
-    /// All of it counts as read.
+    /// The whole keyspace counts as read.
     is_whole: bool,
 }
 
-/// The place of a scan's range.
+/// The index of a scan's range.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScanPlace(usize);
 
@@ -38,8 +39,8 @@ impl ReadSet {
         }
     }
 
-    /// A scan begins. All of its range counts as read until the scan ends: one that is forgotten must not count for less
-    /// than it read.
+    /// Begins a scan. Its whole range counts as read until it ends, so that a scan that is never ended does not
+    /// count for less than it read.
     pub(crate) fn begin_scan(&mut self, keyspace: KeyspaceId, range: KeyRange) -> ScanPlace {
         let reads = self.by_keyspace.entry(keyspace).or_default();
         if !reads.is_whole {
@@ -51,10 +52,10 @@ impl ReadSet {
         ScanPlace(reads.ranges.len() - 1)
     }
 
-    /// The scan has ended, and has visited these ranges.
+    /// Ends a scan that has visited these ranges.
     pub(crate) fn end_scan(&mut self, keyspace: KeyspaceId, place: ScanPlace, visited: Vec<KeyRange>) {
         let Some(reads) = self.by_keyspace.get_mut(&keyspace).filter(|reads| !reads.is_whole) else { return };
-        // Emptied and not removed: the places of other scans stay what they are.
+        // Emptied and not removed, so that the indexes of other scans stay valid.
         reads.ranges[place.0] = KeyRange::between("", "");
         for range in visited {
             if reads.ranges[place.0].is_empty() {
@@ -68,7 +69,7 @@ impl ReadSet {
         }
     }
 
-    /// A row that was read expires then: from that time on the read would have another result.
+    /// Records that a row that was read expires at `at_ms`. From then on, the read would have another result.
     pub(crate) fn note_expiry(&mut self, at_ms: u64) {
         self.expires_first_ms = Some(self.expires_first_ms.map_or(at_ms, |first_ms| first_ms.min(at_ms)));
     }
@@ -77,20 +78,20 @@ impl ReadSet {
         self.expires_first_ms
     }
 
-    /// Sorts and joins the ranges of each keyspace, so that a binary search finds whether a key is in any. Called once,
-    /// before the set is checked.
+    /// Sorts and merges the ranges of each keyspace, so that a binary search finds whether a key is in one of
+    /// them. Called once, before the set is checked.
     pub(crate) fn merge_ranges(&mut self) {
         for reads in self.by_keyspace.values_mut() {
             reads.merge_ranges();
         }
     }
 
-    /// Whether the key was read. The ranges have to be merged.
+    /// Whether the key was read. The ranges must be merged.
     pub(crate) fn contains(&self, keyspace: KeyspaceId, key: &[u8]) -> bool {
         self.by_keyspace.get(&keyspace).is_some_and(|reads| reads.contains(key))
     }
 
-    /// Keys and bounds, in bytes.
+    /// Returns the size of the keys and bounds, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let of_range = |range: &KeyRange| range.start().len() + range.end().map_or(0, <[u8]>::len);
         let of_keyspace = |reads: &KeyspaceReads| {
@@ -115,13 +116,13 @@ impl KeyspaceReads {
                 continue;
             };
             match (last.end(), range.end()) {
-                // It begins after the end of the one before.
+                // Begins after the end of the previous one.
                 (Some(last_end), _) if last_end < range.start() => self.ranges.push(range),
                 (Some(_), None) => *last = KeyRange::from(last.start()),
                 (Some(last_end), Some(end)) if end > last_end => {
                     *last = KeyRange::between(last.start(), end);
                 }
-                // It lies within.
+                // Lies within the previous one.
                 (None, _) | (Some(_), Some(_)) => {}
             }
         }
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_counts_whole_until_it_says_how_far_it_went() {
+    fn the_whole_range_of_a_scan_counts_until_the_scan_ends() {
         let mut reads = ReadSet::default();
         let first = reads.begin_scan(A, KeyRange::all());
         let second = reads.begin_scan(A, KeyRange::prefix(b"x"));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_ranges_hold_what_the_single_ones_did() {
+    fn merged_ranges_contain_the_same_keys() {
         let ranges = [
             KeyRange::between("c", "e"),
             KeyRange::between("a", "b"),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_keys_or_ranges_are_the_whole_keyspace() {
+    fn too_many_keys_or_ranges_count_as_the_whole_keyspace() {
         let mut reads = ReadSet::default();
         for key in 0..=KEYS_MAX {
             reads.key(A, &key.to_be_bytes());

@@ -1,9 +1,9 @@
 //! The open readers of a store: snapshots, scans and transactions, with their ages.
 //!
-//! An engine keeps every old page or value that an open reader may still see. So a reader that is forgotten makes the
-//! files grow without a word. Readers are counted and aged here, and the oldest is named by the line of code that opened
-//! it. With a limit ([`StoreOptions::snapshot_age_max`](crate::StoreOptions)), a reader that is older
-//! lets go of what it pins and answers `SnapshotExpired`, on every engine.
+//! An engine keeps every old page or value that an open reader may still see. So a forgotten reader makes the
+//! files grow unnoticed. This module counts the readers and their ages, and names the line of code that opened
+//! the oldest one. With a limit ([`StoreOptions::snapshot_age_max`](crate::StoreOptions)), a reader that is older
+//! releases what it pins and returns `SnapshotExpired`, on every engine.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,7 +14,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 use strongroom_core::{Cursor, Error, ErrorKind, KeyspaceId, Result, Scan, Snapshot};
 
-/// What kind of reader it is.
+/// The kinds of readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReaderKind {
@@ -41,7 +41,7 @@ impl ReaderKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OldestReader {
-    /// What kind of reader it is.
+    /// The kind of reader.
     pub kind: ReaderKind,
     /// How long it has been open.
     pub age: Duration,
@@ -54,7 +54,7 @@ pub(crate) struct Readers {
     open: Mutex<BTreeMap<u64, Reader>>,
     next: AtomicU64,
     expired: AtomicU64,
-    /// None: readers may get as old as they like.
+    /// None means no limit.
     age_max: Option<Duration>,
     /// Wakes the thread that expires readers.
     pub(crate) alarm: Alarm,
@@ -64,15 +64,16 @@ struct Reader {
     kind: ReaderKind,
     since: Instant,
     opened_at: &'static Location<'static>,
-    /// What it holds, if it can be made to let go.
+    /// The snapshot to release at the limit. Dangling if there is no limit.
     lease: Weak<LeasedSnapshot>,
 }
 
-/// Counts a reader as open.
+/// Counts a reader as open while it exists.
 pub(crate) struct ReaderGuard {
     readers: Arc<Readers>,
     id: u64,
-    /// A scan holds its cursor alone: this keeps the way to it.
+    /// A scan itself holds only its cursor. This keeps the snapshot, through which the cursor is released at the
+    /// limit.
     _lease: Option<Arc<LeasedSnapshot>>,
 }
 
@@ -90,7 +91,7 @@ impl Readers {
         self.age_max.is_some()
     }
 
-    /// A reader of `snapshot` is open from now on: the snapshot that it has to read through, and its guard.
+    /// Registers an open reader of `snapshot`. Returns the snapshot to read through, and the reader's guard.
     pub(crate) fn open(
         self: &Arc<Self>,
         kind: ReaderKind,
@@ -112,25 +113,25 @@ impl Readers {
         (snapshot, Arc::new(ReaderGuard { readers: Arc::clone(self), id, _lease: lease }))
     }
 
-    /// How many are open.
+    /// Returns the number of open readers.
     pub(crate) fn len(&self) -> u64 {
         self.lock().len() as u64
     }
 
-    /// Readers that were made to let go.
+    /// Returns how many readers were released at the limit.
     pub(crate) fn expired(&self) -> u64 {
         self.expired.load(Ordering::Relaxed)
     }
 
-    /// The oldest that is open.
+    /// Returns the oldest open reader.
     pub(crate) fn oldest(&self) -> Option<OldestReader> {
         let open = self.lock();
-        // Two that were opened at once may stand in the other order, which nobody minds.
+        // Two readers that are opened at the same time may be listed in either order, which is harmless.
         let (_, reader) = open.first_key_value()?;
         Some(OldestReader { kind: reader.kind, age: reader.since.elapsed(), opened_at: reader.opened_at })
     }
 
-    /// The thread that expires readers, until the store is closed.
+    /// Runs the thread that expires readers, until the store is closed.
     pub(crate) fn run(&self) {
         while self.alarm.wait() {
             if self.expire_old() > 0 {
@@ -139,7 +140,7 @@ impl Readers {
         }
     }
 
-    /// Makes readers beyond the limit let go. Answers how many may still get there.
+    /// Releases readers beyond the limit. Returns how many have not reached it yet.
     fn expire_old(&self) -> usize {
         let Some(age_max) = self.age_max else { return 0 };
         let mut old = Vec::new();
@@ -148,7 +149,7 @@ impl Readers {
             let Some(lease) = reader.lease.upgrade() else { continue };
             if reader.since.elapsed() >= age_max { old.push(lease) } else { young += 1 }
         }
-        // Without the lock: to let go waits for a read that is under way, and may be work for the engine.
+        // Without the lock: a release waits for a read in progress, and may be work for the engine.
         for lease in old {
             if lease.expire() {
                 self.expired.fetch_add(1, Ordering::Relaxed);
@@ -168,7 +169,7 @@ impl Drop for ReaderGuard {
     }
 }
 
-/// Something that can be taken away from whoever holds it.
+/// A value that can be revoked from its holder.
 struct Slot<T>(Mutex<Option<T>>);
 
 impl<T> Slot<T> {
@@ -176,7 +177,7 @@ impl<T> Slot<T> {
         Self(Mutex::new(Some(held)))
     }
 
-    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): it was taken away.
+    /// Returns [`SnapshotExpired`](ErrorKind::SnapshotExpired) if the value was revoked.
     fn with<R>(&self, f: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         f(held.as_mut().ok_or_else(too_old)?)
@@ -194,7 +195,7 @@ fn too_old() -> Error {
 
 type Cursors = Vec<Weak<Slot<Box<dyn Cursor>>>>;
 
-/// A snapshot that can be made to let go, with all of its cursors.
+/// A snapshot that can be revoked from its reader, with all of its cursors.
 struct LeasedSnapshot {
     snapshot: Slot<Arc<dyn Snapshot>>,
     cursors: Mutex<Cursors>,
@@ -205,9 +206,9 @@ impl LeasedSnapshot {
         Self { snapshot: Slot::new(snapshot), cursors: Mutex::default() }
     }
 
-    /// Whether there was anything to let go of.
+    /// Releases the snapshot and its cursors. Returns whether there were any.
     fn expire(&self) -> bool {
-        // The snapshot first: after it is gone, no cursor is made.
+        // The snapshot first: after that, no new cursor is created.
         let snapshot = self.snapshot.take();
         let cursors = std::mem::take(&mut *self.lock_cursors());
         let taken = cursors.iter().filter_map(|cursor| cursor.upgrade()?.take()).count();
@@ -221,7 +222,7 @@ impl LeasedSnapshot {
 
 impl Snapshot for LeasedSnapshot {
     fn get(&self, keyspace: KeyspaceId, key: &[u8]) -> Result<Option<Bytes>> {
-        // Copied: a value that is held would pin what the limit is there to free.
+        // Copied: a shared value would pin what the limit is there to release.
         self.snapshot
             .with(|snapshot| Ok(snapshot.get(keyspace, key)?.map(|value| Bytes::copy_from_slice(&value))))
     }
@@ -229,7 +230,7 @@ impl Snapshot for LeasedSnapshot {
     fn cursor(&self, keyspace: KeyspaceId, scan: Scan) -> Result<Box<dyn Cursor>> {
         self.snapshot.with(|snapshot| {
             let slot = Arc::new(Slot::new(snapshot.cursor(keyspace, scan)?));
-            // Under the lock of the snapshot: an expiry that comes now finds it in the list.
+            // Under the snapshot's lock, so that a concurrent expiry finds the cursor in the list.
             let mut cursors = self.lock_cursors();
             cursors.retain(|cursor| cursor.strong_count() > 0);
             cursors.push(Arc::downgrade(&slot));
@@ -238,7 +239,7 @@ impl Snapshot for LeasedSnapshot {
     }
 }
 
-/// A cursor that can be made to let go. It lends copies.
+/// A cursor that can be revoked from its reader. It lends copies.
 struct LeasedCursor {
     slot: Arc<Slot<Box<dyn Cursor>>>,
     key: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a caller asks of the commit pipeline: plain data.
+//! Requests to the commit pipeline, as plain data.
 
 use crate::clock::whole_ms;
 use crate::format::envelope::Meta;
@@ -7,36 +7,36 @@ use crate::sync::Arc;
 use std::time::Duration;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result, WriteBatch};
 
-/// Everything that is committed together, or not at all.
+/// Everything that one commit writes and checks, atomically.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Plain values; the envelope is put around them when the commit has its sequence number.
+    /// Plain values. They get their envelopes when the commit has its sequence number.
     pub(crate) ops: WriteBatch,
-    /// When rows expire, by the place of the operation that sets them, ascending; all others take the default.
+    /// Expiries by the index of the operation that sets them, ascending. All other operations use the default.
     pub(crate) expiries: Vec<(usize, Expiry)>,
     pub(crate) conditions: Vec<Condition>,
     /// Counters to add to.
     pub(crate) additions: Vec<Addition>,
     /// Entries of the expiry index that are due.
     pub(crate) due: Vec<DueEntry>,
-    /// What its transaction has read.
+    /// The read set of its transaction.
     pub(crate) reads: Option<Reads>,
     pub(crate) purpose: Purpose,
     pub(crate) durability: Durability,
 }
 
-/// Why a commit is made.
+/// The purpose of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Application,
-    /// It writes its sequence number as the engine's half of the high-water mark.
+    /// Writes its sequence number as the engine's half of the high-water mark.
     HighWater {
-        /// It is the last commit before the store is closed.
+        /// Whether it is the last commit before the store is closed.
         is_last: bool,
     },
 }
 
-/// What has to hold of a key, as a reader would see it.
+/// The expected state of a key, as a reader would see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Expect {
     Absent,
@@ -52,49 +52,49 @@ pub(crate) struct Condition {
     pub(crate) expect: Expect,
 }
 
-/// Adds to a counter.
+/// An addition to a counter.
 #[derive(Debug, Clone)]
 pub(crate) struct Addition {
     pub(crate) keyspace: KeyspaceId,
     pub(crate) key: Vec<u8>,
     pub(crate) by: i64,
-    /// The counter never expires, whatever the keyspace's default is or the row had.
+    /// The counter never expires, whatever the keyspace's default and the row's previous expiry are.
     pub(crate) is_permanent: bool,
 }
 
-/// An entry of the expiry index that is due: it is removed, and so is its row if that has expired.
+/// A due entry of the expiry index. The commit removes it, and its row too if that has expired.
 #[derive(Debug, Clone)]
 pub(crate) struct DueEntry {
     pub(crate) index_key: Vec<u8>,
-    /// None: the keyspace is missing.
+    /// None if the keyspace is missing.
     pub(crate) row: Option<(KeyspaceId, Vec<u8>)>,
 }
 
-/// What a transaction has read, and the commit after which nobody may have written it.
+/// The read set of a transaction, and the commit after which no other commit may have written to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Reads {
     pub(crate) set: Arc<ReadSet>,
     pub(crate) start: u64,
 }
 
-/// What a commit is answered with inside the store.
+/// The result of a commit inside the store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Committed {
     pub(crate) sequence: u64,
     pub(crate) answer: Answer,
 }
 
-/// What the leader worked out.
+/// A result that the leader computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     None,
     /// The counter's new value.
     Sum(i64),
-    /// Rows that had expired and were removed.
+    /// The number of expired rows that were removed.
     Expired(u64),
 }
 
-/// Commits a request: the pipeline, for features that have to commit something themselves.
+/// The pipeline, for features that commit requests of their own.
 pub(crate) trait Commit {
     fn commit(&self, request: &Request) -> Result<Committed>;
 }
@@ -128,19 +128,19 @@ impl Request {
         self.conditions.push(Condition { keyspace, key: key.to_vec(), expect });
     }
 
-    /// Whether the leader has to know the newest state of a row, earlier members of its group included.
+    /// Whether the leader has to read rows, including those that earlier members of the group wrote.
     pub(crate) fn reads_rows(&self) -> bool {
         !(self.conditions.is_empty() && self.additions.is_empty() && self.due.is_empty())
     }
 
-    /// Keys and values that it writes, in bytes.
+    /// Returns the size of the keys and values that it writes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let additions: usize = self.additions.iter().map(|addition| addition.key.len()).sum();
         let due = |entry: &DueEntry| entry.index_key.len() + entry.row.as_ref().map_or(0, |row| row.1.len());
         self.ops.bytes() + additions + self.due.iter().map(due).sum::<usize>()
     }
 
-    /// Memory that it takes while it waits, in bytes.
+    /// Returns the memory that it uses while it waits, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let of_condition = |condition: &Condition| {
             let value = if let Expect::Equals(value) = &condition.expect { value.len() } else { 0 };
@@ -150,7 +150,7 @@ impl Request {
         self.bytes() + conditions + self.reads.as_ref().map_or(0, |reads| reads.set.bytes())
     }
 
-    /// Empties it and keeps its memory and its durability.
+    /// Clears the request. Keeps its memory and its durability.
     pub(crate) fn clear(&mut self) {
         self.ops.clear();
         self.expiries.clear();
@@ -173,14 +173,14 @@ impl Expect {
     }
 }
 
-/// When an operation wants its row to expire.
+/// The expiry that an operation asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Expiry {
     /// The keyspace's default TTL.
     #[default]
     Default,
     Never,
-    /// So many milliseconds after the commit.
+    /// This many milliseconds after the commit.
     After(u64),
     /// At this time, in milliseconds since 1970.
     At(u64),
@@ -191,7 +191,7 @@ impl Expiry {
         Self::After(whole_ms(time_to_live))
     }
 
-    /// Refuses what is wrong whatever time it is.
+    /// Refuses an expiry that is invalid at any time.
     pub(crate) fn check(self) -> Result<()> {
         if self == Self::After(0) {
             return Err(Error::new(ErrorKind::InvalidInput, "the TTL is zero").hint("delete the key instead"));

@@ -1,8 +1,8 @@
-//! What reads and commits answer with.
+//! The results of reads and commits.
 
 use bytes::Bytes;
 
-/// A value with what is known about it.
+/// A value with its version and expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
@@ -10,7 +10,7 @@ pub struct Row {
     pub value: Bytes,
     /// Sequence number of the commit that wrote it.
     pub version: u64,
-    /// When it expires, in milliseconds since 1970, if it does.
+    /// When the row expires, in milliseconds since 1970. None if it does not expire.
     pub expires_at_ms: Option<u64>,
 }
 
@@ -18,7 +18,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commit {
-    /// The commit's sequence number, which is the version of the rows that it wrote. It rises from commit to commit,
+    /// The commit's sequence number, which is the version of the rows that it wrote. Sequence numbers increase,
     /// with gaps.
     pub sequence: u64,
 }

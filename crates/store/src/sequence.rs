@@ -1,10 +1,11 @@
-//! Sequence numbers of commits, which are the versions of rows, and the lock that gives them out.
+//! Sequence numbers of commits, which are the versions of rows, and the commit lock that guards them.
 //!
-//! A number must never be used twice, and writing the last one with each commit would cost a row each time. So numbers
-//! are reserved in blocks: the end of the block is written with the first commit that needs it, in the same atomic
-//! batch, and an opened store begins after the last block. That leaves gaps, which do no harm. The last commit before a
-//! store is closed gives back the rest of its block: so a reservation above the high-water mark shows that the session
-//! before may have left commits without a mark.
+//! A number is never used twice. Storing the last number with each commit would cost a row each time, so numbers
+//! are reserved in blocks: the first commit of a block also writes the block's end, in the same atomic batch. An
+//! opened store starts after the last block. That leaves gaps, which are harmless.
+//!
+//! The last commit before a store is closed returns the unused rest of its block. So a reservation above the
+//! high-water mark shows that the previous session was not closed, and may have left commits without a mark.
 
 use crate::format::own_keyspaces::{OWN_KEYSPACE, own_keyspace};
 use crate::format::sequence_row;
@@ -13,17 +14,17 @@ use strongroom_core::{Error, ErrorKind, KeyspaceHints, KeyspaceId, Result, Stora
 
 const BLOCK: u64 = 1 << 20;
 
-/// A copy is a draft: it is kept only when the commit that it was used for is stored.
+/// A copy is a draft. It is kept only if the engine stores the commit that used it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sequences {
-    /// The store's own keyspace. None for a read-only backend without one: nothing will be written.
+    /// The store's own keyspace. None for a read-only backend without one, where nothing is written.
     own: Option<KeyspaceId>,
     last: u64,
     reserved_until: u64,
 }
 
 impl Sequences {
-    /// Begins after what was reserved and after `floor`.
+    /// Starts after the reserved numbers, and after `floor`.
     pub(crate) fn open(backend: &dyn StorageBackend, floor: u64) -> Result<Self> {
         let own = if backend.is_read_only() {
             own_keyspace(backend)?
@@ -34,17 +35,17 @@ impl Sequences {
         Ok(Self { own, last: reserved_until, reserved_until })
     }
 
-    /// The number of the newest commit.
+    /// Returns the number of the newest commit.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// The store's own keyspace, if there is one.
+    /// Returns the store's own keyspace, if there is one.
     pub(crate) fn own_keyspace(&self) -> Option<KeyspaceId> {
         self.own
     }
 
-    /// Gives back the numbers after the last one; only when nobody commits any more.
+    /// Returns the unused rest of the block. Only for the last commit of the store.
     pub(crate) fn give_back(&mut self, batch: &mut WriteBatch) {
         self.reserved_until = self.last;
         if let Some(own) = self.own {
@@ -52,7 +53,7 @@ impl Sequences {
         }
     }
 
-    /// The next number; adds the reservation of a block to `batch` when one begins.
+    /// Returns the next number. Adds the reservation of a block to `batch` if a new block begins.
     pub(crate) fn next(&mut self, batch: &mut WriteBatch) -> Result<u64> {
         let next = self
             .last
@@ -69,7 +70,7 @@ impl Sequences {
     }
 }
 
-/// Who holds it writes to the engine, and nobody else does: the leader of a group, or a change of keyspaces.
+/// The exclusive right to write to the engine. The leader of a group holds it, or a change of keyspaces.
 #[derive(Debug)]
 pub(crate) struct CommitLock(Mutex<Sequences>);
 
@@ -78,7 +79,8 @@ impl CommitLock {
         Self(Mutex::new(sequences))
     }
 
-    /// [`Closed`](ErrorKind::Closed): a holder panicked, so nobody knows which numbers the engine holds.
+    /// Returns [`Closed`](ErrorKind::Closed) if a holder panicked: which numbers the engine has stored is then
+    /// unknown.
     pub(crate) fn acquire(&self) -> Result<MutexGuard<'_, Sequences>> {
         self.0.lock().map_err(|_| Error::new(ErrorKind::Closed, "an earlier commit of this store panicked"))
     }

@@ -1,8 +1,8 @@
-//! The stages of a commit, as a feature sees them: [`Stages`] is what a feature offers, [`Group`] and [`Member`] are
-//! what it is handed.
+//! The stages of a commit, as a feature sees them. A feature implements [`Stages`] and gets a [`Group`] and its
+//! [`Member`]s.
 //!
-//! Members of a group are validated and drafted one after another. Each sees what the members before it do, as if the
-//! commits were made one by one.
+//! Members of a group are validated and drafted one after another. Each sees the effects of the members before
+//! it, as if the commits were made one by one.
 
 use crate::base::Base;
 use crate::catalog::KeyspaceInfo;
@@ -15,30 +15,30 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Op, Result, WriteBatch};
 
-/// What a feature does at each stage of a commit. A stage that it has no part in costs nothing.
+/// The stages of a commit that a feature may implement. A stage that it does not implement costs nothing.
 ///
-/// Stages before *apply* have no effect outside the group: a group that the engine refuses is committed again, member by
-/// member.
+/// Stages before *apply* have no effect outside the group, except flags that may be set too early. If the engine
+/// refuses a group, its members are committed again one by one.
 pub(crate) trait Stages: Send + Sync {
-    /// *Prepare*, on the caller's thread: refuses what is wrong whatever the state is, and does what needs no state.
+    /// *Prepare*, on the caller's thread: refuses a request that is invalid in any state.
     fn prepare(&self, base: &Base, request: &Request) -> Result<()> {
         let _ = (base, request);
         Ok(())
     }
 
-    /// *Validate*, in the leader: whether the request may be committed after the members before it.
+    /// *Validate*, in the leader: refuses a request that may not be committed after the members before it.
     fn validate(&self, group: &Group<'_>, request: &Request) -> Result<()> {
         let _ = (group, request);
         Ok(())
     }
 
-    /// *Draft*, in the leader: adds writes to the member, or decides about those that are there.
+    /// *Draft*, in the leader: adds computed writes to the member, or sets the expiries of its writes.
     fn draft(&self, group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
         let _ = (group, member);
         Ok(())
     }
 
-    /// *Draft*, when the member has its sequence number: adds rows of the store's own to the group. Cannot fail.
+    /// *Draft*, when the member has its sequence number: adds the store's own rows to the group. Cannot fail.
     fn add_rows(&self, group: &mut Group<'_>, member: &Member<'_>) {
         let _ = (group, member);
     }
@@ -55,15 +55,16 @@ pub(crate) trait Stages: Send + Sync {
         let _ = (group, member);
     }
 
-    /// A keyspace was created or dropped, after the commit with this sequence number. The caller holds the commit lock.
+    /// Publishes that a keyspace was created or dropped, after the commit with this sequence number. The caller
+    /// holds the commit lock.
     fn publish_keyspace(&self, event: KeyspaceEvent, keyspace: &KeyspaceInfo, sequence: u64) {
         let _ = (event, keyspace, sequence);
     }
 
-    /// The handle is of no use any more: nothing will be committed.
+    /// The handle is poisoned: nothing more will be committed.
     fn fail(&self) {}
 
-    /// Nobody waits for this thread any more, so it may run code of others, such as wakers.
+    /// Called when no other thread waits for this one, so it may run foreign code such as wakers.
     fn after_commit(&self) {}
 }
 
@@ -74,13 +75,13 @@ pub(crate) enum KeyspaceEvent {
     Dropped,
 }
 
-/// A group on its way into the engine.
+/// A group of commits in flight.
 pub(crate) struct Group<'g> {
     pub(crate) base: &'g Base,
     /// The timestamp of the whole group. Snapshot readers use no later one until the group has ended.
     time: GroupTime<'g>,
     sequences: Sequences,
-    /// What the engine gets: rows in envelopes, and the store's own.
+    /// The batch for the engine: rows in envelopes, and the store's own rows.
     pub(crate) batch: WriteBatch,
     /// The highest durability that a member asks for.
     pub(crate) durability: Durability,
@@ -89,26 +90,26 @@ pub(crate) struct Group<'g> {
     overlay: HashMap<(KeyspaceId, Vec<u8>), Option<StoredRow>>,
 }
 
-/// A row: header and value.
+/// A stored row: header and value.
 pub(crate) type StoredRow = (Meta, Bytes);
 
-/// A member of a group: a request, resolved.
+/// A member of a group: a request whose keyspaces are resolved.
 pub(crate) struct Member<'g> {
     pub(crate) request: &'g Request,
-    /// Zero while it is drafted.
+    /// Zero until the member is numbered.
     pub(crate) sequence: u64,
     pub(crate) answer: Answer,
-    /// The keyspaces of the request's operations, by their slot.
+    /// The keyspaces of the request's operations, by slot.
     keyspaces: Vec<Arc<KeyspaceInfo>>,
-    /// When the row of each operation expires; empty if none does.
+    /// The expiry of each operation's row. Empty if none expires.
     expiries: Vec<Option<u64>>,
-    /// Writes that the leader worked out.
+    /// Writes that the leader computed.
     computed: Vec<ComputedWrite>,
-    /// Rows of the store's own that it worked out; none deletes.
+    /// The store's own rows that the leader computed. A value of none deletes.
     own_rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// A write that the leader worked out.
+/// A write that the leader computed.
 #[derive(Debug)]
 pub(crate) struct ComputedWrite {
     pub(crate) keyspace: Arc<KeyspaceInfo>,
@@ -122,13 +123,13 @@ pub(crate) struct ComputedWrite {
 /// Why a row changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody asked for it.
+    /// The request asks for it.
     Request,
-    /// It had expired: readers saw it as absent already.
+    /// The row has expired. Readers already see it as absent.
     Expired,
 }
 
-/// One write of a member, whoever worked it out: the form in which every stage reads a commit.
+/// One write of a member, requested or computed. Every stage reads a commit in this form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Write<'w> {
     pub(crate) keyspace: &'w Arc<KeyspaceInfo>,
@@ -156,24 +157,24 @@ impl<'g> Group<'g> {
         self.time.now_ms()
     }
 
-    /// The members so far, in commit order.
+    /// Returns the members so far, in commit order.
     pub(crate) fn members(&self) -> &[Member<'g>] {
         &self.members
     }
 
-    /// The sequence numbers after this group, if the engine acknowledges it.
+    /// Returns the sequence numbers after this group, to be kept if the engine acknowledges it.
     pub(crate) fn sequences(&self) -> Sequences {
         self.sequences
     }
 
-    /// Gives back the numbers that are reserved and not used; only when nobody commits any more.
+    /// Returns the unused reserved numbers. Only for the last commit of the store.
     pub(crate) fn give_back_sequences(&mut self) {
         self.sequences.give_back(&mut self.batch);
     }
 
-    /// A row after the members so far, expired or not.
+    /// Returns a row as the members so far leave it, expired or not.
     pub(crate) fn row(&self, keyspace: &KeyspaceInfo, key: &[u8]) -> Result<Option<StoredRow>> {
-        // A look-up needs a copy of the key, and most groups have nothing to look up.
+        // A lookup needs a copy of the key, and most groups have nothing to look up.
         if !self.overlay.is_empty()
             && let Some(found) = self.overlay.get(&(keyspace.id, key.to_vec()))
         {
@@ -184,12 +185,12 @@ impl<'g> Group<'g> {
         Ok(Some((Meta { version: row.version, expires_at_ms: row.expires_at_ms }, row.value)))
     }
 
-    /// As [`row`](Self::row), as a reader sees it: none if it has expired.
+    /// As [`row`](Self::row), but none if the row has expired.
     pub(crate) fn live_row(&self, keyspace: &KeyspaceInfo, key: &[u8]) -> Result<Option<StoredRow>> {
         Ok(self.row(keyspace, key)?.filter(|(meta, _)| !meta.has_expired_by(self.now_ms())))
     }
 
-    /// When a row of this keyspace that is written now expires.
+    /// Returns when a row that this group writes to the keyspace expires.
     pub(crate) fn expires_at_ms(&self, keyspace: &KeyspaceInfo, expiry: Expiry) -> Result<Option<u64>> {
         let now_ms = self.now_ms();
         let ttl_ms = match expiry {
@@ -212,7 +213,7 @@ impl<'g> Group<'g> {
         })
     }
 
-    /// Gives the member its sequence number. An error leaves nothing of the member in the group.
+    /// Assigns the member its sequence number. On an error, nothing of the member is in the group.
     pub(crate) fn number(&mut self, member: &mut Member<'_>) -> Result<()> {
         member.sequence = self.sequences.next(&mut self.batch)?;
         Ok(())
@@ -239,7 +240,7 @@ impl<'g> Group<'g> {
         }
     }
 
-    /// Adds a member that is drafted. `later` are the requests after it: what they may look up is kept for them.
+    /// Adds a drafted member. Its writes are kept for lookups if one of the `later` requests reads rows.
     pub(crate) fn push(&mut self, member: Member<'g>, later: &[&Request]) {
         self.durability = self.durability.max(member.request.durability);
         if later.iter().any(|later| later.reads_rows()) {
@@ -254,13 +255,13 @@ impl<'g> Group<'g> {
 }
 
 impl<'g> Member<'g> {
-    /// [`NotFound`](strongroom_core::ErrorKind::NotFound): a keyspace was dropped meanwhile.
+    /// Returns [`NotFound`](strongroom_core::ErrorKind::NotFound) if a keyspace was dropped meanwhile.
     pub(crate) fn new(base: &Base, request: &'g Request) -> Result<Self> {
         let catalog = base.catalog.read();
         let ids = request.ops.keyspaces().iter();
         let keyspaces = ids.map(|id| catalog.by_id.get(id).cloned()).collect::<Option<Vec<_>>>();
         drop(catalog);
-        // Asked again for the error.
+        // Looked up again for the error.
         let keyspaces = match keyspaces {
             Some(keyspaces) => keyspaces,
             None => request.ops.keyspaces().iter().map(|id| base.catalog.info(*id)).collect::<Result<_>>()?,
@@ -276,27 +277,27 @@ impl<'g> Member<'g> {
         })
     }
 
-    /// The keyspaces of the request's operations, by their slot.
+    /// Returns the keyspaces of the request's operations, by slot.
     pub(crate) fn keyspaces(&self) -> &[Arc<KeyspaceInfo>] {
         &self.keyspaces
     }
 
-    /// Sets when the row of each operation expires.
+    /// Sets the expiry of each operation's row.
     pub(crate) fn set_expiries(&mut self, expiries: Vec<Option<u64>>) {
         self.expiries = expiries;
     }
 
-    /// Adds a write that the leader worked out.
+    /// Adds a write that the leader computed.
     pub(crate) fn compute(&mut self, write: ComputedWrite) {
         self.computed.push(write);
     }
 
-    /// Sets a row of the store's own, or deletes it.
+    /// Sets one of the store's own rows, or deletes it.
     pub(crate) fn set_own_row(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.own_rows.push((key, value));
     }
 
-    /// All writes, in order: the request's own, then those that the leader worked out.
+    /// Returns all writes in order: the requested ones, then those that the leader computed.
     pub(crate) fn writes(&self) -> impl Iterator<Item = Write<'_>> + Clone {
         let ops = self.request.ops.ops().enumerate().map(|(place, (slot, op))| Write {
             keyspace: &self.keyspaces[slot],
@@ -315,13 +316,13 @@ impl<'g> Member<'g> {
         ops.chain(computed)
     }
 
-    /// Whether any of its rows expires.
+    /// Whether any of its rows may expire.
     pub(crate) fn has_expiring_rows(&self) -> bool {
         !self.expiries.is_empty() || self.computed.iter().any(|write| write.expires_at_ms.is_some())
     }
 
-    /// The keys of which another commit may have read something else. A row that had expired was absent for everybody
-    /// before it was removed.
+    /// Returns the keys that this commit writes, for conflict detection. Removals of expired rows do not count:
+    /// readers already saw those rows as absent.
     pub(crate) fn changed_keys(&self) -> impl Iterator<Item = (KeyspaceId, &[u8])> {
         self.writes()
             .filter(|write| write.cause != Cause::Expired)

@@ -1,7 +1,7 @@
-//! Locks, atomics and threads of the store, in one place: the model check replaces every one of them.
+//! The store's locks, atomics and threads, in one place so that the model check can replace them.
 //!
-//! In a test that is built with `--cfg shuttle` they are those of `shuttle`, which tries the interleavings. Elsewhere they
-//! are the standard library's.
+//! With `--cfg shuttle`, tests use those of `shuttle`, which explores the interleavings. Otherwise they are the
+//! standard library's.
 
 pub(crate) use std::sync::{Arc, PoisonError, Weak};
 

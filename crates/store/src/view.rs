@@ -1,9 +1,8 @@
-//! The read view: one consistent state of all keyspaces, with the time at which it shows them.
+//! The read view: one consistent state of all keyspaces, at one read timestamp.
 //!
-//! A row expires without a commit, so a state is a snapshot of the engine *and* a read timestamp. Both have to lie
-//! between the same two commits. Otherwise a reader could see a row that a commit found expired, and not see what that
-//! commit wrote: a state that never existed. [`Time`](crate::clock::Time) tells whether a group came through meanwhile;
-//! where commits come too fast for that, the view is taken under the commit lock.
+//! A state is a snapshot of the engine and a read timestamp that both lie between the same two groups of commits;
+//! [`clock`](crate::clock) shows why. [`Time`](crate::clock::Time) detects a group that ends meanwhile. Where
+//! commits come too fast for that, the view is taken under the commit lock.
 
 use crate::base::Base;
 use crate::catalog::Keyspaces;
@@ -16,22 +15,23 @@ use strongroom_core::{Result, Snapshot};
 #[derive(Clone)]
 pub(crate) struct ReadView {
     pub(crate) snapshot: Arc<dyn Snapshot>,
-    /// A row that expires up to this time is absent; one that expires later is there as long as the view is held.
+    /// The read timestamp. A row that expires at or before it is absent; other rows stay visible as long as the
+    /// view is held.
     pub(crate) now_ms: u64,
     /// Every commit up to this one is in the view. Later ones may be.
     pub(crate) sequence: u64,
-    /// Counts it as open. Whatever reads the snapshot has to hold it.
+    /// Counts the view as open. Everything that reads the snapshot holds it.
     pub(crate) reader: Arc<ReaderGuard>,
 }
 
-/// A state that is not counted as open yet.
+/// A state that does not yet count as open.
 struct State {
     snapshot: Arc<dyn Snapshot>,
     now_ms: u64,
     sequence: u64,
 }
 
-/// Who reads, for those who look for a forgotten reader.
+/// The kind of reader and the code that opened it, to find a forgotten one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadBy {
     pub(crate) kind: ReaderKind,
@@ -39,7 +39,7 @@ pub(crate) struct ReadBy {
 }
 
 impl ReadBy {
-    /// The caller's caller.
+    /// Records the line of code that called the caller.
     #[track_caller]
     pub(crate) fn caller(kind: ReaderKind) -> Self {
         Self { kind, opened_at: Location::caller() }
@@ -47,7 +47,7 @@ impl ReadBy {
 }
 
 impl Base {
-    /// The newest state.
+    /// Takes a view of the newest state.
     pub(crate) fn read_view(&self, by: ReadBy) -> Result<ReadView> {
         self.state().map(|state| self.open_view(state, by))
     }
@@ -81,8 +81,8 @@ impl Base {
 
     fn state_and_catalog(&self) -> Result<(State, Keyspaces)> {
         let found = {
-            // While the catalog is held, no keyspace is created or dropped. It is not held while the commit lock is
-            // waited for: a creation holds that lock and waits for the catalog.
+            // While the catalog is locked, no keyspace is created or dropped. The lock is released before the
+            // commit lock is acquired: a creation holds the commit lock and waits for the catalog.
             let keyspaces = self.catalog.read();
             self.try_state()?.map(|state| (state, keyspaces.clone()))
         };
@@ -94,7 +94,7 @@ impl Base {
         Ok((self.take_state()?, keyspaces.clone()))
     }
 
-    /// None: it has to be taken under the commit lock.
+    /// Returns none if the state has to be taken under the commit lock.
     fn try_state(&self) -> Result<Option<State>> {
         if !self.time.has_expiring_rows() {
             return self.take_state().map(Some);
@@ -106,7 +106,7 @@ impl Base {
         }
     }
 
-    /// Takes a state where nothing expires, or where nobody commits.
+    /// Takes a state. No row may expire, or the caller holds the commit lock.
     fn take_state(&self) -> Result<State> {
         let sequence = self.newest_sequence();
         Ok(State { snapshot: self.backend().snapshot()?, now_ms: self.time.now_ms(), sequence })

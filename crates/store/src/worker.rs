@@ -1,15 +1,15 @@
-//! A background thread of the store: asleep while there is nothing to do, and never more often awake than once in its
+//! The alarm of a background thread. The thread sleeps while there is no work, and runs at most once per
 //! interval.
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Wakes a thread, or ends it.
+/// Wakes or ends a background thread.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     interval: Duration,
-    /// There is work. Read before the lock is taken, so that a commit that finds it set pays no more.
+    /// There is work. Checked before the lock is taken, so that a commit that finds it set does nothing more.
     is_set: AtomicBool,
     has_to_end: Mutex<bool>,
     changed: Condvar,
@@ -25,10 +25,10 @@ impl Alarm {
         self.interval
     }
 
-    /// There is work from now on.
+    /// Signals that there is work.
     pub(crate) fn set(&self) {
         if !self.is_set.swap(true, Ordering::AcqRel) {
-            // Under the lock: the thread has either seen it or waits already.
+            // Under the lock: the thread has either seen the flag or is already waiting.
             let _guard = self.lock();
             self.changed.notify_all();
         }
@@ -44,7 +44,8 @@ impl Alarm {
         *self.lock()
     }
 
-    /// Sleeps until there is work and the interval is over, and clears the alarm; `false` when the thread has to end.
+    /// Sleeps until there is work and then for the interval, and clears the alarm. Returns `false` if the thread
+    /// has to end.
     pub(crate) fn wait(&self) -> bool {
         let mut ends = self.lock();
         while !*ends && !self.is_set.load(Ordering::Acquire) {
@@ -54,8 +55,8 @@ impl Alarm {
         while !*ends {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // A swap, not a store: what was done by whoever found the alarm set has to be visible to the work that
-                // follows.
+                // A swap, not a store: it synchronizes with the threads that found the alarm set, so that the
+                // next run sees what they did.
                 self.is_set.swap(false, Ordering::AcqRel);
                 return true;
             }

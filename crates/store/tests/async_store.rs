@@ -1,4 +1,4 @@
-//! The async facade: results, the bound, panics, futures that are dropped.
+//! The async facade: results, the bound, panics, and dropped futures.
 
 #![cfg(feature = "async")]
 #![allow(clippy::unwrap_used)] // Tests fail by panicking.
@@ -53,7 +53,7 @@ async fn no_more_than_the_bound_run_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_is_the_callers_and_the_store_goes_on() {
+async fn a_panic_reaches_the_caller_and_the_store_stays_usable() {
     let store = store(1);
     let panicking = store.clone();
     let task =
@@ -65,24 +65,24 @@ async fn a_panic_is_the_callers_and_the_store_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_that_has_begun_ends_though_nobody_waits() {
+async fn work_that_has_begun_runs_to_its_end_after_its_future_is_dropped() {
     let store = store(1);
     let slow = store.run(|store| {
         std::thread::sleep(Duration::from_millis(50));
         store.default_keyspace()?.set("k", "v")
     });
     assert!(tokio::time::timeout(Duration::from_millis(10), slow).await.is_err());
-    // The only permit is free again when the work is done.
+    // The only permit is free again once the work is done.
     let found = store.run(|store| store.default_keyspace()?.has("k")).await.unwrap();
     assert!(found);
 }
 
 #[test]
-fn work_that_waits_for_a_thread_is_cancelled_when_nobody_waits_for_it() {
+fn work_that_waits_for_a_thread_is_cancelled_when_its_future_is_dropped() {
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let store = store(1);
-        // The pool's only thread is busy with what is no business of the store's.
+        // Work from outside the store keeps the pool's only thread busy.
         let (release, released) = mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || released.recv());
         let captured = Arc::new(());
@@ -92,17 +92,17 @@ fn work_that_waits_for_a_thread_is_cancelled_when_nobody_waits_for_it() {
                 drop(held);
                 store.default_keyspace()?.set("k", "v")
             }));
-            // It is handed to the pool, and waits there.
+            // The pool has it, and it waits there.
             assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             assert_eq!(Arc::strong_count(&captured), 2);
         }
         assert_eq!(Arc::strong_count(&captured), 1, "what it captured is dropped at once");
-        // Its permit, the only one, is free at once too: the next one reaches the pool.
+        // Its permit, the only one, is free at once too, so the next closure reaches the pool.
         let mut next = pin!(store.run(|store| store.default_keyspace()?.has("k")));
         assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         release.send(()).unwrap();
         busy.await.unwrap().unwrap();
-        // The pool is in order, so that what was cancelled would have run before it.
+        // The pool runs work in order, so the cancelled work would have run before this.
         assert!(!next.await.unwrap(), "cancelled work ran");
     });
 }

@@ -1,5 +1,5 @@
-//! Compare-and-swap, counters and generated numbers on the memory backend. That they hold on every engine is shown by
-//! the conformance suite.
+//! Compare-and-swap, counters and generated ids on the memory backend. The conformance suite shows that they hold
+//! on every engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -14,7 +14,7 @@ use strongroom_store::{Clock, Store, StoreOptions, Swap};
 use support::{kind, store, value};
 
 #[test]
-fn a_swap_by_value_holds_or_says_what_is_there() {
+fn a_swap_by_value_succeeds_or_returns_the_current_row() {
     let (_store, rows) = store();
     let Swap::Swapped(commit) = rows.compare_and_swap("a", None, Some(b"1")).unwrap() else { panic!() };
     assert_eq!(rows.get_row("a").unwrap().unwrap().version, commit.sequence);
@@ -32,7 +32,7 @@ fn a_swap_by_value_holds_or_says_what_is_there() {
 }
 
 #[test]
-fn a_swap_by_version_sees_what_was_changed_and_changed_back() {
+fn a_swap_by_version_detects_a_value_that_was_changed_and_changed_back() {
     let (_store, rows) = store();
     rows.set("a", "1").unwrap();
     let version = rows.get_row("a").unwrap().unwrap().version;
@@ -46,7 +46,7 @@ fn a_swap_by_version_sees_what_was_changed_and_changed_back() {
 }
 
 #[test]
-fn what_is_inserted_stays_the_first() {
+fn only_one_of_many_insertions_succeeds() {
     let (_store, rows) = store();
     let winners = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -63,7 +63,7 @@ fn what_is_inserted_stays_the_first() {
 }
 
 #[test]
-fn an_update_gives_what_was_before_and_loses_none() {
+fn an_update_returns_the_previous_value_and_none_is_lost() {
     let (_store, rows) = store();
     assert_eq!(rows.fetch_and_update("a", |_| None).unwrap(), None);
     assert_eq!(rows.fetch_and_update("a", |_| Some(b"x".to_vec())).unwrap(), None);
@@ -81,7 +81,7 @@ fn an_update_gives_what_was_before_and_loses_none() {
 }
 
 #[test]
-fn counters_add_up_whoever_adds() {
+fn concurrent_increments_add_up() {
     let (store, rows) = store();
     let seen = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
@@ -95,13 +95,13 @@ fn counters_add_up_whoever_adds() {
     });
     assert_eq!(value(&rows, "a").as_deref(), Some("1600"));
     assert_eq!(seen.into_inner().unwrap(), (1..=1_600).collect());
-    assert_eq!(store.stats().unwrap().conflicts, 0, "none is tried twice");
+    assert_eq!(store.stats().unwrap().conflicts, 0, "none is retried");
     assert_eq!(rows.increment("a", 0).unwrap(), 1_600);
     assert_eq!(rows.increment("absent", -5).unwrap(), -5);
 }
 
 #[test]
-fn what_is_no_counter_is_refused_and_left_as_it_is() {
+fn a_value_that_is_not_a_counter_is_refused_and_unchanged() {
     let (_store, rows) = store();
     for text in ["", "x", "01", "+1", " 1", "1.5", "9223372036854775808"] {
         rows.set("a", text).unwrap();
@@ -117,7 +117,7 @@ fn what_is_no_counter_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_counter_keeps_its_end_and_begins_anew_behind_it() {
+fn a_counter_keeps_its_expiry_and_restarts_after_it() {
     let clock = Clock::manual(1_000);
     let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
     let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
@@ -131,13 +131,13 @@ fn a_counter_keeps_its_end_and_begins_anew_behind_it() {
 }
 
 #[test]
-fn an_update_is_no_renewal() {
+fn an_update_does_not_renew_the_ttl() {
     let (store, rows) = store();
     rows.set_with_ttl("a", "1", Duration::from_secs(10)).unwrap();
     let expires_at_ms = rows.get_row("a").unwrap().unwrap().expires_at_ms;
     rows.fetch_and_update("a", |_| Some(b"2".to_vec())).unwrap();
     assert_eq!(rows.get_row("a").unwrap().unwrap().expires_at_ms, expires_at_ms);
-    // And what had no end gets none by the default that came later.
+    // A row without an expiry gets none from a default that was set later.
     rows.set("b", "1").unwrap();
     rows.set_default_ttl(Some(Duration::from_secs(1))).unwrap();
     rows.fetch_and_update("b", |_| Some(b"2".to_vec())).unwrap();
@@ -146,20 +146,20 @@ fn an_update_is_no_renewal() {
 }
 
 #[test]
-fn generated_numbers_have_no_end() {
+fn a_generated_counter_never_expires() {
     let clock = Clock::manual(1_000);
     let options =
         StoreOptions::new().durability(Durability::Buffered).clock(clock.clone()).sweep_interval_ms(0);
     let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
     rows.set_default_ttl(Some(Duration::from_secs(1))).unwrap();
-    // Even if somebody gave the counter an end.
+    // Even if the counter was given an expiry.
     rows.set_with_ttl("ids", "10", Duration::from_secs(1)).unwrap();
     let generator = rows.id_generator("ids", 2).unwrap();
     let mut last = 0;
     for _ in 0..8 {
         let id = generator.next_id().unwrap();
-        assert!(id > last, "{id} behind {last}");
+        assert!(id > last, "{id} after {last}");
         last = id;
         clock.advance(Duration::from_secs(1));
         store.sweep().unwrap();
@@ -167,7 +167,7 @@ fn generated_numbers_have_no_end() {
 }
 
 #[test]
-fn more_numbers_than_there_are_is_refused_and_uses_none_up() {
+fn a_request_for_too_many_ids_is_refused_and_uses_none() {
     let (_store, rows) = store();
     let generator = rows.id_generator("ids", 2).unwrap();
     for count in [u64::MAX, 1 << 63] {
@@ -189,7 +189,7 @@ fn a_counter_is_a_read_and_a_write_for_transactions() {
 }
 
 #[test]
-fn generated_numbers_come_once_whatever_the_number_of_generators() {
+fn several_generators_never_return_the_same_id() {
     let (_store, rows) = store();
     let generators = [rows.id_generator("ids", 10).unwrap(), rows.id_generator("ids", 7).unwrap()];
     let seen = Mutex::new(BTreeSet::new());
@@ -204,12 +204,12 @@ fn generated_numbers_come_once_whatever_the_number_of_generators() {
                     assert!(range.start > last);
                     last = range.end - 1;
                     let mut seen = seen.lock().unwrap();
-                    range.for_each(|id| assert!(seen.insert(id), "{id} came twice"));
+                    range.for_each(|id| assert!(seen.insert(id), "{id} was returned twice"));
                 }
             });
         }
     });
-    // A generator that was dropped leaves a gap.
+    // A dropped generator leaves a gap.
     let (before, last) = (value(&rows, "ids").unwrap(), *seen.into_inner().unwrap().last().unwrap());
     assert!(rows.id_generator("ids", 3).unwrap().next_id().unwrap() > last);
     assert_ne!(value(&rows, "ids").unwrap(), before);
@@ -223,7 +223,7 @@ fn generated_numbers_come_once_whatever_the_number_of_generators() {
 }
 
 #[test]
-fn a_generator_ends_with_its_keyspace() {
+fn a_generator_fails_after_its_keyspace_is_dropped() {
     let (store, _rows) = store();
     let ids = store.create_keyspace("ids").unwrap().id_generator("next", 10).unwrap();
     assert_eq!(ids.next_id().unwrap(), 1);
@@ -233,6 +233,6 @@ fn a_generator_ends_with_its_keyspace() {
     assert_eq!(
         kind(ids.next_id()),
         ErrorKind::NotFound,
-        "it has nine numbers left, which are not the new one's"
+        "its nine remaining ids do not belong to the new keyspace"
     );
 }

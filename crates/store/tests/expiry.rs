@@ -1,4 +1,4 @@
-//! Time to live on the memory backend, by a clock that the tests move.
+//! Time to live on the memory backend, with a clock that the tests advance.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -36,7 +36,7 @@ fn keys(rows: &Keyspace, scan: Scan) -> Vec<String> {
     rows.scan(scan).unwrap().map(|row| String::from_utf8(row.unwrap().0).unwrap()).collect()
 }
 
-/// Rows that the engine holds, whether anybody sees them or not: those of the index, and the others.
+/// Rows in the engine, visible or not: the number of index entries, and of the other rows.
 fn on_disk(store: &Store) -> (usize, u64) {
     let indexed = store.expiry_index_len().unwrap();
     let rows = store.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap().rows;
@@ -44,7 +44,7 @@ fn on_disk(store: &Store) -> (usize, u64) {
 }
 
 #[test]
-fn at_its_instant_a_row_is_gone_for_everybody() {
+fn a_row_is_absent_for_every_read_from_its_expiry_on() {
     let (store, rows, clock) = store();
     rows.set("forever", "1").unwrap();
     rows.set_with_ttl("brief", "2", ms(100)).unwrap();
@@ -64,7 +64,7 @@ fn at_its_instant_a_row_is_gone_for_everybody() {
     {
         assert_eq!(keys(&rows, scan.clone()), ["forever"], "{scan:?}");
     }
-    // What was taken before is a state that was there, and stays one.
+    // Readers opened before the expiry keep showing the state of their read timestamp.
     assert!(before.has(&rows, "brief").unwrap() && reading.has(&rows, "brief").unwrap());
     assert_eq!(before.scan(&rows, Scan::all().keys_only()).unwrap().count(), 2);
     assert_eq!(reading.prefix(&rows, "").unwrap().count(), 2);
@@ -89,15 +89,15 @@ fn at_its_instant_a_row_is_gone_for_everybody() {
     assert_eq!(rows.get("brief").unwrap().as_deref(), Some(&b"new"[..]));
 }
 
-/// Invariant 14: what expires is found by the sweep.
+/// Invariant 14: the sweep finds every row that expires.
 #[test]
-fn a_sweep_removes_what_has_expired_and_nothing_else() {
+fn a_sweep_removes_expired_rows_and_nothing_else() {
     let (store, rows, clock) = store();
     for number in 0..2_500 {
         rows.set_with_ttl(format!("{number:04}"), "x", ms(1 + number)).unwrap();
     }
     rows.set("forever", "1").unwrap();
-    // Renewed, shortened, made to stay, deleted, counted.
+    // Renewed, shortened, made permanent, deleted.
     rows.set_with_ttl("0000", "again", ms(10_000)).unwrap();
     rows.set_with_ttl("2400", "sooner", ms(5)).unwrap();
     rows.set("0001", "stays").unwrap();
@@ -106,7 +106,7 @@ fn a_sweep_removes_what_has_expired_and_nothing_else() {
     clock.advance(ms(1_500));
     assert_eq!(store.sweep().unwrap().rows, 1_500 - 3 + 1);
     assert_eq!(rows.count("").unwrap(), 1_000 + 3 - 1);
-    // Those of the rows that are left, and the one that belonged to the row that was shortened.
+    // The entries of the remaining rows, and the old entry of the shortened row.
     assert_eq!(on_disk(&store), (1_000 + 1, 1_000 + 3 - 1));
     clock.advance(ms(8_499));
     store.sweep().unwrap();
@@ -118,7 +118,7 @@ fn a_sweep_removes_what_has_expired_and_nothing_else() {
 }
 
 #[test]
-fn a_keyspace_has_a_default_which_is_kept_and_goes_with_it() {
+fn a_default_ttl_survives_reopening_and_is_dropped_with_its_keyspace() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START_MS);
     let open = || {
@@ -158,7 +158,7 @@ fn a_keyspace_has_a_default_which_is_kept_and_goes_with_it() {
     clock.advance(ms(1_000_000));
     assert!(rows.has("stays").unwrap());
     rows.set_default_ttl(Some(ms(7))).unwrap();
-    // One of the same name is another one.
+    // A new keyspace of the same name does not inherit it.
     store.drop_keyspace("rows").unwrap();
     assert_eq!(kind(rows.set_default_ttl(Some(ms(7)))), ErrorKind::NotFound);
     assert_eq!(store.create_keyspace("rows").unwrap().default_ttl(), None);
@@ -182,7 +182,7 @@ fn rows_of_a_dropped_keyspace_are_swept_without_harm() {
 }
 
 #[test]
-fn expiry_is_told_apart_from_deletion() {
+fn a_watch_distinguishes_expiry_from_deletion() {
     let (store, rows, clock) = store();
     let mut watch = rows.watch_prefix("").unwrap();
     rows.set_with_ttl("a", "1", ms(10)).unwrap();
@@ -198,7 +198,7 @@ fn expiry_is_told_apart_from_deletion() {
 }
 
 #[test]
-fn a_transaction_that_has_seen_a_row_conflicts_with_its_end() {
+fn a_transaction_that_has_read_a_row_conflicts_with_its_expiry() {
     let (store, rows, clock) = store();
     rows.set_with_ttl("a", "1", ms(10)).unwrap();
     for by_scan in [false, true] {
@@ -214,7 +214,7 @@ fn a_transaction_that_has_seen_a_row_conflicts_with_its_end() {
         clock.advance(ms(10));
         assert_eq!(kind(transaction.commit()), ErrorKind::Conflict, "{by_scan}");
     }
-    // One that has seen nothing there does not mind that it is removed.
+    // A transaction that found the row absent does not conflict with its removal.
     let mut transaction = store.begin().unwrap();
     assert!(!transaction.has(&rows, "a").unwrap());
     transaction.set(&rows, "not seen", "1").unwrap();
@@ -223,7 +223,7 @@ fn a_transaction_that_has_seen_a_row_conflicts_with_its_end() {
 }
 
 #[test]
-fn bad_input_and_a_clock_that_steps_back() {
+fn invalid_ttls_and_a_clock_that_steps_back_are_refused() {
     let (store, rows, clock) = store();
     rows.set("a", "1").unwrap();
     let digest = store.digest().unwrap();
@@ -243,11 +243,11 @@ fn bad_input_and_a_clock_that_steps_back() {
     clock.advance(ms(10_000));
     assert!(!rows.has("b").unwrap());
     clock.set_ms(START_MS);
-    assert!(!rows.has("b").unwrap(), "what has expired stays so");
+    assert!(!rows.has("b").unwrap(), "an expired row stays expired");
     assert_eq!(kind(rows.set_with_ttl("c", "1", ms(5))), ErrorKind::Unavailable);
     assert_eq!(kind(store.transaction(|tx| tx.set_with_ttl(&rows, "c", "1", ms(5)))), ErrorKind::Unavailable);
     assert!(!rows.has("c").unwrap());
-    // What does not count from now goes on.
+    // Writes without a TTL still succeed.
     rows.set("d", "1").unwrap();
     clock.set_ms(START_MS + 9_500);
     rows.set_with_ttl("c", "1", ms(5)).unwrap();
@@ -255,7 +255,7 @@ fn bad_input_and_a_clock_that_steps_back() {
 }
 
 #[test]
-fn one_that_cannot_be_counted_does_not_fail_its_neighbours_nor_leave_half() {
+fn a_batch_whose_ttl_cannot_be_computed_writes_nothing() {
     let (store, rows, clock) = store();
     clock.advance(ms(5_000));
     rows.set("now", "1").unwrap();
@@ -267,7 +267,7 @@ fn one_that_cannot_be_counted_does_not_fail_its_neighbours_nor_leave_half() {
 }
 
 #[test]
-fn the_background_sweeps_by_itself() {
+fn the_background_thread_sweeps() {
     let clock = Clock::manual(START_MS);
     let store = Store::new(MemoryBackend::in_memory(), options(&clock).sweep_interval_ms(1)).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
@@ -282,9 +282,9 @@ fn the_background_sweeps_by_itself() {
     }
 }
 
-/// A whole day of sessions that begin, are renewed, end by themselves or are ended.
+/// A whole day of sessions that begin, are renewed, expire or are deleted.
 #[test]
-fn a_day_of_traffic_leaves_nothing_behind_and_loses_nothing() {
+fn a_day_of_traffic_leaves_no_expired_row_and_loses_no_live_one() {
     let (store, rows, clock) = store();
     rows.set_default_ttl(Some(Duration::from_secs(1_800))).unwrap();
     let mut live = std::collections::BTreeMap::new();
@@ -332,14 +332,14 @@ fn hooked(clock: &Clock) -> (Store, Keyspace, support::hooked::Hooks) {
     (store, rows, hooks)
 }
 
-/// "a" ends, and "b" was set while "a" was there: nobody may see neither.
+/// "a" expires, and "b" was set while "a" was alive, so no state lacks both.
 fn sees_a_or_b(store: &Store, rows: &Keyspace) -> bool {
     let reading = store.begin_with(&TransactionOptions::new().read_only(true)).unwrap();
     reading.has(rows, "a").unwrap() || reading.has(rows, "b").unwrap()
 }
 
 #[test]
-fn a_snapshot_is_not_older_than_its_moment() {
+fn a_snapshot_is_not_older_than_its_read_timestamp() {
     let clock = Clock::manual(START_MS);
     let (store, rows, hooks) = hooked(&clock);
     rows.set_with_ttl("a", "1", ms(10)).unwrap();
@@ -358,15 +358,16 @@ fn a_snapshot_is_not_older_than_its_moment() {
 }
 
 #[test]
-fn time_does_not_pass_a_commit_on_its_way() {
+fn a_read_timestamp_does_not_pass_a_commit_in_flight() {
     let clock = Clock::manual(START_MS);
     let (store, rows, hooks) = hooked(&clock);
     rows.set_with_ttl("a", "1", ms(10)).unwrap();
     let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let (other_rows, other_clock, other, told) = (rows.clone(), clock.clone(), store.clone(), seen.clone());
+    let (other_rows, other_clock, other, is_seen) =
+        (rows.clone(), clock.clone(), store.clone(), seen.clone());
     hooks.before_commit.set(move || {
         other_clock.advance(ms(10));
-        told.store(sees_a_or_b(&other, &other_rows), std::sync::atomic::Ordering::SeqCst);
+        is_seen.store(sees_a_or_b(&other, &other_rows), std::sync::atomic::Ordering::SeqCst);
     });
     let mut batch = store.batch();
     batch.expect_present(&rows, "a").set(&rows, "b", "1");
@@ -376,7 +377,7 @@ fn time_does_not_pass_a_commit_on_its_way() {
 }
 
 #[test]
-fn a_store_that_is_read_beside_its_writer_knows_of_ends_and_verifies() {
+fn a_reader_in_another_process_handles_expiry_and_verifies() {
     let memory = std::sync::Arc::new(MemoryBackend::in_memory());
     let clock = Clock::manual(START_MS);
     let writer = Store::new(support::hooked::hooked_over(&memory, false).0, options(&clock)).unwrap();
@@ -384,7 +385,7 @@ fn a_store_that_is_read_beside_its_writer_knows_of_ends_and_verifies() {
     rows.set("a", "1").unwrap();
     let (backend, hooks) = support::hooked::hooked_over(&memory, true);
     let reader = Store::new(backend, options(&clock)).unwrap();
-    // The first row with an end comes between the reader's look at the keyspaces and its snapshot.
+    // The first expiring row is written after the reader has read the keyspaces and before it takes its snapshot.
     let written = rows.clone();
     hooks.before_snapshot.set(move || written.set_with_ttl("b", "1", ms(100)).unwrap());
     reader.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
@@ -398,14 +399,14 @@ fn a_store_that_is_read_beside_its_writer_knows_of_ends_and_verifies() {
 }
 
 #[test]
-fn a_damaged_row_of_the_index_stays_and_is_told_of() {
+fn a_damaged_index_entry_stays_and_is_reported() {
     let memory = std::sync::Arc::new(MemoryBackend::in_memory());
     let clock = Clock::manual(START_MS);
     let store = Store::new(support::hooked::hooked_over(&memory, false).0, options(&clock)).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
     rows.set_with_ttl("a", "1", ms(100)).unwrap();
     rows.set_with_ttl("b", "1", ms(101)).unwrap();
-    // One bit of the instant of the first.
+    // One bit of the time of the first entry.
     let own = memory.keyspace("_store").unwrap();
     let mut cursor = memory.snapshot().unwrap().cursor(own, Scan::prefix(b"expiry ")).unwrap();
     assert!(cursor.advance().unwrap());
@@ -418,34 +419,34 @@ fn a_damaged_row_of_the_index_stays_and_is_told_of() {
     let verify = || store.verify(&mut |_| std::ops::ControlFlow::Continue(()));
     assert_eq!(kind(verify()), ErrorKind::Corruption);
     clock.advance(ms(1_000));
-    assert_eq!(store.sweep().unwrap().rows, 1, "what is sound is swept");
+    assert_eq!(store.sweep().unwrap().rows, 1, "the intact entry is swept");
     assert_eq!(store.expiry_index_len().unwrap(), 1);
     assert_eq!(kind(verify()), ErrorKind::Corruption);
     assert!(!rows.has("a").unwrap());
 }
 
-/// A look that no gap between two commits is long enough for takes a turn of its own, and waits for nobody who waits for
-/// it.
+/// If no gap between two commits is long enough for a snapshot, it is taken under the commit lock, without a
+/// deadlock.
 #[test]
-fn snapshots_are_taken_beside_writers_that_never_pause() {
+fn snapshots_are_taken_while_writers_never_pause() {
     let clock = Clock::manual(START_MS);
     let (store, rows, hooks) = hooked(&clock);
     rows.set_with_ttl("a", "1", ms(10)).unwrap();
     hooks.slow_snapshots.store(true, std::sync::atomic::Ordering::Relaxed);
     let stops = std::sync::atomic::AtomicBool::new(false);
-    let goes_on = || !stops.load(std::sync::atomic::Ordering::Relaxed);
+    let is_running = || !stops.load(std::sync::atomic::Ordering::Relaxed);
     std::thread::scope(|scope| {
         for writer in 0..2 {
-            let (rows, goes_on) = (&rows, &goes_on);
+            let (rows, is_running) = (&rows, &is_running);
             scope.spawn(move || {
-                while goes_on() {
+                while is_running() {
                     rows.set(format!("w{writer}"), "1").unwrap();
                 }
             });
         }
         scope.spawn(|| {
-            // What wants the turn and the names too.
-            while goes_on() {
+            // Contends for the commit lock and the catalog too.
+            while is_running() {
                 store.create_keyspace("other").unwrap();
                 store.drop_keyspace("other").unwrap();
             }
@@ -458,9 +459,9 @@ fn snapshots_are_taken_beside_writers_that_never_pause() {
     });
 }
 
-/// Found by refreshing sessions: an index row for each rewrite would stay until its time comes.
+/// Without rounding, each rewrite would leave an index entry until its time comes.
 #[test]
-fn a_row_that_is_renewed_again_and_again_keeps_few_entries_in_the_index() {
+fn a_row_that_is_renewed_often_has_few_index_entries() {
     let (store, rows, clock) = store();
     let day = Duration::from_secs(86_400);
     for round in 0..5_000_u64 {
@@ -476,7 +477,7 @@ fn a_row_that_is_renewed_again_and_again_keeps_few_entries_in_the_index() {
     }
     clock.advance(ms(86_400_000 - 10_001));
     store.sweep().unwrap();
-    assert_eq!(keys(&rows, Scan::all()), ["a", "b"], "an entry that is due early removes nothing");
+    assert_eq!(keys(&rows, Scan::all()), ["a", "b"], "an entry that is due before its row removes nothing");
     store.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     clock.advance(ms(1));
     assert_eq!(store.sweep().unwrap().rows, 2);

@@ -1,4 +1,4 @@
-//! The high-water mark: a tail that is lost is noticed, and nothing else is taken for one.
+//! The high-water mark: a lost tail is noticed, and nothing else is taken for one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -21,9 +21,9 @@ fn refused(path: &Path) -> Error {
     let error = pretend::open_with(path, StoreOptions::new(), &Options::new()).unwrap_err();
     assert_eq!(support::files(path), before, "a refusal changes nothing");
     assert_eq!(error.kind(), ErrorKind::Corruption, "{error}");
-    assert!(error.to_string().contains("accept_lost_tail=true"), "says the way out: {error}");
+    assert!(error.to_string().contains("accept_lost_tail=true"), "has the hint: {error}");
     let only_read = pretend::open_with(path, StoreOptions::new(), &Options::new().read_only());
-    assert_eq!(only_read.unwrap_err().kind(), ErrorKind::Corruption, "reading looks as well");
+    assert_eq!(only_read.unwrap_err().kind(), ErrorKind::Corruption, "a read-only opening checks too");
     assert_eq!(support::files(path), before);
     error
 }
@@ -62,11 +62,11 @@ fn a_lost_tail_is_noticed_and_can_be_accepted() {
     drop(pretend::open(path));
 
     pretend::put_back(path, &early);
-    // To look at what is there, nothing has to be written.
+    // A read-only opening accepts the loss without writing.
     let only_read = StoreOptions::new().accept_lost_tail(true);
     let store = pretend::open_with(path, only_read, &Options::new().read_only()).unwrap();
     store.verify(&mut |_| ControlFlow::Continue(())).unwrap();
-    // What was accepted is what was missing then, and no more.
+    // Only the loss at the opening was accepted.
     let mark = fs::read(mark_file(path)).unwrap();
     fs::remove_file(mark_file(path)).unwrap();
     assert_eq!(store.verify(&mut |_| ControlFlow::Continue(())).unwrap_err().kind(), ErrorKind::Corruption);
@@ -76,14 +76,14 @@ fn a_lost_tail_is_noticed_and_can_be_accepted() {
     let store = accepted(path);
     let rows = store.default_keyspace().unwrap();
     assert!(rows.has("early").unwrap() && !rows.has("late").unwrap());
-    assert!(set(&store, "new", Durability::PowerSafe) > lost, "versions are not given out twice");
+    assert!(set(&store, "new", Durability::PowerSafe) > lost, "versions are not assigned twice");
     drop((store, rows));
     let store = pretend::open(path);
     store.verify(&mut |_| ControlFlow::Continue(())).unwrap();
 }
 
 #[test]
-fn durable_commits_are_marked_within_the_lag_and_at_the_end() {
+fn durable_commits_are_marked_after_the_lag_and_at_the_close() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let store = pretend::open(path);
@@ -92,18 +92,18 @@ fn durable_commits_are_marked_within_the_lag_and_at_the_end() {
     let first = set(&store, "a", Durability::PowerSafe);
     wait_until("the mark", || marked(&store) > first);
     assert!(begun.elapsed() >= Duration::from_millis(HIGH_WATER_LAG_MS), "not with each commit");
-    // Nothing to mark: it sleeps.
+    // With nothing to mark, the thread sleeps.
     let asleep = marked(&store);
     let commits = store.stats().unwrap().backend.commits;
     std::thread::sleep(Duration::from_millis(HIGH_WATER_LAG_MS * 3 / 2));
     assert_eq!((marked(&store), store.stats().unwrap().backend.commits), (asleep, commits));
-    // Copied while it is open, as by a crash: the mark is there.
+    // Copied while it is open, as after a crash: the mark is there.
     let before = (fs::read(mark_file(path)).unwrap(), pretend::engine_file(path));
     let last = set(&store, "b", Durability::PowerSafe);
     drop(store);
     pretend::put_back(path, &before.1);
     refused(path);
-    // Within the lag nothing was promised.
+    // A loss of commits within the lag is not noticed.
     fs::write(mark_file(path), before.0).unwrap();
     let store = pretend::open(path);
     assert!(marked(&store) < last);
@@ -116,8 +116,8 @@ fn buffered_commits_are_marked_by_a_flush_and_by_closing() {
     let store = pretend::open(path);
     let buffered = set(&store, "a", Durability::Buffered);
     std::thread::sleep(Duration::from_millis(HIGH_WATER_LAG_MS * 3 / 2));
-    assert_eq!(marked(&store), 0, "an engine may lose it by right");
-    // So a copy of now, without the buffered commit, opens.
+    assert_eq!(marked(&store), 0, "an engine may lose it");
+    // So a copy made now, without the buffered commit, opens.
     let crashed = tempfile::tempdir().unwrap();
     for name in ["STRONGROOM", "STRONGROOM.highwater", "pretend.rows"] {
         fs::copy(path.join(name), crashed.path().join(name)).unwrap();
@@ -134,7 +134,7 @@ fn buffered_commits_are_marked_by_a_flush_and_by_closing() {
 }
 
 #[test]
-fn a_closed_store_that_was_not_written_is_left_alone() {
+fn closing_a_store_that_was_not_written_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     drop(pretend::open(path));
@@ -147,7 +147,7 @@ fn a_closed_store_that_was_not_written_is_left_alone() {
 }
 
 #[test]
-fn one_torn_slot_is_nothing_and_two_are() {
+fn one_torn_slot_is_harmless_and_two_are_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     for key in ["a", "b", "c"] {
@@ -172,7 +172,7 @@ fn one_torn_slot_is_nothing_and_two_are() {
 }
 
 #[test]
-fn a_mark_that_is_gone_or_anothers_is_no_mark() {
+fn a_missing_or_foreign_mark_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let (path, other) = (directory.path().join("one"), directory.path().join("other"));
     for path in [&path, &other] {
@@ -180,12 +180,12 @@ fn a_mark_that_is_gone_or_anothers_is_no_mark() {
     }
     let own = fs::read(mark_file(&path)).unwrap();
     fs::copy(mark_file(&other), mark_file(&path)).unwrap();
-    assert!(refused(&path).to_string().contains("another store's"));
+    assert!(refused(&path).to_string().contains("another store"));
     fs::remove_file(mark_file(&path)).unwrap();
-    assert!(refused(&path).to_string().contains("gone"));
+    assert!(refused(&path).to_string().contains("is missing (the file"));
     fs::write(mark_file(&path), own).unwrap();
     let store = pretend::open(&path);
-    // Also while it is open.
+    // The same while the store is open.
     fs::remove_file(mark_file(&path)).unwrap();
     assert_eq!(store.verify(&mut |_| ControlFlow::Continue(())).unwrap_err().kind(), ErrorKind::Corruption);
     drop(store);
@@ -194,12 +194,12 @@ fn a_mark_that_is_gone_or_anothers_is_no_mark() {
 }
 
 #[test]
-fn an_engine_that_fails_while_it_is_marked_panics_nobody() {
+fn an_engine_that_fails_during_marking_causes_no_panic() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let store = pretend::open(path);
     set(&store, "a", Durability::PowerSafe);
-    // The next flush fails: the engine's scratch file cannot be made.
+    // The next flush fails, because the engine cannot create its scratch file.
     fs::create_dir(path.join("pretend.rows.new")).unwrap();
     wait_until("the poisoned handle", || store.stats().is_err());
     assert_eq!(store.stats().unwrap_err().kind(), ErrorKind::Closed);
@@ -233,7 +233,7 @@ fn a_store_of_marker_format_1_opens_as_before() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     set(&pretend::open(path), "k", Durability::PowerSafe);
-    // As a store of before: without a mark, its row and the store's id, with the marker of then.
+    // A store of an older version: the old marker, and no mark, no high-water row and no id in the engine.
     fs::remove_file(mark_file(path)).unwrap();
     pretend::tamper(path, "_store", |batch, id| {
         batch.delete(id, b"high water").delete(id, b"store id");
@@ -259,14 +259,14 @@ fn a_store_of_marker_format_1_opens_as_before() {
 }
 
 #[test]
-fn a_mark_is_there_before_the_marker_says_ready() {
+fn the_mark_exists_before_the_marker_says_ready() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     drop(pretend::open(path));
     let marker = fs::read_to_string(path.join("STRONGROOM")).unwrap();
     assert!(marker.contains("format: 2\n") && marker.contains("integrity: rows\n"), "{marker}");
     assert!(mark_file(path).exists());
-    // Cut short before that, the creation goes on and makes both.
+    // An interrupted creation continues and makes both.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     fs::write(path.join("STRONGROOM"), include_str!("../fixtures/marker-v1-creating.txt")).unwrap();
@@ -277,29 +277,30 @@ fn a_mark_is_there_before_the_marker_says_ready() {
     assert!(backend.get(meta, b"high water").unwrap().is_some());
 }
 
-/// What a process committed that died within the lag is as old as any other row when the next one closes the store.
+/// Commits that a process made within the lag before it died are as old as any other when the next session closes
+/// the store.
 #[test]
-fn what_a_crash_left_without_a_mark_is_marked_by_the_next_session() {
+fn commits_that_a_crash_left_unmarked_are_marked_by_the_next_session() {
     let directory = tempfile::tempdir().unwrap();
     let (path, crashed) = (directory.path().join("one"), directory.path().join("crashed"));
     let store = pretend::open(&path);
     let before = pretend::engine_file(&path);
     set(&store, "a", Durability::PowerSafe);
-    // The process dies here, before the mark.
+    // The process dies here, before it marks.
     fs::create_dir(&crashed).unwrap();
     for name in ["STRONGROOM", "STRONGROOM.highwater", "pretend.rows"] {
         fs::copy(path.join(name), crashed.join(name)).unwrap();
     }
     drop(store);
-    // A session that writes nothing, closed as it should be.
+    // A session that writes nothing and is closed.
     let store = pretend::open(&crashed);
     assert!(store.default_keyspace().unwrap().has("a").unwrap());
     drop(store);
-    // The one after it finds nothing to do.
+    // The session after it has nothing to mark.
     let clean = support::files(&crashed);
     drop(pretend::open(&crashed));
     assert_eq!(support::files(&crashed), clean);
-    // Whatever is lost from now on was durable in a store that was closed.
+    // A loss from now on is one in a store that was closed.
     pretend::put_back(&crashed, &before);
     refused(&crashed);
 }

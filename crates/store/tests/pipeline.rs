@@ -1,4 +1,4 @@
-//! The commit pipeline: shared syncs, order, conditions within a group, failure, push-back.
+//! The commit pipeline: shared syncs, order, conditions within a group, failures, back-pressure.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -42,7 +42,7 @@ impl Bench {
         batch
     }
 
-    /// A leader that stands at the gate, so that whoever comes next queues up behind it.
+    /// A leader that waits at the gate, so that later commits queue.
     fn leader_at_the_gate(&self) -> JoinHandle<Result<Commit>> {
         self.gate.close();
         let leader = self.commit_in_thread(self.set("leader", ""));
@@ -98,7 +98,7 @@ fn commits_that_wait_share_one_sync_and_keep_their_order() {
 }
 
 #[test]
-fn a_member_whose_condition_fails_does_not_fail_its_neighbours() {
+fn a_member_whose_condition_fails_does_not_fail_the_others() {
     let bench = bench(StoreOptions::new());
     let mut takes = bench.set("seat", "ada");
     takes.expect_absent(&bench.keyspace, "seat");
@@ -140,19 +140,19 @@ fn one_power_safe_member_makes_the_group_power_safe() {
 }
 
 #[test]
-fn a_failed_write_is_unknown_to_the_group_and_closes_the_store() {
+fn a_failed_write_is_commit_unknown_for_the_group_and_closes_the_store() {
     for panics in [false, true] {
         let bench = bench(StoreOptions::new());
         bench.gate.panics.store(panics, Ordering::SeqCst);
         bench.gate.fail_at.store(2, Ordering::SeqCst);
         let mut conditional = bench.set("c", "3");
-        conditional.expect_present(&bench.keyspace, "nobody");
+        conditional.expect_present(&bench.keyspace, "absent");
         let leader = bench.leader_at_the_gate();
         let waiting = bench.queue(vec![bench.set("a", "1"), conditional, bench.set("b", "2")]);
         bench.gate.open();
         leader.join().unwrap().unwrap();
         let kinds: Vec<_> = joined(waiting).into_iter().map(|result| result.unwrap_err().kind()).collect();
-        // The condition was judged before anything was written, so its answer stands.
+        // The condition was validated before anything was written, so its error stays.
         assert_eq!(kinds, [ErrorKind::CommitUnknown, ErrorKind::Conflict, ErrorKind::CommitUnknown]);
         assert_eq!(bench.keyspace.get("leader").unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(bench.keyspace.set("a", "1").unwrap_err().kind(), ErrorKind::Closed);
@@ -160,11 +160,11 @@ fn a_failed_write_is_unknown_to_the_group_and_closes_the_store() {
 }
 
 #[test]
-fn the_queue_pushes_back_when_it_is_full() {
+fn a_full_queue_blocks_further_commits() {
     let bench = bench(StoreOptions::new().queue_bytes_max(10));
     let leader = bench.leader_at_the_gate();
     let first = bench.queue(vec![bench.set("a", "123456789")]);
-    // This one does not fit after the first and has to wait outside. It is given time to get in, if it could.
+    // This one does not fit into the queue and has to wait. The sleep gives it time to enter, if it could.
     let second = vec![bench.commit_in_thread(bench.set("b", "123456789"))];
     thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(bench.store.stats().unwrap().queued_bytes, 10);
@@ -172,7 +172,7 @@ fn the_queue_pushes_back_when_it_is_full() {
     leader.join().unwrap().unwrap();
     assert!(joined(first).iter().chain(&joined(second)).all(Result::is_ok));
     assert!(bench.value("a").is_some() && bench.value("b").is_some());
-    // One that is larger than the whole queue passes too, alone.
+    // A commit that is larger than the whole queue passes too, alone.
     let leader = bench.leader_at_the_gate();
     let large = bench.queue(vec![bench.set("large", &"x".repeat(1_000))]);
     bench.gate.open();
@@ -181,7 +181,7 @@ fn the_queue_pushes_back_when_it_is_full() {
 }
 
 #[test]
-fn many_threads_lose_no_update() {
+fn concurrent_conditional_updates_lose_none() {
     let bench = bench(StoreOptions::new());
     bench.keyspace.set("counter", "0").unwrap();
     let increment = || {

@@ -1,4 +1,4 @@
-//! Open readers are counted, aged and named, and let go of what they pin when they are too old.
+//! Open readers are counted, aged and named, and release what they pin at the age limit.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -20,7 +20,7 @@ fn limited(age_max: Option<Duration>) -> (Store, Keyspace) {
 }
 
 #[test]
-fn the_oldest_reader_is_named_by_the_line_that_opened_it() {
+fn the_oldest_reader_is_reported_with_the_line_that_opened_it() {
     let (store, rows) = limited(None);
     assert_eq!((store.stats().unwrap().readers_open, store.stats().unwrap().oldest_reader), (0, None));
     let line = line!() + 1;
@@ -34,7 +34,11 @@ fn the_oldest_reader_is_named_by_the_line_that_opened_it() {
     assert_eq!((oldest.kind, oldest.opened_at.line()), (ReaderKind::Transaction, line));
     assert!(oldest.opened_at.file().ends_with("readers.rs"), "{}", oldest.opened_at);
     drop((transaction, snapshot, clone));
-    assert_eq!(store.stats().unwrap().oldest_reader.unwrap().kind, ReaderKind::Snapshot, "its scan goes on");
+    assert_eq!(
+        store.stats().unwrap().oldest_reader.unwrap().kind,
+        ReaderKind::Snapshot,
+        "its scan is still open"
+    );
     drop(walking);
     let line = line!() + 1;
     let scan = rows.range(strongroom_core::KeyRange::all()).unwrap();
@@ -46,13 +50,13 @@ fn the_oldest_reader_is_named_by_the_line_that_opened_it() {
 }
 
 #[test]
-fn a_reader_beyond_the_limit_answers_that_it_has_expired_and_pins_nothing() {
+fn a_reader_beyond_the_limit_returns_that_it_has_expired_and_pins_nothing() {
     let (store, rows) = limited(Some(Duration::from_millis(40)));
     let snapshot = store.snapshot().unwrap();
     let mut of_snapshot = snapshot.prefix(&rows, "").unwrap();
     let mut scan = rows.prefix("").unwrap();
     let transaction = store.begin().unwrap();
-    // As long as they are young they read; on a slow machine they may be old by now.
+    // They read until the limit. On a slow machine they may have reached it already.
     for rows in [&mut of_snapshot, &mut scan] {
         match rows.advance() {
             Ok(advanced) => assert!(advanced && rows.row() == (&b"a"[..], &b"1"[..])),
@@ -65,10 +69,10 @@ fn a_reader_beyond_the_limit_answers_that_it_has_expired_and_pins_nothing() {
     assert_eq!(kind(snapshot.get(&rows, "a")), expired);
     assert_eq!(kind(snapshot.scan(&rows, Scan::all()).map(drop)), expired);
     assert_eq!((kind(of_snapshot.advance()), kind(scan.advance())), (expired, expired));
-    assert_eq!(kind(scan.advance()), expired, "an error never looks like the end");
+    assert_eq!(kind(scan.advance()), expired, "an error is never taken for the end");
     assert_eq!(kind(scan.seek("b")), expired);
     assert_eq!(kind(transaction.get(&rows, "a")), expired);
-    // New ones read, and the handle is well.
+    // New readers work, and the handle is not poisoned.
     rows.set("d", "1").unwrap();
     assert_eq!(
         store.transaction(|transaction| transaction.get(&rows, "d")).unwrap().as_deref(),

@@ -1,4 +1,4 @@
-//! What a store does over the reference backend.
+//! The store over the reference backend.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -23,7 +23,7 @@ fn keys(rows: strongroom_store::Rows) -> Vec<String> {
 }
 
 #[test]
-fn less_than_power_safe_has_to_be_asked_for_by_name() {
+fn less_than_power_safe_has_to_be_asked_for_explicitly() {
     let error = Store::new(MemoryBackend::in_memory(), StoreOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("durability=buffered"), "{error}");
@@ -45,7 +45,7 @@ fn an_empty_value_is_a_value() {
 }
 
 #[test]
-fn rows_go_both_ways_over_prefixes_and_ranges() {
+fn scans_go_both_ways_over_prefixes_and_ranges() {
     let rows = store().create_keyspace("rows").unwrap();
     for key in ["a", "aa", "ab", "b", "ba"] {
         rows.set(key, key).unwrap();
@@ -62,7 +62,7 @@ fn rows_go_both_ways_over_prefixes_and_ranges() {
 }
 
 #[test]
-fn a_range_deletion_goes_over_many_steps() {
+fn a_range_deletion_takes_many_steps() {
     let store = store();
     let rows = store.create_keyspace("rows").unwrap();
     let mut batch = store.batch();
@@ -77,7 +77,7 @@ fn a_range_deletion_goes_over_many_steps() {
 }
 
 #[test]
-fn versions_rise_and_tell_a_value_that_came_back() {
+fn versions_increase_and_detect_a_value_that_was_changed_back() {
     let store = store();
     let rows = store.default_keyspace().unwrap();
     rows.set("k", "a").unwrap();
@@ -96,7 +96,7 @@ fn versions_rise_and_tell_a_value_that_came_back() {
 }
 
 #[test]
-fn limits_are_the_callers_to_lower() {
+fn the_caller_may_lower_the_limits() {
     let rows =
         store_with(StoreOptions::new().key_bytes_max(3).value_bytes_max(2)).default_keyspace().unwrap();
     rows.set("abc", "xy").unwrap();
@@ -110,7 +110,7 @@ fn limits_are_the_callers_to_lower() {
 }
 
 #[test]
-fn keyspaces_are_apart_and_the_layers_own_are_hidden() {
+fn keyspaces_are_separate_and_the_stores_own_are_hidden() {
     let store = store();
     let (left, right) = (store.create_keyspace("left").unwrap(), store.create_keyspace("right").unwrap());
     left.set("k", "l").unwrap();
@@ -141,7 +141,7 @@ fn a_keyspace_of_another_store_is_refused() {
 }
 
 #[test]
-fn the_digest_is_of_contents_and_not_of_history() {
+fn the_digest_depends_on_contents_and_not_on_history() {
     let (one, other) = (store(), store());
     let digest = |store: &Store| store.digest().unwrap();
     assert_eq!(digest(&one), digest(&other));
@@ -157,12 +157,12 @@ fn the_digest_is_of_contents_and_not_of_history() {
     let before = digest(&one);
     left.set("b", "").unwrap();
     assert_ne!(digest(&one), before);
-    // Bytes that move from a key to its value are other contents.
+    // Moving bytes from a key to its value changes the contents.
     let (x, y) = (store(), store());
     x.default_keyspace().unwrap().set("ab", "c").unwrap();
     y.default_keyspace().unwrap().set("a", "bc").unwrap();
     assert_ne!(digest(&x), digest(&y));
-    // So is a keyspace more.
+    // So does another keyspace.
     other.create_keyspace("empty").unwrap();
     assert_ne!(digest(&other), before);
 }
@@ -184,7 +184,7 @@ fn a_snapshot_sees_one_state_of_all_keyspaces() {
 }
 
 #[test]
-fn a_keyspace_that_is_dropped_fails_nobody_elses_commits() {
+fn dropping_a_keyspace_fails_no_commits_to_others() {
     let store = store();
     let stable = store.create_keyspace("stable").unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -192,7 +192,7 @@ fn a_keyspace_that_is_dropped_fails_nobody_elses_commits() {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 let passing = store.create_keyspace("passing").unwrap();
-                // Either outcome is right: the keyspace goes away meanwhile.
+                // Either outcome is right, since the keyspace may be dropped meanwhile.
                 let _ = passing.set("k", "v");
                 store.drop_keyspace("passing").unwrap();
             }
@@ -210,21 +210,21 @@ fn a_keyspace_that_is_dropped_fails_nobody_elses_commits() {
     });
 }
 
-/// What was never finished holds nothing that was acknowledged, and its engine may throw it away.
+/// An unfinished store holds nothing that was acknowledged, so its engine may discard it.
 #[test]
-fn an_engine_is_told_whether_the_store_is_finished() {
+fn an_engine_learns_whether_the_store_is_finished() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let info = <Undo<PretendEngine> as Engine>::INFO;
     let open = |dies: bool| {
-        let mut told = None;
+        let mut marked = None;
         Store::open(path, &info, StoreOptions::new(), &Options::new(), |path, options| {
-            assert!(!dies, "the process ends while the store is made");
-            told = Some(options.marked);
+            assert!(!dies, "the process ends while the store is created");
+            marked = Some(options.marked);
             Ok(Box::new(pretend::raw_with(path, options)?))
         })
         .unwrap();
-        told
+        marked
     };
     assert!(catch_unwind(AssertUnwindSafe(|| open(true))).is_err());
     assert_eq!(open(false), Some(Marked::Unfinished));

@@ -1,5 +1,5 @@
-//! Transactions on the memory backend: what they see, what they refuse, what they leave. That they are serializable on
-//! every engine is shown by the conformance suite.
+//! Transactions on the memory backend: what they see, refuse and write. The conformance suite shows that they are
+//! serializable on every engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -25,7 +25,7 @@ fn scanned(transaction: &Transaction, rows: &Keyspace, scan: Scan) -> Pairs {
 }
 
 #[test]
-fn it_sees_its_own_writes_and_nobody_else_does() {
+fn a_transaction_sees_its_own_writes_and_others_do_not() {
     let (store, rows) = store();
     rows.set("a", "1").unwrap();
     rows.set("b", "1").unwrap();
@@ -49,7 +49,7 @@ fn it_sees_its_own_writes_and_nobody_else_does() {
 }
 
 #[test]
-fn one_that_is_dropped_or_rolled_back_leaves_nothing() {
+fn a_transaction_that_is_dropped_or_rolled_back_writes_nothing() {
     let (store, rows) = store();
     let mut transaction = store.begin().unwrap();
     transaction.set(&rows, "a", "1").unwrap();
@@ -66,9 +66,9 @@ fn one_that_is_dropped_or_rolled_back_leaves_nothing() {
     assert_eq!(value(&rows, "a"), None);
 }
 
-/// Every scan of a transaction is compared with a map.
+/// Compares every scan of a transaction with a map.
 #[test]
-fn scans_merge_what_is_stored_with_what_was_written() {
+fn scans_merge_stored_rows_with_own_writes() {
     let (store, rows) = store();
     let mut model = BTreeMap::new();
     for number in (0..40).step_by(2) {
@@ -130,7 +130,7 @@ fn scans_merge_what_is_stored_with_what_was_written() {
 }
 
 #[test]
-fn what_a_scan_did_not_reach_may_change() {
+fn rows_that_a_scan_did_not_reach_may_change() {
     let (store, rows) = store();
     for key in ["a", "b", "c", "d", "e"] {
         rows.set(key, "1").unwrap();
@@ -145,20 +145,20 @@ fn what_a_scan_did_not_reach_may_change() {
         rows.set(then, "2").unwrap();
         transaction.commit().is_ok()
     };
-    // "result" is behind all of them: the transaction's own write is no conflict with its read.
+    // "result" is outside all of these ranges, so the transaction's own write does not conflict with its read.
     assert!(first_two(Scan::new(KeyRange::between("a", "f")), "c"));
     assert!(!first_two(Scan::new(KeyRange::between("a", "f")), "b"));
     assert!(!first_two(Scan::new(KeyRange::between("a", "f")), "ab"), "a phantom in a gap");
     assert!(first_two(Scan::new(KeyRange::between("a", "f")).reverse(), "c"));
     assert!(!first_two(Scan::new(KeyRange::between("a", "f")).reverse(), "d"));
     assert!(!first_two(Scan::new(KeyRange::between("a", "f")).reverse(), "ee"), "a phantom before the first");
-    // To the end: all of the range, also where there is nothing.
+    // A scan that ends has read its whole range, even where there are no rows.
     let mut transaction = store.begin().unwrap();
     assert_eq!(scanned(&transaction, &rows, Scan::prefix(b"x")), []);
     transaction.set(&rows, "result", "2").unwrap();
     rows.set("xx", "").unwrap();
     assert_eq!(kind(transaction.commit()), ErrorKind::Conflict);
-    // A scan that is never dropped counts whole.
+    // The whole range of a scan that is never dropped counts as read.
     let mut transaction = store.begin().unwrap();
     std::mem::forget(transaction.prefix(&rows, "").unwrap());
     transaction.set(&rows, "result", "3").unwrap();
@@ -190,9 +190,9 @@ fn a_seek_leaves_a_gap_that_was_not_read() {
     assert!(conflicts("0"), "before the first row");
 }
 
-/// A commit that falls between the snapshot and the transaction's own beginning must not be missed.
+/// A commit between the transaction's start and its snapshot must not be missed.
 #[test]
-fn what_is_committed_while_it_begins_counts_as_later() {
+fn a_commit_during_the_beginning_counts_as_later() {
     let (backend, hooks) = support::hooked::hooked();
     let store = Store::new(backend, StoreOptions::new().durability(Durability::Buffered)).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
@@ -206,7 +206,7 @@ fn what_is_committed_while_it_begins_counts_as_later() {
 }
 
 #[test]
-fn one_that_only_reads_never_conflicts_and_remembers_nothing() {
+fn a_read_only_transaction_never_conflicts() {
     let (store, rows) = store();
     rows.set("a", "1").unwrap();
     let reading = store.begin_with(&TransactionOptions::new().read_only(true)).unwrap();
@@ -215,7 +215,7 @@ fn one_that_only_reads_never_conflicts_and_remembers_nothing() {
     rows.set("a", "2").unwrap();
     assert_eq!(reading.get(&rows, "a").unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(reading.commit().unwrap(), None);
-    // Neither does one that could have written and did not.
+    // Nor does a transaction that could write and does not.
     assert_eq!(store.begin().unwrap().commit().unwrap(), None);
     writing.set(&rows, "b", "1").unwrap();
     assert_eq!(kind(writing.commit()), ErrorKind::Conflict);
@@ -224,9 +224,9 @@ fn one_that_only_reads_never_conflicts_and_remembers_nothing() {
     assert_eq!(kind(reading.delete(&rows, "a")), ErrorKind::InvalidInput);
 }
 
-/// On an engine without snapshots of its own, what is kept for them is bounded.
+/// An engine without snapshots of its own keeps a bounded number of old values for them.
 #[test]
-fn one_that_outlives_what_is_kept_for_it_is_told_so_and_writes_nothing() {
+fn a_transaction_that_outlives_its_snapshot_fails_and_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut kept = Options::new();
     kept.undo_bytes_max = Some(4_096);
@@ -246,7 +246,7 @@ fn one_that_outlives_what_is_kept_for_it_is_told_so_and_writes_nothing() {
         ErrorKind::SnapshotExpired
     );
     drop(transaction);
-    // A closure is not run again: it would outlive the next snapshot too.
+    // The closure is not run again: it would outlive the next snapshot too.
     let mut runs = 0;
     let ended = store.transaction(|transaction| {
         runs += 1;
@@ -272,7 +272,7 @@ fn blind_writes_do_not_conflict() {
 }
 
 #[test]
-fn a_closure_runs_again_until_it_comes_first() {
+fn a_closure_runs_again_until_no_other_commit_comes_first() {
     let (store, rows) = store();
     rows.set("a", "0").unwrap();
     let attempts = AtomicU32::new(0);
@@ -280,7 +280,7 @@ fn a_closure_runs_again_until_it_comes_first() {
         .transaction(|transaction| {
             let seen = transaction.get(&rows, "a")?;
             if attempts.fetch_add(1, Ordering::Relaxed) < 3 {
-                // By somebody else, as far as the transaction knows.
+                // The transaction takes this for another writer.
                 rows.set("a", attempts.load(Ordering::Relaxed).to_string())?;
             }
             transaction.set(&rows, "b", "done")?;
@@ -302,7 +302,7 @@ fn a_closure_runs_again_until_it_comes_first() {
 }
 
 #[test]
-fn a_conflict_of_the_closures_own_ends_it() {
+fn a_conflict_that_the_closure_returns_ends_the_transaction() {
     let (store, rows) = store();
     let mut runs = 0;
     let ended: Result<(), Error> = store.transaction(|transaction| {
@@ -315,7 +315,7 @@ fn a_conflict_of_the_closures_own_ends_it() {
 }
 
 #[test]
-fn two_closures_are_inside_at_the_same_time() {
+fn two_closures_run_at_the_same_time() {
     let (store, rows) = store();
     let both = Barrier::new(2);
     thread::scope(|scope| {
@@ -324,7 +324,7 @@ fn two_closures_are_inside_at_the_same_time() {
             scope.spawn(move || {
                 store.transaction(|transaction| {
                     transaction.get(rows, key)?;
-                    // Neither gets past it while the other waits to come in.
+                    // Neither passes the barrier before both are inside.
                     both.wait();
                     transaction.set(rows, key, "1")
                 })
@@ -332,11 +332,11 @@ fn two_closures_are_inside_at_the_same_time() {
         }
     });
     assert!(rows.has("a").unwrap() && rows.has("b").unwrap());
-    assert_eq!(store.stats().unwrap().conflicts, 0, "they have nothing to do with each other");
+    assert_eq!(store.stats().unwrap().conflicts, 0, "their keys are disjoint");
 }
 
 #[test]
-fn nothing_stops_a_reader_or_a_writer_while_one_is_open() {
+fn an_open_transaction_blocks_no_reader_and_no_writer() {
     let (store, rows) = store();
     let mut transaction = store.begin().unwrap();
     transaction.prefix(&rows, "").unwrap().for_each(drop);
@@ -356,13 +356,13 @@ fn a_transaction_inside_another_is_refused() {
         .transaction(|outer| {
             assert_eq!(kind(store.transaction(|_| Ok(()))), ErrorKind::InvalidInput);
             assert_eq!(kind(store.begin()), ErrorKind::InvalidInput);
-            // Another store's is no business of this one.
+            // Transactions of another store may be nested.
             other.transaction(|inner| inner.set(&others, "a", "1"))?;
             outer.set(&rows, "a", "1")
         })
         .unwrap();
     assert!(rows.has("a").unwrap() && others.has("a").unwrap());
-    // One that panicked is over.
+    // A transaction that panicked has ended.
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         store.transaction(|_| -> Result<(), Error> { panic!("on purpose") })
     }));
@@ -389,7 +389,7 @@ fn bad_input_is_refused_at_once_and_changes_nothing() {
 }
 
 #[test]
-fn a_keyspace_that_is_dropped_meanwhile_ends_it() {
+fn a_transaction_fails_if_its_keyspace_is_dropped_meanwhile() {
     let (store, rows) = store();
     let gone = store.create_keyspace("gone").unwrap();
     let mut reading = store.begin().unwrap();
@@ -403,12 +403,12 @@ fn a_keyspace_that_is_dropped_meanwhile_ends_it() {
     assert_eq!(value(&rows, "a"), None);
 }
 
-/// Invariant 13: none of the additions is lost between check and commit.
+/// Invariant 13: no addition is lost between validation and commit.
 #[test]
-fn one_that_is_refused_does_not_fail_its_neighbours() {
+fn a_refused_transaction_does_not_fail_the_others_in_its_group() {
     let (store, rows) = store();
     rows.set("counter", "0").unwrap();
-    // Many at once, so that groups have several members that have read the same.
+    // Many at once, so that groups have several members that have read the same key.
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

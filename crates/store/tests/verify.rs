@@ -24,7 +24,7 @@ fn fill(store: &Store, keyspace: &str, rows: u32) {
 }
 
 #[test]
-fn what_is_well_is_counted() {
+fn an_intact_store_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let store = pretend::open(directory.path());
     fill(&store, "default", 10);
@@ -62,7 +62,7 @@ fn the_watcher_sees_each_keyspace_and_every_thousandth_row_and_may_stop() {
     let stopped = stop_at(1_000);
     assert!(stopped.stopped);
     assert_eq!((stopped.rows, stopped.keyspaces), (1_000, 0));
-    // In the walk in reverse, too, and between keyspaces.
+    // Also in the reverse scan, and between keyspaces.
     let stopped = stop_at(2_500);
     assert_eq!((stopped.stopped, stopped.rows, stopped.keyspaces), (true, 2_500, 0));
     let stopped = stop_at(2_510);
@@ -70,7 +70,7 @@ fn the_watcher_sees_each_keyspace_and_every_thousandth_row_and_may_stop() {
 }
 
 #[test]
-fn damage_is_found_and_named() {
+fn damage_is_found_and_named_by_its_key() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let store = pretend::open(path);
@@ -92,7 +92,7 @@ fn damage_is_found_and_named() {
 }
 
 #[test]
-fn what_an_index_hides_is_found() {
+fn a_row_that_an_index_hides_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (backend, gate) = support::gated(&directory.path().join("store"));
     let store = Store::new(backend, StoreOptions::new()).unwrap();
@@ -127,15 +127,15 @@ fn a_keyspace_that_is_dropped_meanwhile_is_left_out() {
 }
 
 #[test]
-fn what_an_engine_lacks_is_unsupported() {
+fn a_check_that_an_engine_lacks_is_unsupported() {
     let directory = tempfile::tempdir().unwrap();
     let store = pretend::open(directory.path());
     assert_eq!(store.verify_engine().unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
-/// Whoever meets damage is told what to do next.
+/// Every report of damage has a hint.
 #[test]
-fn what_is_damaged_comes_with_a_way_out() {
+fn every_report_of_damage_has_a_hint() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     fill(&pretend::open(path), "more", 1);
@@ -169,5 +169,5 @@ fn what_is_damaged_comes_with_a_way_out() {
     std::fs::remove_file(path.join(strongroom_testkit::PretendEngine::FILE)).unwrap();
     let error = pretend::open_with(path, StoreOptions::new(), &Options::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption);
-    assert!(error.way_out().contains("from a backup"), "{error}");
+    assert!(error.way_out().contains("restore a backup"), "{error}");
 }

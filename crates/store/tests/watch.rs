@@ -1,5 +1,5 @@
-//! Watching on the memory backend: what is told, in which order, and what when nobody reads. That the stream equals
-//! the history on every engine is shown by the conformance suite.
+//! Watches on the memory backend: their events, the order of these, and slow watches. The conformance suite shows
+//! that the stream equals the history on every engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
@@ -21,8 +21,8 @@ fn commit(watch: &mut Watch) -> WatchedCommit {
     }
 }
 
-/// Changes in words, such as `rows a=1`.
-fn told(commit: &WatchedCommit) -> Vec<String> {
+/// The changes in words, such as `rows a=1`.
+fn described(commit: &WatchedCommit) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let words = |kind: &ChangeKind| match kind {
         ChangeKind::Set(value) => format!("={}", text(value)),
@@ -53,30 +53,30 @@ fn a_commit_is_one_event_with_its_changes_in_order() {
         .set(&rows, "ab", "");
     let sequence = store.commit(&batch).unwrap().sequence;
     let seen = commit(&mut all);
-    assert_eq!(told(&seen), ["rows b=1", "rows ab=2", "other ab=3", "rows a deleted", "rows ab="]);
+    assert_eq!(described(&seen), ["rows b=1", "rows ab=2", "other ab=3", "rows a deleted", "rows ab="]);
     assert_eq!(seen.sequence, sequence);
-    assert_eq!(told(&commit(&mut prefix)), ["rows ab=2", "rows a deleted", "rows ab="]);
-    assert_eq!(told(&commit(&mut key)), ["rows ab=2", "rows ab="]);
+    assert_eq!(described(&commit(&mut prefix)), ["rows ab=2", "rows a deleted", "rows ab="]);
+    assert_eq!(described(&commit(&mut key)), ["rows ab=2", "rows ab="]);
     rows.set("abc", "1").unwrap();
-    assert_eq!(told(&commit(&mut prefix)), ["rows abc=1"]);
+    assert_eq!(described(&commit(&mut prefix)), ["rows abc=1"]);
     assert_eq!(key.try_next().unwrap(), None, "another key");
 }
 
 #[test]
-fn transactions_are_told_like_batches_and_refused_ones_are_not() {
+fn transactions_are_published_like_batches_and_refused_ones_are_not() {
     let (store, rows) = store();
     let mut watch = rows.watch_prefix("").unwrap();
     let mut refused = store.batch();
     refused.expect_present(&rows, "never").set(&rows, "a", "1");
     assert_eq!(store.commit(&refused).unwrap_err().kind(), ErrorKind::Conflict);
     store.transaction(|transaction| transaction.set(&rows, "b", "2")).unwrap();
-    assert_eq!(told(&commit(&mut watch)), ["rows b=2"]);
+    assert_eq!(described(&commit(&mut watch)), ["rows b=2"]);
     assert_eq!(watch.try_next().unwrap(), None);
 }
 
 /// Invariant 15.
 #[test]
-fn nothing_is_told_before_it_is_durable_nor_if_it_fails() {
+fn a_commit_is_published_only_once_it_is_durable_and_never_if_it_fails() {
     let directory = tempfile::tempdir().unwrap();
     let (backend, gate) = gated(&directory.path().join("store"));
     let store = Store::new(backend, StoreOptions::new()).unwrap();
@@ -91,10 +91,10 @@ fn nothing_is_told_before_it_is_durable_nor_if_it_fails() {
     assert_eq!(watch.try_next().unwrap(), None);
     gate.open();
     writer.join().unwrap().unwrap();
-    assert_eq!(told(&commit(&mut watch)), ["rows a=1"]);
+    assert_eq!(described(&commit(&mut watch)), ["rows a=1"]);
     gate.fail_at.store(gate.applied.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
     assert_eq!(rows.set("b", "1").unwrap_err().kind(), ErrorKind::CommitUnknown);
-    // Nothing will be committed on this handle any more, and those who wait have to know.
+    // Nothing more will be committed on this handle, so the watches end with an error.
     assert_eq!(watch.next().unwrap().unwrap_err().kind(), ErrorKind::Closed);
     assert!(watch.next().is_none() && watch.has_ended());
     let mut late = rows.watch_prefix("").unwrap();
@@ -102,7 +102,7 @@ fn nothing_is_told_before_it_is_durable_nor_if_it_fails() {
 }
 
 #[test]
-fn one_that_never_reads_costs_no_more_than_its_buffer() {
+fn a_watch_that_is_never_read_uses_no_more_than_its_buffer() {
     let (store, rows) = store();
     let bytes_max = 64 * 1_024;
     let mut lazy = rows.watch_with(KeyRange::all(), bytes_max).unwrap();
@@ -124,8 +124,8 @@ fn one_that_never_reads_costs_no_more_than_its_buffer() {
     assert!(commits > 100, "{commits}");
     assert_eq!(commits + lagged, 10_000);
     rows.set("after", "1").unwrap();
-    assert_eq!(told(&commit(&mut lazy)), ["rows after=1"]);
-    // More than the whole buffer is lag, and no reason to hold it.
+    assert_eq!(described(&commit(&mut lazy)), ["rows after=1"]);
+    // A commit larger than the whole buffer is counted as missed, and not buffered.
     let mut batch = store.batch();
     batch.set(&rows, "large", vec![0; bytes_max]);
     store.commit(&batch).unwrap();
@@ -133,7 +133,7 @@ fn one_that_never_reads_costs_no_more_than_its_buffer() {
 }
 
 #[test]
-fn it_ends_with_the_store_which_it_does_not_hold() {
+fn a_watch_ends_with_its_store_and_does_not_keep_it_open() {
     let (store, rows) = store();
     let mut watch = rows.watch_prefix("").unwrap();
     rows.set("a", "1").unwrap();
@@ -143,7 +143,7 @@ fn it_ends_with_the_store_which_it_does_not_hold() {
 }
 
 #[test]
-fn it_ends_with_its_keyspace() {
+fn a_watch_ends_with_its_keyspace() {
     let (store, rows) = store();
     let gone = store.create_keyspace("gone").unwrap();
     let (mut watch, mut other) = (gone.watch_prefix("").unwrap(), rows.watch_prefix("").unwrap());
@@ -152,13 +152,13 @@ fn it_ends_with_its_keyspace() {
     assert!(watch.next().is_none());
     assert_eq!(gone.watch_prefix("").unwrap_err().kind(), ErrorKind::NotFound);
     rows.set("a", "1").unwrap();
-    assert_eq!(told(&commit(&mut other)), ["rows a=1"]);
+    assert_eq!(described(&commit(&mut other)), ["rows a=1"]);
     assert_eq!(rows.watch("").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[cfg(feature = "async")]
 #[tokio::test]
-async fn it_is_a_stream_that_wakes_its_task() {
+async fn a_watch_is_a_stream_that_wakes_its_task() {
     use futures_core::Stream as _;
     use std::pin::Pin;
     async fn next(watch: &mut Watch) -> Option<strongroom_core::Result<WatchEvent>> {
@@ -172,13 +172,13 @@ async fn it_is_a_stream_that_wakes_its_task() {
         drop((rows, store));
     });
     let Some(Ok(WatchEvent::Commit(seen))) = next(&mut watch).await else { panic!("no commit") };
-    assert_eq!(told(&seen), ["rows a=1"]);
+    assert_eq!(described(&seen), ["rows a=1"]);
     assert!(next(&mut watch).await.is_none());
     writer.join().unwrap();
 }
 
 #[test]
-fn it_ends_when_a_commit_panics() {
+fn a_watch_ends_when_a_commit_panics() {
     let (backend, hooks) = support::hooked::hooked();
     let store = Store::new(backend, StoreOptions::new().durability(Durability::Buffered)).unwrap();
     let rows = store.create_keyspace("rows").unwrap();
@@ -191,7 +191,7 @@ fn it_ends_when_a_commit_panics() {
 }
 
 #[test]
-fn a_commit_of_a_destructor_while_something_else_unwinds_ends_nothing() {
+fn a_commit_in_a_destructor_during_another_panic_ends_no_watch() {
     struct Writes(Keyspace);
     impl Drop for Writes {
         fn drop(&mut self) {
@@ -206,12 +206,12 @@ fn a_commit_of_a_destructor_while_something_else_unwinds_ends_nothing() {
         panic!("on purpose");
     });
     assert!(unwound.join().is_err());
-    assert_eq!(told(&commit(&mut watch)), ["rows last=1"]);
+    assert_eq!(described(&commit(&mut watch)), ["rows last=1"]);
     rows.set("after", "1").unwrap();
-    assert_eq!(told(&commit(&mut watch)), ["rows after=1"]);
+    assert_eq!(described(&commit(&mut watch)), ["rows after=1"]);
 }
 
-/// Wakers that do what they please.
+/// Wakers that run foreign code.
 #[cfg(feature = "async")]
 mod wakers {
     use super::*;
@@ -233,7 +233,7 @@ mod wakers {
     }
 
     #[test]
-    fn one_may_drop_its_watch_commit_or_panic() {
+    fn a_waker_may_drop_its_watch_commit_or_panic() {
         let (store, rows) = store();
         let (done, is_done) = mpsc::channel();
         let held: Arc<Mutex<Option<Watch>>> = Arc::default();
@@ -258,7 +258,7 @@ mod wakers {
     }
 
     #[test]
-    fn one_may_drop_the_store_on_the_thread_that_sweeps() {
+    fn a_waker_may_drop_the_store_on_the_sweeping_thread() {
         let clock = strongroom_store::Clock::manual(1_000);
         let options = StoreOptions::new().durability(Durability::Buffered).clock(clock.clone());
         let store =
@@ -280,7 +280,7 @@ mod wakers {
     }
 }
 
-/// A mirror that is kept by a watch would else keep rows of a keyspace that was dropped and created again.
+/// Without these events, a mirror would keep the rows of a keyspace that was dropped and created again.
 #[test]
 fn creations_and_drops_are_events_in_order_with_the_commits() {
     let (store, rows) = store();
@@ -288,14 +288,18 @@ fn creations_and_drops_are_events_in_order_with_the_commits() {
     let mut of_rows = rows.watch_prefix("").unwrap();
     rows.set("a", "1").unwrap();
     store.create_keyspace("other").unwrap();
-    assert_eq!(store.create_keyspace("other").unwrap().name(), "other", "it is there, which is no event");
+    assert_eq!(
+        store.create_keyspace("other").unwrap().name(),
+        "other",
+        "it exists already, so there is no event"
+    );
     rows.set("b", "1").unwrap();
     store.drop_keyspace("other").unwrap();
     let mut seen = Vec::new();
     let mut newest = 0;
     while let Some(event) = watch.try_next().unwrap() {
         let (sequence, text) = match event {
-            WatchEvent::Commit(commit) => (commit.sequence, told(&commit).join(", ")),
+            WatchEvent::Commit(commit) => (commit.sequence, described(&commit).join(", ")),
             WatchEvent::Keyspace(event) => {
                 let kind = if event.kind == KeyspaceChangeKind::Created { "created" } else { "dropped" };
                 (event.sequence, format!("{} {kind}", event.keyspace))
@@ -310,14 +314,14 @@ fn creations_and_drops_are_events_in_order_with_the_commits() {
     assert_eq!(watch.buffered_bytes(), 0);
     let first = commit(&mut of_rows);
     assert_eq!(
-        (told(&first), told(&commit(&mut of_rows))),
+        (described(&first), described(&commit(&mut of_rows))),
         (vec!["rows a=1".to_owned()], vec!["rows b=1".into()])
     );
-    assert_eq!(of_rows.try_next().unwrap(), None, "who watches a keyspace hears nothing of others");
+    assert_eq!(of_rows.try_next().unwrap(), None, "a watch of a keyspace gets no events of others");
 }
 
 #[test]
-fn a_snapshot_and_a_watch_join_without_a_gap() {
+fn a_snapshot_and_a_watch_fit_together_without_a_gap() {
     let (store, rows) = store();
     rows.set("a", "1").unwrap();
     let mut watch = store.watch_all(1 << 20).unwrap();

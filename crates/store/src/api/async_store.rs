@@ -1,8 +1,8 @@
 //! A store for async callers.
 //!
-//! Embedded engines block, so an executor's thread must not call them. Whole closures hop to a blocking
-//! pool: one hop for a piece of work, not one for each operation, and the closure sees a consistent, plain
-//! synchronous store. The number that run at once is bounded; others wait without blocking a thread.
+//! Embedded engines block, so an executor's thread must not call them. Whole closures run on a blocking pool: one
+//! hop for a closure, not one for each operation, and the closure sees the plain synchronous store. The number of
+//! closures that run at once is bounded; others wait without blocking a thread.
 
 use super::store::Store;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,27 +38,27 @@ pub struct AsyncStore {
 }
 
 impl AsyncStore {
-    /// Over `store`, running at most `concurrent_max` closures at once (at least one).
+    /// Wraps `store`, to run at most `concurrent_max` closures at once (at least one).
     pub fn new(store: Store, concurrent_max: usize) -> Self {
         let permits = concurrent_max.clamp(1, Semaphore::MAX_PERMITS);
         Self { store, permits: Arc::new(Semaphore::new(permits)) }
     }
 
-    /// The store itself, for synchronous callers.
+    /// Returns the store itself, for synchronous callers.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Runs `work` on the blocking pool of the current tokio runtime and gives its result.
+    /// Runs `work` on the blocking pool of the current tokio runtime, and returns its result.
     ///
-    /// A future that is dropped before `work` has begun cancels it, also where it waits for a thread of a busy pool: it
-    /// is dropped at once and never runs. Once begun, `work` runs to its end, as half a commit would be worse than an
-    /// unobserved one.
+    /// Dropping the future before `work` has begun cancels it, even while it waits for a thread of a busy pool:
+    /// `work` is dropped at once and never runs. Once begun, `work` runs to its end, since half a commit would be
+    /// worse than an unobserved one.
     ///
-    /// [`Closed`](ErrorKind::Closed): the runtime is shutting down.
+    /// Returns [`Closed`](ErrorKind::Closed) if the runtime is shutting down.
     ///
     /// # Panics
-    /// If `work` does, with its panic.
+    /// If `work` panics, with the same payload.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -68,25 +68,25 @@ impl AsyncStore {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| closed("the pool is closed"))?;
         let waiting = Waiting::new((permit, self.store.clone(), work));
-        // Dropped with this future.
+        // Cancels the work when this future is dropped.
         let _cancels = CancelOnDrop(waiting.clone());
         let task = tokio::task::spawn_blocking(move || {
             let (permit, store, work) = waiting.take()?;
-            // Held until the work is done, also when nobody waits for it any more.
+            // Held until the work is done, even if the future is dropped.
             let _permit = permit;
             Some(work(&store))
         });
         match task.await {
             Ok(Some(result)) => result,
-            // As if it had panicked here: it is the caller's own, and the store is well.
+            // The panic is the caller's own, so it continues here. The store is unaffected.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // Nobody cancels what is awaited here, so the first of them is the runtime's too.
+            // While the task is awaited here, nothing cancels it, so `None` means a shutdown too.
             Ok(None) | Err(_) => Err(closed("the runtime is shutting down")),
         }
     }
 }
 
-/// Work that waits for a thread of the pool. It is taken once: to run, or to be dropped.
+/// Work that waits for a thread of the pool. It is taken once, to run or to be dropped.
 struct Waiting<W>(Arc<Mutex<Option<W>>>);
 
 impl<W> Waiting<W> {

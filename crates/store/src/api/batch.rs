@@ -1,11 +1,11 @@
-//! Batches of a store: operations and conditions over its keyspaces, committed together or not at all.
+//! Batches of a store: operations and conditions over its keyspaces, committed atomically.
 
 use super::keyspace::Keyspace;
 use crate::request::{Expect, Expiry, Request};
 use std::time::Duration;
 use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result};
 
-/// Operations and conditions that are committed together.
+/// Operations and conditions that are committed atomically.
 ///
 /// ```
 /// # use strongroom_core::{Durability, ErrorKind, MemoryBackend};
@@ -28,7 +28,7 @@ use strongroom_core::{Durability, Error, ErrorKind, KeyspaceId, Result};
 pub struct Batch {
     request: Request,
     store: u64,
-    /// A keyspace of another store was used; reported at the commit.
+    /// A keyspace of another store was used. The commit reports it.
     foreign: bool,
 }
 
@@ -44,7 +44,7 @@ impl Batch {
         self
     }
 
-    /// Sets `key` to `value`, which expires after `time_to_live`, counted from the commit in milliseconds.
+    /// Sets `key` to `value`, which expires `time_to_live` after the commit, in milliseconds rounded up.
     pub fn set_with_ttl(
         &mut self,
         keyspace: &Keyspace,
@@ -82,7 +82,7 @@ impl Batch {
         self
     }
 
-    /// Removes `key`; nothing happens if it is absent.
+    /// Deletes `key`. Does nothing if it is absent.
     pub fn delete(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> &mut Self {
         let id = self.own(keyspace);
         self.request.delete(id, key.as_ref());
@@ -94,7 +94,7 @@ impl Batch {
         self.expect(keyspace, key.as_ref(), Expect::Absent)
     }
 
-    /// Commits only if `key` is there.
+    /// Commits only if `key` is present.
     pub fn expect_present(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> &mut Self {
         self.expect(keyspace, key.as_ref(), Expect::Present)
     }
@@ -109,9 +109,8 @@ impl Batch {
         self.expect(keyspace, key.as_ref(), Expect::Equals(value.as_ref().to_vec()))
     }
 
-    /// Commits only if `key` was last written by the commit with this version, which
-    /// [`Keyspace::get_row`] tells. Unlike a comparison of values, this notices a value that was changed
-    /// and changed back.
+    /// Commits only if `key` was last written by the commit with this version, as [`Keyspace::get_row`] returns
+    /// it. Unlike a comparison of values, this detects a value that was changed and changed back.
     pub fn expect_version(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>, version: u64) -> &mut Self {
         self.expect(keyspace, key.as_ref(), Expect::Version(version))
     }
@@ -122,28 +121,28 @@ impl Batch {
         self
     }
 
-    /// The number of operations.
+    /// Returns the number of operations.
     pub fn len(&self) -> usize {
         self.request.ops.len()
     }
 
-    /// Whether there are no operations.
+    /// Returns whether there are no operations.
     pub fn is_empty(&self) -> bool {
         self.request.ops.is_empty()
     }
 
-    /// Keys and values together, in bytes.
+    /// Returns the size of keys and values, in bytes.
     pub fn bytes(&self) -> usize {
         self.request.bytes()
     }
 
-    /// Empties the batch, keeping its memory and its durability.
+    /// Clears the batch. Keeps its memory and its durability.
     pub fn clear(&mut self) {
         self.request.clear();
         self.foreign = false;
     }
 
-    /// The request, for the store that commits it.
+    /// Returns the request, for the store that commits it.
     pub(crate) fn request(&self, store: u64) -> Result<&Request> {
         if self.store == store && !self.foreign {
             return Ok(&self.request);

@@ -8,31 +8,33 @@ use crate::sync::thread;
 use bytes::Bytes;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// How often an update is tried at most, when others come first.
+/// Maximum number of attempts of an update.
 const ATTEMPTS_MAX: u32 = 1_000;
 
-/// How a compare-and-swap ended.
+/// The result of a compare-and-swap.
 #[must_use = "a refused swap has changed nothing"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
-    /// The key was as expected, and is changed.
+    /// The key was as expected and was changed.
     Swapped(Commit),
-    /// The key was not as expected, and nothing is changed. This is its row a moment later; none: it is absent.
+    /// The key was not as expected, and nothing was changed. Holds its row as read afterwards; none if it is
+    /// absent.
     Refused(Option<Row>),
 }
 
 impl Swap {
-    /// Whether it was changed.
+    /// Returns whether the key was changed.
     pub fn is_swapped(&self) -> bool {
         matches!(self, Self::Swapped(_))
     }
 }
 
 impl Keyspace {
-    /// Changes `key` from `expected` to `new`; none stands for an absent key, on both sides. The new row gets the
-    /// keyspace's default TTL, like one that is set; a [`Batch`](crate::Batch) with conditions can give another.
+    /// Changes `key` from `expected` to `new`. None stands for an absent key, on both sides. The new row gets the
+    /// keyspace's default TTL, as with [`set`](Self::set); a [`Batch`](crate::Batch) with conditions can set
+    /// another.
     ///
-    /// A value that was changed and changed back meanwhile is as good as the same; where that matters, compare
+    /// A value that was changed and changed back meanwhile counts as unchanged. Where that matters, compare
     /// [versions](Self::compare_and_swap_version).
     ///
     /// ```
@@ -58,8 +60,7 @@ impl Keyspace {
     }
 
     /// Changes `key` to `new` (none deletes it) if it was last written by the commit with this version
-    /// ([`get_row`](Self::get_row)). No two commits have the same version, so that nothing that happened meanwhile goes
-    /// unnoticed.
+    /// ([`get_row`](Self::get_row)). No two commits have the same version, so every change since is detected.
     pub fn compare_and_swap_version(
         &self,
         key: impl AsRef<[u8]>,
@@ -74,10 +75,11 @@ impl Keyspace {
         self.swap("insert", key.as_ref(), Some(value.as_ref()), Expiry::Default, Expect::Absent)
     }
 
-    /// Changes `key` to what `update` makes of its value (none: it is absent, or is to be), and gives the value that was
-    /// there before. A row that expires does so at the same instant as before. When another commit comes first, `update` is called again with what that one has left.
+    /// Replaces the value of `key` by what `update` returns for it, and returns the previous value. None stands
+    /// for an absent key, as argument and as result. A row that expires keeps its expiry. If another commit comes
+    /// first, `update` is called again with the new value.
     ///
-    /// [`Conflict`](ErrorKind::Conflict): others came first a thousand times.
+    /// Returns [`Conflict`](ErrorKind::Conflict) if another commit came first in each of 1,000 attempts.
     pub fn fetch_and_update(
         &self,
         key: impl AsRef<[u8]>,
@@ -103,7 +105,7 @@ impl Keyspace {
             }
             thread::sleep(pause(attempt));
         }
-        let message = format!("others came first in all of {ATTEMPTS_MAX} attempts");
+        let message = format!("another commit came first in each of {ATTEMPTS_MAX} attempts");
         self.located("update", || Err(Error::new(ErrorKind::Conflict, message)))
     }
 

@@ -1,4 +1,4 @@
-//! Adding to counters.
+//! Additions to counters.
 
 use super::keyspace::Keyspace;
 use crate::request::{Addition, Answer, Commit as _};
@@ -6,14 +6,15 @@ use strongroom_core::limits::check_key_against;
 use strongroom_core::{Error, ErrorKind, Result};
 
 impl Keyspace {
-    /// Adds `by` to the counter under `key` and answers with the sum. An absent key counts as 0. The leader of the commit
-    /// adds, so that concurrent additions share a sync and none is tried twice. A row that expires keeps its expiry.
+    /// Adds `by` to the counter under `key`, and returns the sum. An absent key counts as 0. The leader of the
+    /// commit does the addition, so concurrent additions share a sync and none is retried. A row that expires
+    /// keeps its expiry.
     ///
     /// A counter is decimal text: ASCII digits, `-` before a negative number, no leading zeros, no `+`. So it can be read
     /// and set like any value, and equal counters are equal bytes.
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput): the value is not a counter, or the sum overflows 64 bits with sign;
-    /// nothing is changed.
+    /// Returns [`InvalidInput`](ErrorKind::InvalidInput), and changes nothing, if the value is not a counter or
+    /// the sum overflows a signed 64-bit number.
     ///
     /// ```
     /// # use strongroom_core::{Durability, MemoryBackend};

@@ -1,8 +1,8 @@
-//! One digest of all that a store holds, the same on every engine.
+//! A digest of a store's contents, the same on every engine.
 //!
-//! BLAKE3 over, for each keyspace in the order of names: its name, each row in the order of keys, and the
-//! number of rows. Every part that can vary in length is preceded by its length, so that different contents
-//! never make the same input. Versions are left out: they are history, not contents.
+//! It is BLAKE3 over each keyspace in the order of names: the name, each row in the order of keys, and the number
+//! of rows. Every part of variable length is preceded by its length, so different contents never make the same
+//! input. Versions are not part of it: they are history, not contents.
 
 use super::snapshot::Snapshot;
 use crate::catalog::KeyspaceInfo;
@@ -11,7 +11,7 @@ use std::fmt;
 use strongroom_core::{Result, Scan};
 
 const DOMAIN: &[u8] = b"strongroom digest 1\n";
-/// What is collected before it is hashed: BLAKE3 is fast on long inputs.
+/// Bytes that are collected before they are hashed, since BLAKE3 is fast on long inputs.
 const CHUNK_BYTES: usize = 128 * 1_024;
 
 /// A BLAKE3 digest; `Display` prints it in hexadecimal.
@@ -69,7 +69,7 @@ pub(crate) fn of_store(snapshot: &Snapshot, keyspaces: &[Arc<KeyspaceInfo>]) -> 
         let mut count = 0;
         while rows.advance()? {
             let (key, value) = rows.row();
-            // A row begins with 1 and the rows end with 0: their number comes only afterwards.
+            // Each row begins with 1 and the rows end with 0, since their number is known only afterwards.
             hasher.number(1);
             hasher.bytes(key);
             hasher.number(rows.expires_at_ms().map_or(0, |at| at.saturating_add(1)));

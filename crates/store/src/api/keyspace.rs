@@ -15,14 +15,14 @@ use std::time::Duration;
 use strongroom_core::limits::check_key_against;
 use strongroom_core::{Error, KeyRange, KeyspaceId, Result, Scan, WriteBatch};
 
-/// Keys that one step of a range deletion removes at most, and their bytes.
+/// Maximum keys and bytes of one step of a range deletion.
 const DELETE_STEP_KEYS: usize = 1_000;
 const DELETE_STEP_BYTES: usize = 256 * 1_024;
 
-/// A named ordered map inside a store. Cheap to clone, usable from many threads.
+/// A named, ordered map in a store. Cheap to clone; many threads may use it.
 ///
-/// A write that is a method of the keyspace is a commit of its own, at the store's default durability; use a
-/// [`Batch`](crate::Batch) to write several things at once, which is both atomic and much faster.
+/// Each write method is a commit of its own, at the store's default durability. Use a [`Batch`](crate::Batch) to
+/// write several keys at once, which is both atomic and much faster.
 #[derive(Clone)]
 pub struct Keyspace {
     handle: Arc<Handle>,
@@ -34,7 +34,7 @@ impl Keyspace {
         Self { handle, info }
     }
 
-    /// The keyspace's name.
+    /// Returns the keyspace's name.
     pub fn name(&self) -> &str {
         &self.info.name
     }
@@ -55,7 +55,7 @@ impl Keyspace {
         &self.handle
     }
 
-    /// A request at the store's default durability.
+    /// Returns an empty request at the store's default durability.
     pub(crate) fn request(&self) -> Request {
         Request::new(self.base().options.durability)
     }
@@ -64,15 +64,16 @@ impl Keyspace {
         self.handle.commit(request).map(|committed| Commit { sequence: committed.sequence })
     }
 
-    /// The value of `key`, none if it is absent. The checksum was verified. The bytes are shared with the
-    /// engine where it lets them be shared: copy what is kept for long.
+    /// Returns the value of `key`, or none if it is absent. Its checksum is verified. The bytes are shared with
+    /// the engine where the engine allows it: copy a value that is kept for long.
     ///
-    /// [`Corruption`](strongroom_core::ErrorKind::Corruption): the stored value is not what was written.
+    /// Returns [`Corruption`](strongroom_core::ErrorKind::Corruption) if the stored value is not what was
+    /// written.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         Ok(self.get_row(key)?.map(|row| row.value))
     }
 
-    /// The value of `key` with its version, and when it expires.
+    /// Returns the value of `key` with its version and its expiry.
     pub fn get_row(&self, key: impl AsRef<[u8]>) -> Result<Option<Row>> {
         let key = key.as_ref();
         self.located("get", || {
@@ -83,7 +84,7 @@ impl Keyspace {
         })
     }
 
-    /// Whether `key` is there. Its checksum is verified, as in [`get`](Self::get).
+    /// Returns whether `key` is present. Its checksum is verified, as in [`get`](Self::get).
     pub fn has(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.get_row(key)?.is_some())
     }
@@ -93,10 +94,10 @@ impl Keyspace {
         self.set_with(key.as_ref(), value.as_ref(), Expiry::Default)
     }
 
-    /// Sets `key` to `value`, which expires after `time_to_live`: from then on nothing reads it, and it is removed from the
-    /// disk soon after. Counted in milliseconds, from the commit.
+    /// Sets `key` to `value`, which expires `time_to_live` after the commit, in milliseconds rounded up. From
+    /// then on no read returns it, and it is removed from disk soon after.
     ///
-    /// [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput): it is zero, or overflows the clock.
+    /// [`InvalidInput`](strongroom_core::ErrorKind::InvalidInput): the TTL is zero, or overflows the clock.
     /// [`Unavailable`](strongroom_core::ErrorKind::Unavailable): the clock has stepped back.
     pub fn set_with_ttl(
         &self,
@@ -115,12 +116,12 @@ impl Keyspace {
         })
     }
 
-    /// The default TTL: of rows that are set without one.
+    /// Returns the default TTL, which applies to rows that are set without one.
     pub fn default_ttl(&self) -> Option<Duration> {
         self.info.settings.default_ttl_ms().map(Duration::from_millis)
     }
 
-    /// Removes `key`; nothing happens if it is absent.
+    /// Deletes `key`. Does nothing if it is absent.
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
         let key = key.as_ref();
         self.located("delete", || {
@@ -130,9 +131,9 @@ impl Keyspace {
         })
     }
 
-    /// Removes every key in `range` and says how many there were. It goes in steps of at most 1,000 keys,
-    /// each a commit of its own: it is not atomic, and after an error some keys may be gone. Run it again
-    /// to finish. A key that is written meanwhile may be removed or stay.
+    /// Deletes every key in `range`, and returns how many there were. It works in steps of at most 1,000 keys,
+    /// each a commit of its own. So it is not atomic: after an error some keys may be deleted, and running it
+    /// again finishes the rest. A key that is written meanwhile may be deleted or stay.
     pub fn delete_range(&self, range: KeyRange) -> Result<u64> {
         self.located("delete range", || {
             let mut left = range;
@@ -147,7 +148,7 @@ impl Keyspace {
                     request.delete(self.info.id, rows.key());
                     left = left.after_position(rows.key(), strongroom_core::Direction::Forward);
                 }
-                // Not held over the commit: an engine would keep what the snapshot sees.
+                // Released before the commit, or the engine would have to keep what the snapshot sees.
                 drop(rows);
                 if request.ops.is_empty() {
                     return Ok(deleted);
@@ -158,26 +159,26 @@ impl Keyspace {
         })
     }
 
-    /// The rows whose keys begin with `prefix`, in order; all rows if it is empty.
+    /// Returns the rows whose keys begin with `prefix`, in key order. An empty prefix means all rows.
     #[track_caller]
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Rows> {
         self.scan(Scan::prefix(prefix.as_ref()))
     }
 
-    /// The rows in `range`, in order.
+    /// Returns the rows in `range`, in key order.
     #[track_caller]
     pub fn range(&self, range: KeyRange) -> Result<Rows> {
         self.scan(Scan::new(range))
     }
 
-    /// The rows of `scan`, seen in one snapshot that is taken now.
+    /// Returns the rows of `scan`, in a snapshot that is taken now.
     #[track_caller]
     pub fn scan(&self, scan: Scan) -> Result<Rows> {
         let by = ReadBy::caller(ReaderKind::Scan);
         self.located("scan", || Rows::new(&self.base().read_view(by)?, &self.handle, &self.info, scan))
     }
 
-    /// The number of rows whose keys begin with `prefix`. It reads every key: its cost grows with the
+    /// Returns the number of rows whose keys begin with `prefix`. Reads every key, so its cost grows with their
     /// number.
     #[track_caller]
     pub fn count(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {

@@ -1,4 +1,4 @@
-//! The keyspaces of a store: listed, opened, created, dropped, and their default TTL.
+//! Lists, opens, creates and drops keyspaces, and sets their default TTL.
 
 use super::keyspace::Keyspace;
 use super::store::Store;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use strongroom_core::{Error, ErrorKind, KeyspaceHints, Result, check_keyspace_name, is_reserved_keyspace};
 
 impl Store {
-    /// The names of all keyspaces, sorted.
+    /// Returns the names of all keyspaces, sorted.
     pub fn keyspaces(&self) -> Vec<String> {
-        // If the keyspaces of another process cannot be read now, these are the ones that were known before.
+        // If the changes of another process cannot be read now, the keyspaces known before are returned.
         let _ = self.base().refresh_catalog();
         let catalog = self.base().catalog.read();
         catalog.of_applications().into_iter().map(|info| info.name.to_string()).collect()
     }
 
-    /// The keyspace that every store has, called `default`.
+    /// Opens the keyspace `default`, which every store has.
     pub fn default_keyspace(&self) -> Result<Keyspace> {
         self.keyspace(DEFAULT_KEYSPACE)
     }
 
-    /// The keyspace called `name`, or [`NotFound`](ErrorKind::NotFound).
+    /// Opens the keyspace `name`. Returns [`NotFound`](ErrorKind::NotFound) if it does not exist.
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
         self.base().located("open keyspace", || {
             check_application_name(name)?;
@@ -33,12 +33,12 @@ impl Store {
         })
     }
 
-    /// The keyspace called `name`, created if it is not there.
+    /// Opens the keyspace `name`, and creates it if it does not exist.
     pub fn create_keyspace(&self, name: &str) -> Result<Keyspace> {
         self.create_keyspace_with(name, KeyspaceHints::default())
     }
 
-    /// As [`create_keyspace`](Self::create_keyspace), with hints for the engine, which count at creation.
+    /// As [`create_keyspace`](Self::create_keyspace), with hints for the engine, which apply only at creation.
     pub fn create_keyspace_with(&self, name: &str, hints: KeyspaceHints) -> Result<Keyspace> {
         self.base().located("create keyspace", || {
             check_application_name(name)?;
@@ -47,13 +47,13 @@ impl Store {
         })
     }
 
-    /// Removes a keyspace with all of its rows. Handles to it answer [`NotFound`](ErrorKind::NotFound) from then on, and
-    /// so do the generators of ids that were made with it. The default keyspace cannot be dropped.
+    /// Drops a keyspace with all of its rows. From then on its handles and its id generators return
+    /// [`NotFound`](ErrorKind::NotFound). The default keyspace cannot be dropped.
     pub fn drop_keyspace(&self, name: &str) -> Result<()> {
         self.base().located("drop keyspace", || {
             if name == DEFAULT_KEYSPACE {
                 return Err(Error::new(ErrorKind::InvalidInput, "the default keyspace cannot be dropped")
-                    .hint("delete its range instead"));
+                    .hint("delete its rows instead"));
             }
             let keyspace = self.keyspace(name)?;
             self.handle.drop_keyspace(keyspace.info())
@@ -62,8 +62,8 @@ impl Store {
 }
 
 impl Keyspace {
-    /// Sets the default TTL, for writes that give none from now on; none: such rows do not expire. It is stored with the
-    /// keyspace.
+    /// Sets the default TTL for later writes that give none. None means that such rows do not expire. It is
+    /// stored with the keyspace.
     pub fn set_default_ttl(&self, time_to_live: Option<Duration>) -> Result<()> {
         self.located("set default TTL", || {
             let expiry = time_to_live.map_or(Expiry::Never, Expiry::after);
@@ -77,7 +77,7 @@ impl Keyspace {
 fn check_application_name(name: &str) -> Result<()> {
     check_keyspace_name(name)?;
     if is_reserved_keyspace(name) {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{name:?} is a name of the store's own"))
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{name:?} is reserved for the store"))
             .hint("choose a name that does not begin with '_'"));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The interface: what applications hold and call.
+//! The public interface: what applications hold and call.
 
 #[cfg(feature = "async")]
 pub(crate) mod async_store;

@@ -1,4 +1,4 @@
-//! Opening and creating stores: everything is checked before anything is changed.
+//! Opens and creates stores. Everything is checked before anything is changed.
 
 use super::store::Store;
 use crate::base::{Base, BaseParts, check_claim};
@@ -24,20 +24,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Create, EngineInfo, Error, ErrorKind, KeyspaceHints, Options, Result, StorageBackend};
 
-/// What to do about missing files.
-const FILES_HINT: &str = "restore from a backup of the whole directory; a new store goes into another one";
+/// The hint for missing files.
+const FILES_HINT: &str = "restore a backup of the whole directory, or create a new store in another one";
 
-/// Tells the stores of a process apart, so that a keyspace of one is not used with another.
+/// Distinguishes the stores of a process, so that a keyspace of one is not used with another.
 static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
 
 impl Store {
-    /// A store over a backend that is open already. The store consumes it: nobody writes beneath.
+    /// Creates a store over a backend that is already open. The store owns the backend, so that nothing else
+    /// writes to it.
     ///
-    /// A backend on disk has to be opened with [`Marked::Writable`](strongroom_core::Marked), in a
-    /// directory that is marked as a store of its engine or in a new one; [`Store::open`] sees to all that.
+    /// A backend on disk has to be opened with [`Marked::Writable`](strongroom_core::Marked), in a new directory
+    /// or in one that is marked as a store of its engine. [`Store::open`] takes care of that.
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported): the default durability is power-safe and the engine does
-    /// not claim it.
+    /// Returns [`Unsupported`](ErrorKind::Unsupported) if the default durability is power-safe and the engine
+    /// does not claim it.
     pub fn new(backend: impl StorageBackend + 'static, options: StoreOptions) -> Result<Self> {
         Self::over(Box::new(backend), options)
     }
@@ -56,12 +57,12 @@ impl Store {
         Self::assemble(backend, directory, options).map_err(|failed| failed.0)
     }
 
-    /// Opens or creates the store of `engine` in `path`; `open_backend` opens the engine there, with
-    /// `engine_options` and what the store has to say about them.
+    /// Opens or creates the store of `engine` in `path`. `open_backend` opens the engine there, with
+    /// `engine_options` as the store completes them.
     ///
-    /// What fails on the way changes nothing that was there before: a creation that fails is taken back. A
-    /// store that is opened to be read takes no lock and writes nothing where the engine has
-    /// [`shared_reads`](strongroom_core::Capabilities::shared_reads): another process may have it open.
+    /// A failure changes nothing that was there before: a failed creation is undone. On an engine with
+    /// [`shared_reads`](strongroom_core::Capabilities::shared_reads), a store that is opened read-only takes no
+    /// lock and writes nothing, since another process may have it open.
     pub fn open(
         path: &Path,
         engine: &EngineInfo,
@@ -90,14 +91,14 @@ impl Store {
                 located(error)
             }),
             Err(error) => {
-                // The marker says the files are there, so their absence is a loss and not a beginning.
+                // The marker says that the files exist, so missing files are a loss and not a new store.
                 let lost = error.kind() == ErrorKind::NotFound && directory.engine_create() == Create::Never;
                 directory.abandon();
                 let error = if lost {
                     error
                         .into_kind(
                             ErrorKind::Corruption,
-                            "the store's marker is there, but its engine's files are gone",
+                            "the store's marker exists, but its engine's files are missing",
                         )
                         .hint(FILES_HINT)
                 } else {
@@ -108,7 +109,7 @@ impl Store {
         }
     }
 
-    /// Gives the directory back on failure, when the backend is closed.
+    /// On failure, returns the directory with the error, after the backend is closed.
     fn assemble(
         backend: Box<dyn StorageBackend>,
         mut directory: Option<StoreDirectory>,
@@ -119,7 +120,7 @@ impl Store {
                 && !pipeline.base.backend().is_read_only()
             {
                 pipeline.features.high_water.mark = status.settle(directory, &pipeline.base, &pipeline)?;
-                // Last: from here on the engine's files and the mark are expected to be complete.
+                // Last: from here on, the engine's files and the high-water mark must be complete.
                 directory.finish()?;
             }
             Ok(pipeline)
@@ -134,7 +135,7 @@ impl Store {
     }
 }
 
-/// Reads what is there, and begins what is missing; the mark and the directory are still to be settled.
+/// Reads the existing state and creates what is missing, except the high-water mark and the marker's final state.
 fn begin(
     backend: Box<dyn StorageBackend>,
     directory: Option<&StoreDirectory>,
@@ -179,12 +180,12 @@ fn begin(
     Ok((Pipeline::new(base, features), status))
 }
 
-/// A finished store has its default keyspace, which was durable before the marker said `ready`. An engine
-/// that does not know it has begun anew over lost files, and would hide the loss.
+/// Checks that a finished store has its default keyspace, which was durable before the marker said `ready`. An
+/// engine without it has started over after its files were lost, and would hide the loss.
 fn check_not_lost(backend: &dyn StorageBackend) -> Result<()> {
     if backend.keyspaces()?.iter().any(|name| name == DEFAULT_KEYSPACE) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Corruption, "the store's marker is there, but its engine is empty")
+    Err(Error::new(ErrorKind::Corruption, "the store's marker exists, but its engine is empty")
         .hint(FILES_HINT))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// No pause at first: the other commit is through by then. Then twice as long each time, shortened at random, so that two
-/// that met do not meet again.
+/// The first pause is zero: the other commit is done by then. Then the pause doubles each time, shortened at
+/// random so that two callers that collided do not collide again.
 pub(crate) fn pause(attempt: u32) -> Duration {
     if attempt == 1 {
         return Duration::ZERO;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use strongroom_core::{Cursor, Error, ErrorKind, Result, Scan};
 
-/// Walks over the rows of a scan. There are two ways to use it.
+/// Iterates over the rows of a scan. There are two ways to use it.
 ///
 /// `advance` with `key` and `value` lends each row and allocates nothing:
 ///
@@ -28,24 +28,24 @@ use strongroom_core::{Cursor, Error, ErrorKind, Result, Scan};
 /// # Ok(()) }
 /// ```
 ///
-/// As an iterator, it gives each row away: `for row in names.prefix("a")? { let (key, value) = row?; }`. After
-/// an error it ends.
+/// As an iterator it returns owned rows: `for row in names.prefix("a")? { let (key, value) = row?; }`. It ends
+/// after an error.
 pub struct Rows {
     cursor: Box<dyn Cursor>,
     handle: Arc<Handle>,
     keyspace: Arc<KeyspaceInfo>,
-    /// Rows that have expired by then are passed over.
+    /// The read timestamp. Rows that have expired by then are skipped.
     now_ms: u64,
     keys_only: bool,
-    /// The cursor gives keys alone, so that nothing is known of a row but that it is there: no row expires.
+    /// The cursor returns only keys and no headers, which is possible if no row of the keyspace expires.
     is_blind: bool,
     meta: Meta,
     value_start: usize,
-    /// A damaged row was met. Said again until a seek: an error never looks like the end.
+    /// A damaged row was met. Reported again until a seek, so that an error is never taken for the end.
     damaged: Option<String>,
-    /// The iterator has given an error and has ended.
+    /// The iterator has returned an error and has ended.
     has_ended: bool,
-    // Counts the scan as open. Last: it is open until the cursor is dropped.
+    // Counts the scan as open. Declared last, so that the scan is open until the cursor is dropped.
     _reader: Arc<ReaderGuard>,
 }
 
@@ -74,7 +74,7 @@ impl Rows {
         })
     }
 
-    /// Moves to the next row; `false` at the end. The row's checksum was verified, unless the scan is of
+    /// Moves to the next row. Returns `false` at the end. The row's checksum is verified, unless the scan is of
     /// keys only.
     pub fn advance(&mut self) -> Result<bool> {
         self.check_damage()?;
@@ -116,21 +116,21 @@ impl Rows {
         error
     }
 
-    /// Invariant 3: what was not verified is not lent.
+    /// Invariant 3: a row is not lent before it is verified.
     fn assert_verified(&self) {
         assert!(self.damaged.is_none(), "invariant 3: the cursor stands on no row");
     }
 
-    /// The key of the row it stands on, valid until it moves.
+    /// Returns the key of the current row, valid until the next move.
     ///
     /// # Panics
-    /// Before the first `advance` and after the end there is no row (invariant 3).
+    /// If there is no current row: before the first `advance`, or after the end (invariant 3).
     pub fn key(&self) -> &[u8] {
         self.assert_verified();
         self.cursor.key()
     }
 
-    /// The value of the row it stands on, valid until it moves; empty in a scan of keys only.
+    /// Returns the value of the current row, valid until the next move. Empty in a scan of keys only.
     ///
     /// # Panics
     /// As [`key`](Self::key).
@@ -138,7 +138,7 @@ impl Rows {
         self.row().1
     }
 
-    /// Key and value of the row it stands on, with one call.
+    /// Returns key and value of the current row in one call.
     ///
     /// # Panics
     /// As [`key`](Self::key).
@@ -148,20 +148,20 @@ impl Rows {
         (key, if self.keys_only { &[] } else { &stored[self.value_start..] })
     }
 
-    /// The version of the row it stands on: the sequence number of the commit that wrote it. A scan of keys only may
-    /// say 0.
+    /// Returns the version of the current row: the sequence number of the commit that wrote it. May be 0 in a
+    /// scan of keys only.
     pub fn version(&self) -> u64 {
         self.meta.version
     }
 
-    /// When the row expires, in milliseconds since 1970, if it does.
+    /// Returns when the current row expires, in milliseconds since 1970. None if it does not expire.
     pub fn expires_at_ms(&self) -> Option<u64> {
         self.meta.expires_at_ms
     }
 
-    /// Walks on and hands each row to `visitor`, until it breaks or the rows end, with fewer calls for each row than
-    /// `advance`. Checksums are verified. Afterwards there may be no row to lend; `advance` goes on after the last one
-    /// that was handed over.
+    /// Calls `visitor` with each following row, until it breaks or the rows end. It needs fewer calls for each
+    /// row than `advance`. Checksums are verified. Afterwards there may be no current row; `advance` continues
+    /// after the last visited row.
     ///
     /// ```
     /// # use std::ops::ControlFlow;
@@ -209,7 +209,7 @@ impl Rows {
         }
     }
 
-    /// Stands before the first row at or after `key` in the scan's direction, within its range.
+    /// Moves before the first row at or after `key` in the scan's direction, within its range.
     pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
         self.damaged = None;
         self.has_ended = false;

@@ -12,12 +12,12 @@ use std::fmt;
 use strongroom_core::limits::check_key_against;
 use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapshot};
 
-/// One consistent state of all keyspaces of a store. Cheap to clone, usable from many threads.
+/// One consistent state of all keyspaces of a store. Cheap to clone; many threads may use it.
 ///
-/// A row that expires later than the snapshot was taken stays in it, like one that is deleted later.
+/// A row that expires after the snapshot was taken stays visible in it, like one that is deleted later.
 ///
-/// On engines without snapshots of their own, one that is held while much is overwritten expires and
-/// answers [`SnapshotExpired`](ErrorKind::SnapshotExpired); on the others it keeps space from being reused.
+/// On engines without snapshots of their own, a snapshot that is held while much is overwritten expires and
+/// returns [`SnapshotExpired`](ErrorKind::SnapshotExpired). On the others it keeps space from being reused.
 ///
 /// ```
 /// # use strongroom_core::{Durability, MemoryBackend};
@@ -43,23 +43,24 @@ impl Snapshot {
         Self { view, handle }
     }
 
-    /// The engine's snapshot.
+    /// Returns the engine's snapshot.
     pub(crate) fn backend(&self) -> &dyn BackendSnapshot {
         &*self.view.snapshot
     }
 
-    /// Every commit up to this sequence number is in the snapshot; later ones may be. So a copy that is made from a
-    /// snapshot is brought up to date by a watch that was opened *before* it: apply the events with a greater number.
+    /// Returns a sequence number up to which the snapshot has every commit. It may have later ones too. To keep a
+    /// copy of a snapshot up to date, open a watch *before* the snapshot, and apply the events with a greater
+    /// number.
     pub fn sequence(&self) -> u64 {
         self.view.sequence
     }
 
-    /// The value of `key`, none if it is absent. See [`Keyspace::get`].
+    /// Returns the value of `key`, or none if it is absent. See [`Keyspace::get`].
     pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         Ok(self.get_row(keyspace, key)?.map(|row| row.value))
     }
 
-    /// The value of `key` with its version.
+    /// Returns the value of `key` with its version and its expiry.
     pub fn get_row(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Row>> {
         let key = key.as_ref();
         self.located("get", || {
@@ -71,17 +72,17 @@ impl Snapshot {
         })
     }
 
-    /// Whether `key` is there.
+    /// Returns whether `key` is present.
     pub fn has(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.get_row(keyspace, key)?.is_some())
     }
 
-    /// The rows whose keys begin with `prefix`, in order.
+    /// Returns the rows whose keys begin with `prefix`, in key order.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: impl AsRef<[u8]>) -> Result<Rows> {
         self.scan(keyspace, Scan::prefix(prefix.as_ref()))
     }
 
-    /// The rows of `scan`.
+    /// Returns the rows of `scan`.
     pub fn scan(&self, keyspace: &Keyspace, scan: Scan) -> Result<Rows> {
         self.located("scan", || {
             self.check_keyspace(keyspace)?;

@@ -1,39 +1,40 @@
-//! Figures about a store.
+//! Statistics of a store.
 
 use crate::readers::OldestReader;
 use strongroom_core::Stats;
 
-/// Figures about a store.
+/// Statistics of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
-    /// Figures of the backend.
+    /// Statistics of the backend.
     pub backend: Stats,
-    /// Groups of commits that went to the engine as one.
+    /// Groups of commits, each of which was one batch of the engine.
     pub groups: u64,
     /// Commits in those groups: commits per sync are `group_commits / groups`.
     pub group_commits: u64,
-    /// Commits that were refused, since a condition did not hold or a transaction's reads were overwritten.
+    /// Commits that were refused, because a condition did not hold or a transaction's read set was overwritten.
     pub conflicts: u64,
-    /// Commits that wait in the queue now, in bytes of their keys and values.
+    /// Size of the commits that wait in the queue, in bytes.
     pub queued_bytes: u64,
     /// Expired rows that sweeps have removed since the store was opened.
     pub expired_rows: u64,
-    /// Sweeps in the background that failed. Alert on a number that grows: what has expired stays on the disk, though
-    /// nobody reads it.
+    /// Background sweeps that failed. Alert if the number grows: expired rows then stay on disk, although no read
+    /// returns them.
     pub sweep_failures: u64,
     /// Snapshots, scans and transactions that are open now.
     pub readers_open: u64,
-    /// The one that has been open longest. The engine keeps all that it may still see: alert on an age that grows.
+    /// The reader that has been open longest. Alert if its age grows: the engine keeps everything that it may
+    /// still see.
     pub oldest_reader: Option<OldestReader>,
-    /// Readers that were older than [`snapshot_age_max`](crate::StoreOptions::snapshot_age_max).
+    /// Readers that were released because they were older than
+    /// [`snapshot_age_max`](crate::StoreOptions::snapshot_age_max).
     pub readers_expired: u64,
-    /// Rows read that were not what was written. Alert on anything above zero.
+    /// Reads that found a damaged row. Alert on anything above zero.
     pub damaged_rows: u64,
-    /// Sequence number of the commit up to which the high-water mark stands; none for a store that keeps no
-    /// mark or is only read.
+    /// The sequence number in the high-water mark. None for a store that keeps no mark or is read-only.
     pub high_water: Option<u64>,
-    /// Marks that could not be written. Alert on anything above zero: until the store is opened anew, a loss
-    /// of later commits may not be noticed.
+    /// High-water marks that could not be written. Alert on anything above zero: until the store is reopened, a
+    /// loss of later commits may not be noticed.
     pub high_water_failures: u64,
 }

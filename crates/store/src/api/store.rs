@@ -1,4 +1,4 @@
-//! [`Store`]: what applications use.
+//! [`Store`]: the handle that applications use.
 
 use super::batch::Batch;
 use super::digest::{self, Digest};
@@ -28,8 +28,10 @@ use strongroom_core::{EngineInfo, Error, ErrorKind, Result};
 
 const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 
-/// An open store. Cheap to clone, usable from many threads; the engine is closed when the last clone, with
-/// its keyspaces, snapshots, rows and shared values, is dropped. A store that was written is then marked
+/// An open store. Cheap to clone; many threads may use it.
+///
+/// The engine is closed when the last clone is dropped, with all of its keyspaces, snapshots, rows and shared
+/// values. A store that was written then gets its last high-water mark
 /// ([`HIGH_WATER_LAG_MS`](crate::HIGH_WATER_LAG_MS)), which takes one more power-safe commit.
 ///
 /// ```
@@ -37,7 +39,7 @@ const _: () = assert!(ENVELOPE_BYTES_MAX <= VALUE_OVERHEAD_BYTES_MAX);
 /// use strongroom_store::{Store, StoreOptions};
 ///
 /// # fn main() -> strongroom_core::Result<()> {
-/// // Memory survives nothing, so less than power-safe has to be asked for by name.
+/// // The memory engine is not power-safe, so less durability has to be asked for explicitly.
 /// let options = StoreOptions::new().durability(Durability::Buffered);
 /// let store = Store::new(MemoryBackend::in_memory(), options)?;
 ///
@@ -56,41 +58,42 @@ pub struct Store {
 }
 
 impl Store {
-    /// Which engine holds the data.
+    /// Returns the engine that holds the data.
     pub fn engine(&self) -> &EngineInfo {
         self.base().engine()
     }
 
-    /// The store's identity; none for one that is not in a directory.
+    /// Returns the store's id. None for a store without a directory.
     pub fn id(&self) -> Option<StoreId> {
         self.base().directory.as_ref().map(StoreDirectory::store_id)
     }
 
-    /// Where the store is, if it is in a directory.
+    /// Returns the store's directory, if it has one.
     pub fn path(&self) -> Option<&Path> {
         self.base().directory.as_ref().map(StoreDirectory::path)
     }
 
-    /// The options it was opened with.
+    /// Returns the options that the store was opened with.
     pub fn options(&self) -> &StoreOptions {
         &self.base().options
     }
 
-    /// What it can tell about missing rows.
+    /// Returns how the store detects missing rows.
     pub fn integrity(&self) -> Integrity {
         self.base().integrity
     }
 
-    /// An empty batch, at the store's default durability.
+    /// Returns an empty batch, at the store's default durability.
     pub fn batch(&self) -> Batch {
         Batch::new(self.base().instance, self.base().options.durability)
     }
 
-    /// Commits `batch`: all of it or nothing.
+    /// Commits `batch` atomically.
     ///
-    /// [`Conflict`](ErrorKind::Conflict): a condition did not hold, nothing was written.
+    /// [`Conflict`](ErrorKind::Conflict): a condition did not hold. Nothing was written.
     /// [`Unsupported`](ErrorKind::Unsupported): the engine does not claim this durability.
-    /// [`CommitUnknown`](ErrorKind::CommitUnknown): it failed on the way; reopen and look.
+    /// [`CommitUnknown`](ErrorKind::CommitUnknown): the engine failed, and the batch may or may not be stored.
+    /// Reopen the store and check.
     pub fn commit(&self, batch: &Batch) -> Result<Commit> {
         self.base().located("commit", || {
             let committed = self.handle.commit(batch.request(self.base().instance)?)?;
@@ -98,8 +101,8 @@ impl Store {
         })
     }
 
-    /// One consistent state of all keyspaces. Opens in well under a millisecond whatever the store's size
-    /// and blocks no writer.
+    /// Takes a snapshot: one consistent state of all keyspaces. Takes well under a millisecond, whatever the
+    /// store's size, and blocks no writer.
     #[track_caller]
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.snapshot_by(ReadBy::caller(ReaderKind::Snapshot))
@@ -109,7 +112,7 @@ impl Store {
         Ok(Snapshot::new(self.base().read_view(by)?, Arc::clone(&self.handle)))
     }
 
-    /// Makes all that was committed so far as durable as the engine can.
+    /// Makes all commits so far as durable as the engine can.
     pub fn flush(&self) -> Result<()> {
         let mark = self.handle.features.high_water.mark.as_ref();
         let committed = mark.map(Mark::committed);
@@ -120,10 +123,10 @@ impl Store {
         Ok(())
     }
 
-    /// One BLAKE3 digest of all keyspaces, keys, values and expiries: the same for the same contents on
-    /// every engine. It reads everything, in one snapshot.
+    /// Returns a BLAKE3 digest of all keyspaces, keys, values and expiries. The same contents have the same
+    /// digest on every engine. Reads everything, in one snapshot.
     pub fn digest(&self) -> Result<Digest> {
-        // A keyspace that is dropped meanwhile is gone from the names too: begin again without it.
+        // If a keyspace is dropped meanwhile, the digest starts again without it.
         loop {
             let (snapshot, keyspaces) = self.snapshot_with_keyspaces()?;
             match digest::of_store(&snapshot, &keyspaces.of_applications()) {
@@ -133,16 +136,16 @@ impl Store {
         }
     }
 
-    /// Has the engine check its own files. It may take long, and the engine may repair what it finds: run
+    /// Runs the engine's own check of its files. It may take long, and the engine may repair what it finds. Run
     /// [`verify`](Self::verify) first, which changes nothing.
     ///
-    /// [`Corruption`](ErrorKind::Corruption): the files are not as they were written.
+    /// [`Corruption`](ErrorKind::Corruption): the files are damaged.
     /// [`Unsupported`](ErrorKind::Unsupported): the engine has no such check, or the store is read-only.
     pub fn verify_engine(&self) -> Result<()> {
         self.base().located("verify", || self.base().backend().verify())
     }
 
-    /// A snapshot, and the keyspaces of the same state.
+    /// Takes a snapshot, with the keyspaces of the same state.
     #[track_caller]
     pub(crate) fn snapshot_with_keyspaces(&self) -> Result<(Snapshot, Keyspaces)> {
         let by = ReadBy::caller(ReaderKind::Snapshot);
@@ -159,8 +162,8 @@ impl Store {
         &self.handle
     }
 
-    /// Removes expired rows from the disk. A store that is open to be written does that by itself
-    /// ([`StoreOptions::sweep_interval_ms`]); for reads it makes no difference.
+    /// Removes expired rows from disk. A store that is open for writing does so in the background
+    /// ([`StoreOptions::sweep_interval_ms`]). Reads do not depend on it.
     ///
     /// [`Unsupported`](ErrorKind::Unsupported): the store is read-only.
     pub fn sweep(&self) -> Result<Swept> {
@@ -173,13 +176,13 @@ impl Store {
         })
     }
 
-    /// Entries of the expiry index: at least one for each row that expires, and a bounded number more for rows that were
-    /// written again. It reads all of their keys.
+    /// Returns the number of entries of the expiry index: at least one for each row that expires, and a bounded
+    /// number more for rewritten rows. Reads all of their keys.
     pub fn expiry_index_len(&self) -> Result<usize> {
         sweep::index_len(self.base())
     }
 
-    /// Figures, cheap to get.
+    /// Returns statistics. Cheap.
     pub fn stats(&self) -> Result<StoreStats> {
         let (pipeline, features) = (&*self.handle, &self.handle.features);
         let mark = features.high_water.mark.as_ref();
@@ -200,18 +203,20 @@ impl Store {
         })
     }
 
-    /// Gives unused space back. [`Unsupported`](ErrorKind::Unsupported) where the engine does it by itself.
+    /// Returns unused space to the file system. [`Unsupported`](ErrorKind::Unsupported) if the engine does so by
+    /// itself.
     pub fn compact(&self) -> Result<()> {
         self.base().backend().compact()
     }
 
-    /// Copies one consistent state into `directory`, which must not exist or be empty, while readers and
-    /// writers go on. The copy is a store of its own with the same id, and has a high-water mark of its own.
+    /// Copies one consistent state into `directory`, which must be missing or empty. Readers and writers
+    /// continue. The copy is a separate store with the same id, and has a high-water mark of its own.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
         let (base, tallies) = (self.base(), &self.handle.features.tallies);
         let mark = match &base.directory {
             Some(original) if recovery::is_kept(base.backend(), original) => {
-                // The copy has the commits so far. It may have later ones too: its mark may lag, and is never ahead.
+                // The copy has the commits so far, and perhaps later ones. So its mark may lag, and is never
+                // ahead.
                 self.handle.mark();
                 Some(high_water_row::newest(base.backend())?)
             }

@@ -1,8 +1,8 @@
-//! [`Store::verify`]: everything read once, in one snapshot, in every way that a reader may come.
+//! [`Store::verify`]: reads everything in one snapshot, in every way in which a reader may read it.
 //!
-//! A scan alone would not do. An engine may lose a page of its index, so that a row is met by a scan and not
-//! found by its key, or is there forwards and not in reverse. So each row is read by its key too, and the
-//! keys are walked over once more from the end.
+//! A scan alone is not enough. An engine may lose a page of its index, so that a scan finds a row that a read by
+//! key does not, or a reverse scan misses a row. So each row is read by its key too, and the keys are scanned
+//! once more in reverse.
 
 use super::snapshot::Snapshot;
 use super::store::Store;
@@ -17,28 +17,27 @@ use std::ops::ControlFlow;
 use strongroom_core::limits::check_backend_key;
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Scan};
 
-/// Rows between two calls of the watcher at most.
+/// Maximum rows between two calls of `watch`.
 const WATCH_ROWS: u64 = 1_000;
 
-/// How far [`Store::verify`] has come.
+/// The progress of [`Store::verify`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyProgress<'a> {
-    /// The keyspace that is being read. The store's own, whose names begin with `_`, come first and are not
-    /// counted in the figures.
+    /// The keyspace that is being read. The store's own keyspaces, whose names begin with `_`, come first and are
+    /// not counted below.
     pub keyspace: &'a str,
-    /// Keyspaces that are done.
+    /// Number of keyspaces that are done.
     pub keyspaces_done: usize,
-    /// All keyspaces.
+    /// Number of all keyspaces.
     pub keyspaces: usize,
     /// Rows checked so far, in all keyspaces.
     pub rows: u64,
-    /// Rows that there should be in all keyspaces, if the store keeps count
-    /// ([`Integrity::Full`]).
+    /// Rows expected in all keyspaces, if the store counts them ([`Integrity::Full`]).
     pub rows_expected: Option<u64>,
 }
 
-/// What [`Store::verify`] has read and found to be as it was written.
+/// The result of [`Store::verify`]: what was read and found intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -48,33 +47,33 @@ pub struct Verified {
     pub rows: u64,
     /// Their keys and values, in bytes.
     pub bytes: u64,
-    /// What the store can tell: with [`Integrity::Rows`], rows that are gone were not noticed.
+    /// How the store detects missing rows. With [`Integrity::Rows`] they are not detected.
     pub integrity: Integrity,
-    /// The watcher stopped it before its end.
+    /// `watch` stopped the check before its end.
     pub stopped: bool,
 }
 
 type Watch<'w> = dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()> + 'w;
 
 impl Store {
-    /// Reads everything, in one snapshot, and finds what is not as it was written: rows that fail their
-    /// checksum, keys out of order, rows that a scan meets and a read by key does not (or the other way
-    /// round, or in reverse). With [`Integrity::Full`](crate::Integrity::Full) it finds rows and keyspaces
-    /// that are gone too.
+    /// Reads everything in one snapshot, and finds what is not as it was written: rows that fail their checksum,
+    /// keys out of order, rows that a scan finds and a read by key does not (or the other way round, or in
+    /// reverse). With [`Integrity::Full`](crate::Integrity::Full) it finds missing rows and keyspaces too.
     ///
-    /// `watch` is called at each keyspace and at least every 1,000 rows; if it breaks, the check stops and
-    /// says so. Readers and writers go on meanwhile. A keyspace that is dropped meanwhile is left out.
+    /// `watch` is called at each keyspace and at least every 1,000 rows. If it breaks, the check stops, and
+    /// [`stopped`](Verified::stopped) is set. Readers and writers continue meanwhile. A keyspace that is dropped
+    /// meanwhile is left out.
     ///
-    /// The first thing found is the answer: [`Corruption`](ErrorKind::Corruption), with keyspace and key.
-    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): too much was overwritten meanwhile on an engine
-    /// without snapshots of its own; run it again when less is written.
+    /// Returns the first damage found as [`Corruption`](ErrorKind::Corruption), with keyspace and key. Returns
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired) if too much was overwritten meanwhile, on an engine
+    /// without snapshots of its own: run it again when less is written.
     pub fn verify(&self, watch: &mut dyn FnMut(&VerifyProgress<'_>) -> ControlFlow<()>) -> Result<Verified> {
         self.base().located("verify", || check(self, watch))
     }
 }
 
 fn check(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
-    // Before the snapshot: the mark only moves on.
+    // Before the snapshot, since the mark only advances.
     let mark = recovery::read(store.base())?;
     let (snapshot, known, tallies) = consistent_state(store)?;
     recovery::check_snapshot(
@@ -105,7 +104,7 @@ fn check(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
                 check.verified.stopped = true;
                 break;
             }
-            Err(error) if error.kind() == ErrorKind::NotFound && is_gone(store, info)? => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && was_dropped(store, info)? => {}
             Err(error) => {
                 store.base().count_damaged(&error);
                 return Err(error);
@@ -117,14 +116,15 @@ fn check(store: &Store, watch: &mut Watch<'_>) -> Result<Verified> {
 
 type Tallies = BTreeMap<String, Tally>;
 
-/// How often a keyspace has to be missing beside a writer that may be creating and dropping it. One that was created
-/// after the names were read, is in the snapshot, and was dropped before the names are read again looks lost. Each time
-/// is another snapshot, so that many in a row mean a loss, which every snapshot shows.
-const LOOKS_MAX: usize = 32;
+/// How often a keyspace with a tally has to be missing before it counts as lost, while another process may create
+/// and drop it. A keyspace that was created after the names were read, is in the snapshot, and was dropped before
+/// the names are read again seems lost. Each attempt takes another snapshot, and only a real loss shows in all of
+/// them.
+const ATTEMPTS_MAX: usize = 32;
 
-/// A snapshot, the keyspaces of the same state, and their tallies, if the store keeps them.
+/// Takes a snapshot, with the keyspaces of the same state, and their tallies if the store keeps them.
 fn consistent_state(store: &Store) -> Result<(Snapshot, Keyspaces, Option<Tallies>)> {
-    let mut looks = 0;
+    let mut attempts = 0;
     loop {
         let (snapshot, known) = store.snapshot_with_keyspaces()?;
         let Some(ledger) = store.handle.features.tallies.ledger else { return Ok((snapshot, known, None)) };
@@ -132,23 +132,24 @@ fn consistent_state(store: &Store) -> Result<(Snapshot, Keyspaces, Option<Tallie
         let is_lost = |(name, tally): &(&String, &Tally)| {
             tally.state == State::Live && !known.by_name.contains_key(*name)
         };
-        looks += 1;
+        attempts += 1;
         match tallies.iter().find(is_lost) {
             None => return Ok((snapshot, known, Some(tallies))),
-            Some(_) if store.base().is_beside_a_writer() && looks < LOOKS_MAX => {}
+            Some(_) if store.base().is_beside_a_writer() && attempts < ATTEMPTS_MAX => {}
             Some((name, _)) => return Err(lost(name)),
         }
     }
 }
 
-/// A tally that disagrees may be below zero: nothing is expected then, and the disagreement is reported later.
+/// Returns the number of rows in all tallies. A tally below zero disagrees with its rows: it is left out here and
+/// reported later.
 fn rows_expected(tallies: &Tallies) -> u64 {
     let counted = tallies.values().filter(|tally| !tally.is_below_zero());
     counted.fold(0, |rows, tally| tally.rows.saturating_add(rows))
 }
 
 /// Whether the keyspace was dropped since the snapshot was taken.
-fn is_gone(store: &Store, info: &KeyspaceInfo) -> Result<bool> {
+fn was_dropped(store: &Store, info: &KeyspaceInfo) -> Result<bool> {
     store.base().refresh_catalog()?;
     Ok(store.base().catalog.check(info.id).is_err())
 }
@@ -168,13 +169,14 @@ struct Check<'c, 'w> {
 impl Check<'_, '_> {
     fn keyspace(&mut self, info: &KeyspaceInfo) -> Result<ControlFlow<()>> {
         self.walk(info).map_err(|error| match error.kind() {
-            // The engine's own words do not say where; ours do, and have no engine yet.
+            // An error of the engine does not name the keyspace. An error of the store does, and has no engine
+            // yet.
             kind @ (ErrorKind::Corruption | ErrorKind::Io) if error.engine().is_some() => {
-                let way_out = match kind {
+                let hint = match kind {
                     ErrorKind::Corruption => HINT.to_owned(),
                     _ => error.way_out().to_owned(),
                 };
-                error.into_kind(kind, format!("keyspace {:?} cannot be read", info.name)).hint(way_out)
+                error.into_kind(kind, format!("keyspace {:?} cannot be read", info.name)).hint(hint)
             }
             _ => error,
         })
@@ -203,11 +205,11 @@ impl Check<'_, '_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Compares what was found with what should be there.
+    /// Compares the rows that were found with the tally.
     fn check_tally(&self, info: &KeyspaceInfo, found: Tally) -> Result<()> {
         let Some(tallies) = &self.tallies else { return Ok(()) };
         let expected = match tallies.get(&*info.name) {
-            // What is left of a keyspace that is being dropped is nothing to miss.
+            // A keyspace that is being dropped may be incomplete.
             Some(tally) if tally.state == State::Dropping => return Ok(()),
             Some(tally) => *tally,
             // Nothing was ever written to it.
@@ -218,12 +220,12 @@ impl Check<'_, '_> {
         }
         let (name, rows) = (&info.name, found.rows);
         let message = if rows == expected.rows {
-            format!("keyspace {name:?} has other rows than were written: some are of an earlier time")
+            format!("keyspace {name:?} has other rows than were written: some are of an earlier version")
         } else if expected.is_below_zero() {
             let tally = expected.rows.cast_signed();
-            format!("keyspace {name:?} has {rows} rows, and its tally is at {tally}: deleted rows came back")
+            format!("keyspace {name:?} has {rows} rows, but its row count is {tally}: deleted rows came back")
         } else {
-            format!("keyspace {name:?} has {rows} rows, and {} were written", expected.rows)
+            format!("keyspace {name:?} has {rows} rows, but {} were written", expected.rows)
         };
         Err(Error::new(ErrorKind::Corruption, message).hint(HINT))
     }
@@ -238,7 +240,7 @@ impl Check<'_, '_> {
         })
     }
 
-    /// Every row from the first to the last, each read by its key again. None: stopped.
+    /// Reads every row forwards, and each row again by its key. Returns none if it was stopped.
     fn forward(&mut self, info: &KeyspaceInfo) -> Result<Option<Tally>> {
         let mut cursor = self.snapshot.backend().cursor(info.id, Scan::all())?;
         let mut hasher = self.tallies.as_ref().map(|_| RowHasher::of(&info.name));
@@ -247,7 +249,7 @@ impl Check<'_, '_> {
         while cursor.advance()? {
             let (key, stored) = cursor.row();
             if check_backend_key(key).is_err() || key <= last.as_slice() {
-                return Err(row_error(info, key, "is out of order or has an impossible key"));
+                return Err(row_error(info, key, "is out of order or has an invalid key"));
             }
             self.row(info, key, stored)?;
             found.add(hasher.as_mut().map_or(0, |hasher| hasher.hash(key, stored)));
@@ -261,9 +263,9 @@ impl Check<'_, '_> {
 
     fn row(&mut self, info: &KeyspaceInfo, key: &[u8], stored: &[u8]) -> Result<()> {
         match self.snapshot.backend().get(info.id, key)? {
-            None => return Err(row_error(info, key, "is met by a scan and not found by its key")),
+            None => return Err(row_error(info, key, "is found by a scan but not found by its key")),
             Some(found) if found != stored => {
-                return Err(row_error(info, key, "is one in a scan and another when read by its key"));
+                return Err(row_error(info, key, "is not the same in a scan and when read by its key"));
             }
             Some(_) => {}
         }
@@ -280,15 +282,16 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// A row that expires has an entry in the index, or it would never be removed; and its keyspace says that rows expire.
+    /// Checks that a row that expires has an entry in the index, without which it would never be removed, and
+    /// that the settings of its keyspace say that rows may expire.
     fn check_index(&self, info: &KeyspaceInfo, key: &[u8], at_ms: u64) -> Result<()> {
         if !self.is_indexed(info, key, at_ms)? {
-            return Err(row_error(info, key, "expires, and its entry in the expiry index is missing"));
+            return Err(row_error(info, key, "expires, but its entry in the expiry index is missing"));
         }
-        // From the same snapshot: beside a writer, the catalog may be older.
+        // From the same snapshot, since another process may have written it after the catalog was loaded.
         let row = keyspace_row::in_snapshot(self.snapshot.backend(), self.own_keyspace, &info.name)?;
         if !row.may_expire {
-            return Err(row_error(info, key, "expires, and the settings of its keyspace are missing"));
+            return Err(row_error(info, key, "expires, but the settings of its keyspace are missing"));
         }
         Ok(())
     }
@@ -304,7 +307,7 @@ impl Check<'_, '_> {
         Ok(false)
     }
 
-    /// How many rows there are from the last to the first. None: stopped.
+    /// Returns the number of rows in reverse. Returns none if it was stopped.
     fn reverse(&mut self, info: &KeyspaceInfo) -> Result<Option<u64>> {
         let mut cursor = self.snapshot.backend().cursor(info.id, Scan::all().reverse().keys_only())?;
         let mut rows = 0;

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use strongroom_core::limits::check_key_against;
 use strongroom_core::{Error, ErrorKind, KeyRange, Result};
 
-/// How much a watcher's buffer holds unless told otherwise, in bytes of keys and values and some for each change.
+/// Default size of a watch's buffer, in bytes of keys and values, and some for each change.
 pub const WATCH_BUFFER_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
-/// Follows commits; ends when the store is closed. It does not keep the store open.
+/// Follows commits, until the store is closed. It does not keep the store open.
 ///
-/// A blocking iterator; with the feature `async` also a stream. An error is the last item: the keyspace was dropped,
-/// or the store's handle was poisoned and has to be opened again.
+/// It is a blocking iterator, and with the feature `async` also a stream. An error is the last item: the keyspace
+/// was dropped, or the store's handle was poisoned and the store has to be reopened.
 ///
 /// ```
 /// # use strongroom_core::{Durability, MemoryBackend};
@@ -48,13 +48,14 @@ impl Keyspace {
         self.watch_with(KeyRange::from_bounds(key..=key), WATCH_BUFFER_BYTES_MAX)
     }
 
-    /// Follows the changes to all keys that begin with `prefix`, from the next commit on; to all if it is empty.
+    /// Follows the changes to all keys that begin with `prefix`, from the next commit on. An empty prefix means
+    /// all keys.
     pub fn watch_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Watch> {
         self.watch_with(KeyRange::prefix(prefix.as_ref()), WATCH_BUFFER_BYTES_MAX)
     }
 
-    /// Follows the changes to the keys in `range`, with a buffer of so many bytes. A commit that does not fit into the
-    /// whole buffer is left out and counted as lag.
+    /// Follows the changes to the keys in `range`, with a buffer of `buffer_bytes_max` bytes. A commit that does
+    /// not fit into the whole buffer is left out and counted in [`WatchEvent::Lagged`].
     pub fn watch_with(&self, range: KeyRange, buffer_bytes_max: usize) -> Result<Watch> {
         self.located("watch", || {
             self.base().catalog.check(self.id())?;
@@ -64,7 +65,7 @@ impl Keyspace {
 }
 
 impl Store {
-    /// Follows the changes in all keyspaces, also in those that are created later, with a buffer of so many bytes.
+    /// Follows the changes in all keyspaces, including later ones, with a buffer of `buffer_bytes_max` bytes.
     /// Creations and drops of keyspaces are events too, in order with the commits.
     pub fn watch_all(&self, buffer_bytes_max: usize) -> Result<Watch> {
         self.base().located("watch", || Watch::new(&self.handle, Filter::All, buffer_bytes_max))
@@ -74,8 +75,8 @@ impl Store {
 impl Watch {
     fn new(handle: &Arc<Handle>, filter: Filter, buffer_bytes_max: usize) -> Result<Self> {
         if handle.base().backend().is_read_only() {
-            return Err(Error::new(ErrorKind::Unsupported, "a read-only store does not see commits")
-                .hint("watch where the store is written"));
+            return Err(Error::new(ErrorKind::Unsupported, "a read-only store cannot be watched")
+                .hint("watch it in the process that writes it"));
         }
         let hub = Arc::clone(&handle.features.watch.hub);
         let channel = Arc::new(Channel::new(buffer_bytes_max));
@@ -83,23 +84,23 @@ impl Watch {
         Ok(Self { channel, hub })
     }
 
-    /// The next event, if there is one now.
+    /// Returns the next event if there is one, without waiting.
     pub fn try_next(&mut self) -> Result<Option<WatchEvent>> {
         self.next_timeout(Duration::ZERO)
     }
 
-    /// The next event; none if none comes within `timeout` or the store is closed.
+    /// Waits for the next event. Returns none if none comes within `timeout`, or the store is closed.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<WatchEvent>> {
-        // Too far ahead for the clock: for ever.
+        // A deadline beyond the range of the clock means no deadline.
         self.channel.wait(Instant::now().checked_add(timeout))
     }
 
-    /// Whether nothing more will come.
+    /// Returns whether no more events will come.
     pub fn has_ended(&self) -> bool {
         self.channel.has_ended()
     }
 
-    /// What its buffer holds, in bytes: never more than its bound.
+    /// Returns the size of the buffered events, in bytes. It never exceeds the buffer's bound.
     pub fn buffered_bytes(&self) -> usize {
         self.channel.bytes()
     }

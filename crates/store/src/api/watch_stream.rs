@@ -1,4 +1,4 @@
-//! A watch as a stream, for async callers: no thread waits for it.
+//! A watch as a stream, for async callers. No thread waits for it.
 
 use super::watch::Watch;
 use crate::features::watch::event::WatchEvent;

@@ -1,4 +1,4 @@
-//! A handle that does not keep a store open, for those who only look at it.
+//! A weak handle, which does not keep a store open.
 
 use super::store::Store;
 use crate::handle::Handle;
@@ -24,20 +24,20 @@ pub struct WeakStore {
 }
 
 impl Store {
-    /// A handle that does not keep the store open.
+    /// Returns a handle that does not keep the store open.
     pub fn downgrade(&self) -> WeakStore {
         WeakStore { handle: Arc::downgrade(&self.handle) }
     }
 }
 
 impl WeakStore {
-    /// The store, if it is open still. As long as that handle lives, it stays so: whoever drops the last one closes the
-    /// store, and waits for that.
+    /// Returns the store, if it is still open. The returned handle keeps it open. Dropping the last handle closes
+    /// the store, and waits until it is closed.
     pub fn upgrade(&self) -> Option<Store> {
         self.handle.upgrade().map(|handle| Store { handle })
     }
 
-    /// Whether the store is closed, or is being closed now.
+    /// Returns whether the store is closed or being closed.
     pub fn is_closed(&self) -> bool {
         self.handle.strong_count() == 0
     }

@@ -2,19 +2,20 @@
 //!
 //! | Stage | Thread | What happens |
 //! |---|---|---|
-//! | prepare | the caller's | limits, and everything that fails whatever the state is |
-//! | validate | the leader's | conditions, read sets of transactions: may it be committed after the commits before it? |
-//! | draft | the leader's | computed writes, expiries, sequence number, envelopes, rows of the store's own |
+//! | prepare | the caller's | limits, and everything that is invalid in any state |
+//! | validate | the leader's | conditions, and the read sets of transactions, against the commits before |
+//! | draft | the leader's | computed writes, expiries, sequence number, envelopes, the store's own rows |
 //! | apply | the leader's | one batch for the engine, with one sync |
-//! | publish | the leader's | open transactions, high-water mark, sweep and watchers learn of it |
+//! | publish | the leader's | notifies open transactions, the high-water mark, the sweep and watchers |
 //!
-//! A caller who finds nobody committing leads: it commits its own request on its own thread, with no hop and no wait.
-//! Callers who come meanwhile queue up. When the leader is done, the first in the queue leads the next group: all that
-//! wait, up to a bound, become one batch of the engine with one sync, and each learns its own result. So a sync is shared
-//! by as many as came while the last one ran, and nobody ever waits for company. The [queue](queue) is bounded in bytes;
-//! beyond its bound committing blocks, which is the only back-pressure that a synchronous caller needs.
+//! A caller that finds no leader becomes the leader: it commits its own request on its own thread, without a
+//! hand-off or a wait. Callers that come meanwhile queue. When the leader is done, the first in the queue leads
+//! the next group: all waiting requests, up to a bound, become one batch of the engine with one sync, and each
+//! caller gets its own result. So a sync is shared by all that came while the last one ran, and no commit waits
+//! for others to join it. The [queue](queue) is bounded in bytes. Beyond its bound committing blocks, which is
+//! all the back-pressure that a synchronous caller needs.
 //!
-//! What happens at a stage is the [features'](crate::features) business. This file knows none of them.
+//! The [features](crate::features) implement the stages. This file knows none of them.
 
 mod queue;
 
@@ -42,7 +43,7 @@ pub(crate) struct Pipeline {
 impl Commit for Pipeline {
     fn commit(&self, request: &Request) -> Result<Committed> {
         self.prepare(request)?;
-        // Dropped when nobody waits for this thread any more.
+        // Dropped last, when no other thread waits for this one.
         let _after = AfterCommit(&self.features);
         match self.queue.enter(request) {
             Turn::Alone(lead) => {
@@ -73,7 +74,7 @@ impl Pipeline {
         Self { features, queue, groups, group_commits, conflicts, base }
     }
 
-    /// *Prepare*: what is wrong by itself fails before it waits for anybody.
+    /// *Prepare*: refuses an invalid request before it waits for anything.
     fn prepare(&self, request: &Request) -> Result<()> {
         self.base.check_claim(request.durability)?;
         let options = &self.base.options;
@@ -87,7 +88,7 @@ impl Pipeline {
         self.features.prepare(&self.base, request)
     }
 
-    /// Commits the requests in order, and has a result for each.
+    /// Commits the requests in order. Returns a result for each.
     fn commit_group(&self, requests: &[&Request]) -> Vec<Result<Committed>> {
         let _failed = FailOnPanic::new(&self.features);
         let mut sequences = match self.base.commit_lock.acquire() {
@@ -97,8 +98,8 @@ impl Pipeline {
         let results = match self.commit_together(requests, &mut sequences) {
             Ok(results) => results,
             Err(error) if requests.len() == 1 => vec![Err(error)],
-            // The engine may refuse the whole group because of one member: its keyspace was dropped at the last moment.
-            // Nothing is stored then, and each is committed by itself, so that the others do not notice.
+            // The engine may refuse the whole group because of one member, such as one whose keyspace was just
+            // dropped. Nothing is stored then, so each member is committed alone, and the others succeed.
             Err(_) => requests.iter().map(|request| self.commit_alone(request, &mut sequences)).collect(),
         };
         assert_eq!(
@@ -114,7 +115,8 @@ impl Pipeline {
         self.commit_together(&[request], sequences)?.pop().unwrap_or_else(|| Err(no_result()))
     }
 
-    /// One batch for the engine. `Err`: the engine refused it, and nothing is stored.
+    /// Commits the requests as one batch of the engine. `Err` means that the engine refused it and nothing is
+    /// stored.
     fn commit_together(
         &self,
         requests: &[&Request],
@@ -138,7 +140,8 @@ impl Pipeline {
             Ok(()) => *sequences = group.sequences(),
             Err(error) if ends_the_handle(&error) => {
                 self.features.fail();
-                // Whoever was going to be committed fails with the group; whoever was refused keeps that answer.
+                // Members that were to be committed fail with the group. Members that were refused keep their own
+                // error.
                 results
                     .iter_mut()
                     .filter(|result| result.is_ok())
@@ -149,7 +152,7 @@ impl Pipeline {
         Ok(results)
     }
 
-    /// *Validate* and *draft* of one member. An error leaves nothing of it in the group.
+    /// *Validate* and *draft* of one member. On an error, nothing of it is in the group.
     fn validate_and_draft<'g>(&self, group: &mut Group<'g>, request: &'g Request) -> Result<Member<'g>> {
         self.features.validate(group, request)?;
         let mut member = Member::new(&self.base, request)?;
@@ -170,7 +173,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A keyspace was created or dropped. The caller holds the commit lock, with these sequence numbers.
+    /// Publishes that a keyspace was created or dropped. The caller holds the commit lock, with these sequence
+    /// numbers.
     pub(crate) fn publish_keyspace(
         &self,
         event: KeyspaceEvent,
@@ -180,7 +184,7 @@ impl Pipeline {
         self.features.publish_keyspace(event, keyspace, sequences.last());
     }
 
-    /// Notifies the features if an operation beside the commits has left the handle of no use.
+    /// Notifies the features if an operation other than a commit has poisoned the handle.
     pub(crate) fn fail_if_ended<T>(&self, outcome: Result<T>) -> Result<T> {
         if outcome.as_ref().is_err_and(ends_the_handle) {
             self.features.fail();
@@ -189,7 +193,7 @@ impl Pipeline {
         outcome
     }
 
-    /// Marks all commits so far in the high-water mark.
+    /// Brings the high-water mark up to date with the commits so far.
     pub(crate) fn mark(&self) {
         self.features.high_water.mark(&self.base, self);
     }
@@ -208,27 +212,27 @@ impl Pipeline {
         }
     }
 
-    /// A commit was refused before it entered the queue.
+    /// Counts a commit that was refused before it entered the queue.
     pub(crate) fn count_conflict(&self) {
         self.conflicts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes of the commits that wait.
+    /// Returns the size of the waiting commits, in bytes.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.queue.waiting_bytes()
     }
 
-    /// Groups that were committed.
+    /// Returns the number of groups that were committed.
     pub(crate) fn groups(&self) -> u64 {
         self.groups.load(Ordering::Relaxed)
     }
 
-    /// Commits in those groups.
+    /// Returns the number of commits in those groups.
     pub(crate) fn group_commits(&self) -> u64 {
         self.group_commits.load(Ordering::Relaxed)
     }
 
-    /// Commits that were refused with a conflict.
+    /// Returns the number of commits that were refused with a conflict.
     pub(crate) fn conflicts(&self) -> u64 {
         self.conflicts.load(Ordering::Relaxed)
     }
@@ -242,10 +246,10 @@ impl Drop for AfterCommit<'_> {
     }
 }
 
-/// If a leader panics, nothing will be committed any more, and the features have to know.
+/// Notifies the features if a leader panics: nothing more will be committed.
 struct FailOnPanic<'f> {
     features: &'f Features,
-    /// A destructor may commit while its thread unwinds from something else.
+    /// A destructor may commit while its thread unwinds from another panic.
     was_panicking: bool,
 }
 
@@ -263,7 +267,7 @@ impl Drop for FailOnPanic<'_> {
     }
 }
 
-/// The same error for another member of the group. Causes cannot be shared, so they become text.
+/// Copies the error for another member of the group. Causes cannot be shared, so they become text.
 fn copy(error: &Error) -> Error {
     let copied = Error::new(error.kind(), error.story()).hint(error.way_out());
     match (error.engine(), error.operation()) {

@@ -1,11 +1,11 @@
-//! The queue: who leads, and who waits for a leader.
+//! The commit queue: it chooses the leader, and holds the requests that wait for it.
 
 use crate::request::{Committed, Request};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// Members and bytes of one group at most: a group is one batch of the engine.
+/// Maximum members and bytes of one group, which is one batch of the engine.
 const GROUP_MEMBERS_MAX: usize = 1_024;
 const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
@@ -18,7 +18,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// Somebody leads. Set before the lead exists and cleared when it finds nobody waiting.
+    /// There is a leader. Set before the lead exists, and cleared when the lead finds the queue empty.
     led: bool,
     waiting: VecDeque<Arc<Member>>,
     waiting_bytes: usize,
@@ -38,20 +38,21 @@ enum Place {
     Done(Result<Committed>),
 }
 
-/// What a caller is to do.
+/// What a caller does next.
 pub(super) enum Turn<'q> {
-    /// Commit its own request: nobody else is there.
+    /// Commit its own request: no other commit is running or waiting.
     Alone(Lead<'q>),
     /// Commit these requests, the first of which is its own.
     Lead(Lead<'q>, Vec<Arc<Member>>),
-    /// Nothing: another has committed it.
+    /// Nothing: another leader has committed its request.
     Led(Result<Committed>),
 }
 
-/// The right to commit. Handed over when dropped, also by a panic: nobody waits for ever (invariant 7).
+/// The right to commit. Dropping it hands it over, even during a panic, so that no caller waits forever
+/// (invariant 7).
 pub(super) struct Lead<'q> {
     queue: &'q Queue,
-    /// Told if the lead ends without their results.
+    /// Get an error if the lead ends without their results.
     members: Vec<Arc<Member>>,
 }
 
@@ -60,7 +61,7 @@ impl Queue {
         Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
     }
 
-    /// Keys and values of the commits that wait, in bytes.
+    /// Returns the size of the waiting requests, in bytes.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.lock().waiting_bytes
     }
@@ -70,7 +71,7 @@ impl Queue {
         if let Some(lead) = self.try_lead(&mut state) {
             return Turn::Alone(lead);
         }
-        // Copied without the lock: a large request must hold up neither the leader nor the others.
+        // Copied without the lock, so that a large request delays neither the leader nor other callers.
         drop(state);
         let member = Arc::new(Member {
             request: request.clone(),
@@ -78,7 +79,7 @@ impl Queue {
             changed: Condvar::new(),
         });
         let mut state = self.lock();
-        // A request that is larger than the whole queue waits until it is alone in it.
+        // A request that is larger than the whole queue waits until the queue is empty.
         while state.waiting_bytes > 0 && state.waiting_bytes + member.weight() > self.bytes_max {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -94,7 +95,7 @@ impl Queue {
         }
     }
 
-    /// The lead, if nobody has it.
+    /// Takes the lead, if there is no leader.
     fn try_lead(&self, state: &mut State) -> Option<Lead<'_>> {
         if state.led {
             return None;
@@ -103,7 +104,7 @@ impl Queue {
         Some(Lead { queue: self, members: Vec::new() })
     }
 
-    /// The lead came to `member`, which was taken out of the queue: it takes along who is waiting.
+    /// Leads from `member`, which has left the queue, with all that wait, up to the bounds of a group.
     fn lead_from(&self, member: Arc<Member>) -> Turn<'_> {
         let mut members = vec![member];
         let mut bytes = members[0].weight();
@@ -149,7 +150,7 @@ impl Member {
         self.request.weight().max(1)
     }
 
-    /// Waits for a result; none if it is to lead.
+    /// Waits for a result. Returns none if this member has to lead.
     fn wait(&self) -> Option<Result<Committed>> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -169,7 +170,7 @@ impl Member {
 }
 
 impl Lead<'_> {
-    /// Every member has its result: the next group may go.
+    /// Hands over the lead. Every member has its result.
     pub(super) fn hand_over(mut self) {
         self.members.clear();
     }

@@ -1,8 +1,8 @@
-//! The store's id in the engine: a directory in which the files of two stores were mixed is refused.
+//! The store's id in the engine, which reveals that the files of two stores were mixed in a directory.
 //!
-//! The marker holds the id in plain text, and a row of the store's own keyspace holds it in the engine. Copies of a
-//! store keep both. A store of an older version has no such row, so that any engine's files pass with its marker; it
-//! gets the row when it is next opened to be written.
+//! The marker holds the id in plain text, and a row of the store's own keyspace holds it in the engine. Copies of
+//! a store keep both. A store of an older version has no such row, so the files of any store pass with its
+//! marker. It gets the row when it is next opened for writing.
 
 use super::{StoreDirectory, StoreId};
 use crate::format::own_keyspaces::{OWN_KEYSPACE, commit_durably, own_keyspace};
@@ -11,9 +11,9 @@ use strongroom_core::{Error, ErrorKind, Result, StorageBackend, WriteBatch};
 
 const KEY: &[u8] = b"store id";
 
-/// Compares the engine's row with the marker. Says whether there is one.
+/// Compares the engine's row with the marker. Returns whether there is a row.
 ///
-/// [`Corruption`](ErrorKind::Corruption): the engine's files are another store's.
+/// Returns [`Corruption`](ErrorKind::Corruption) if the engine's files belong to another store.
 pub(crate) fn check(backend: &dyn StorageBackend, directory: &StoreDirectory) -> Result<bool> {
     let Some(own) = own_keyspace(backend)? else { return Ok(false) };
     let Some(stored) = backend.get(own, KEY)? else { return Ok(false) };
@@ -27,7 +27,7 @@ pub(crate) fn check(backend: &dyn StorageBackend, directory: &StoreDirectory) ->
         Err(_) => "a store whose id is unreadable".to_owned(),
     };
     let message = format!(
-        "the engine's files in {shown} are those of {found}, and its file {MARKER_FILE} is that of store {marked}"
+        "the engine's files in {shown} belong to {found}, and its file {MARKER_FILE} belongs to store {marked}"
     );
     Err(Error::new(ErrorKind::Corruption, message)
         .hint("the files of two stores were mixed: restore the whole directory from one backup"))

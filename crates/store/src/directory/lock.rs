@@ -1,7 +1,7 @@
-//! The file `LOCK` in a store's directory: one process writes, and the file says which.
+//! The file `LOCK` in a store's directory: only one process writes, and the file names it.
 //!
-//! The lock is the operating system's, held while the file is open. A process that dies lets go of it, so a stale
-//! file locks nobody out; its text is for people.
+//! The lock is the operating system's, and is held while the file is open. A process that dies releases it, so a
+//! stale file blocks nothing. The text of the file is for people.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -12,13 +12,13 @@ use strongroom_core::{Error, ErrorKind, Result};
 /// Holds a store's directory until it is dropped.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    /// None: the file system cannot be written, and no writer has had the store open since it was copied there.
+    /// None if the file system is read-only and has no such file, so no writer has opened the store since it was
+    /// put there.
     _lock: Option<FileLock>,
 }
 
 impl DirectoryLock {
-    /// Takes it. A handle that only reads, where this process cannot write, shares it with others and keeps
-    /// writers out.
+    /// Takes the lock. A read-only handle that cannot write the file takes it shared, which keeps writers out.
     pub(crate) fn take(directory: &Path, only_reads: bool) -> Result<Self> {
         let path = directory.join(LOCK_FILE);
         loop {
@@ -29,17 +29,17 @@ impl DirectoryLock {
                 file => file.map_err(|error| path_error("open", &path, error))?,
             };
             let lock = FileLock::exclusive(file).map_err(|failure| {
-                // Where there are no locks nobody holds it, and a creation leaves nothing.
+                // Without locks no process holds it, and a failed creation leaves no file.
                 if is_new && matches!(failure, LockFailure::NoLocks(_)) {
                     let _ = std::fs::remove_file(&path);
                 }
                 refused(failure, directory)
             })?;
-            // A creation that failed removes its lock file. Whoever had opened it before holds a file that
-            // nobody else will see, and tries again.
+            // A failed creation removes its lock file. A process that had opened it before locks a file that no
+            // other process sees, and tries again.
             if is_still_at(lock.file(), &path) {
                 let mut file = lock.file();
-                // Only words for people: the lock holds without them, so a full disk is no reason to fail.
+                // The text is only for people. The lock holds without it, so a full disk is no failure.
                 let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
                 return Ok(Self { _lock: Some(lock) });
             }
@@ -47,7 +47,7 @@ impl DirectoryLock {
     }
 }
 
-/// Shares the lock where the file cannot be opened to be written, which said `unwritable`.
+/// Takes the lock shared, where the file cannot be opened for writing. `unwritable` is the error of that.
 fn share(path: &Path, directory: &Path, unwritable: io::Error) -> Result<DirectoryLock> {
     match File::open(path) {
         Ok(file) => {
@@ -58,10 +58,10 @@ fn share(path: &Path, directory: &Path, unwritable: io::Error) -> Result<Directo
             if unwritable.kind() == io::ErrorKind::ReadOnlyFilesystem {
                 return Ok(DirectoryLock { _lock: None });
             }
-            // Another user may be able to write here, and nothing would keep that one out.
+            // Another user may be able to write here, and nothing would keep that user out.
             let shown = directory.display();
             let message =
-                format!("the store in {shown} has no file {LOCK_FILE}, and it cannot be made there");
+                format!("the store in {shown} has no file {LOCK_FILE}, and it cannot be created there");
             Err(Error::new(ErrorKind::Io, message)
                 .hint("open the store once as a user who can write its directory")
                 .caused_by(unwritable))
@@ -82,7 +82,7 @@ fn is_still_at(file: &File, path: &Path) -> bool {
     file.metadata().map(identity).ok() == std::fs::metadata(path).map(identity).ok()
 }
 
-/// Elsewhere a file that is open cannot be removed.
+/// Elsewhere an open file cannot be removed.
 #[cfg(not(unix))]
 fn is_still_at(_: &File, _: &Path) -> bool {
     true
@@ -95,9 +95,9 @@ fn refused(failure: LockFailure, directory: &Path) -> Error {
     }
 }
 
-/// What of a store's handles keeps it open.
+/// The hint if this process has the store open. A `Watch` does not keep it open.
 const KEPT: &str =
-    "drop it first: a kept Keyspace, Rows, Snapshot, Transaction, Watch or IdGenerator holds it open too";
+    "drop it first: a Keyspace, Rows, Snapshot, Transaction or IdGenerator of it keeps it open too";
 
 fn locked(directory: &Path, holder: Holder, mut file: File) -> Error {
     let shown = directory.display();
@@ -114,7 +114,7 @@ fn locked(directory: &Path, holder: Holder, mut file: File) -> Error {
         _ => "another process".to_owned(),
     };
     Error::new(ErrorKind::Locked, format!("{holder} has the store in {shown} open"))
-        .hint("stop it or wait until it is done: one process at a time opens a store (but SQLite's and LMDB's may be read beside it)")
+        .hint("stop it or wait until it is done: only one process opens a store (SQLite's and LMDB's can be read meanwhile)")
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_who_has_it() {
+    fn a_second_opening_reports_the_holder() {
         let directory = tempfile::tempdir().unwrap();
         let held = DirectoryLock::take(directory.path(), false).unwrap();
         let error = DirectoryLock::take(directory.path(), true).unwrap_err();

@@ -1,15 +1,15 @@
-//! The file `STRONGROOM.highwater` beside the marker: two slots of fixed size, written in turn and in place.
+//! The file `STRONGROOM.highwater` next to the marker: two slots of fixed size, written alternately and in place.
 //!
 //! | Bytes of a slot | Field |
 //! |---|---|
-//! | 0–7 | `highwtr1`: what it is, and its format |
+//! | 0–7 | `highwtr1`: magic number and format |
 //! | 8–23 | the store's id |
 //! | 24–31 | counter, big-endian: the slot with the higher one is the newer |
 //! | 32–39 | sequence number, big-endian |
 //! | 40–47 | XXH3 of the 40 bytes before it, big-endian |
 //!
-//! The slots begin 4,096 bytes apart, so that no sector or page holds both: a write that is torn spoils the
-//! slot that it writes, which is never the newest good one (invariant 10).
+//! The slots begin 4,096 bytes apart, so that no sector or page holds both. A torn write damages only the slot
+//! that it writes, which is never the newest good one (invariant 10).
 
 use super::marker::StoreId;
 use std::fs::{self, File, OpenOptions};
@@ -29,19 +29,19 @@ pub(crate) fn file_name() -> String {
     format!("{MARKER_FILE}.highwater")
 }
 
-/// What a slot says.
+/// The content of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) counter: u64,
     pub(crate) sequence: u64,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// The newest mark, and the slot that holds it.
     Mark { sequence: u64, counter: u64, slot: usize },
-    /// There is no such file.
+    /// The file does not exist.
     Gone,
     /// No slot is readable.
     Unreadable,
@@ -49,7 +49,7 @@ pub(crate) enum Reading {
     Foreign,
 }
 
-/// The file, open to be written.
+/// The file, open for writing.
 #[derive(Debug)]
 pub(crate) struct MarkFile {
     path: PathBuf,
@@ -58,8 +58,8 @@ pub(crate) struct MarkFile {
     counter: u64,
     /// The slot that holds the newest mark. The other is written next.
     newest: usize,
-    /// After a write that failed nobody knows what the slot holds, and a sync that failed may never be told
-    /// again. So nothing more is written until the store is opened anew.
+    /// After a failed write the content of the slot is unknown, and the system may not report a failed sync
+    /// again. So nothing more is written until the store is reopened.
     has_failed: bool,
 }
 
@@ -75,7 +75,7 @@ impl Slot {
         bytes
     }
 
-    /// None: it is torn or was never written.
+    /// Returns none if the slot is torn or was never written.
     pub(crate) fn open(bytes: &[u8]) -> Option<(Self, StoreId)> {
         let (slot, _) = bytes.split_first_chunk::<SLOT_BYTES>()?;
         if &slot[..8] != MAGIC || xxh3_64(&slot[..40]).to_be_bytes() != slot[40..] {
@@ -119,12 +119,12 @@ pub(crate) fn parse(bytes: &[u8], store: StoreId) -> Reading {
 }
 
 impl MarkFile {
-    /// Writes a new file, whole and durable with its name, in place of the one that may be there.
+    /// Writes a new file in place of any existing one. The file and its name are durable when this returns.
     pub(crate) fn create(directory: &Path, store: StoreId, sequence: u64) -> Result<Self> {
         let path = directory.join(file_name());
         let scratch = directory.join(format!("{}.new", file_name()));
         let mut bytes = vec![0; FILE_BYTES];
-        // Both slots hold the mark: whichever is torn first, the other is good.
+        // Both slots hold the mark, so that one is good if a later write tears the other.
         for (slot, counter) in [(0, 1), (1, 2)] {
             let start = slot * SLOT_SPACING;
             bytes[start..start + SLOT_BYTES].copy_from_slice(&Slot { counter, sequence }.seal(store));
@@ -161,10 +161,13 @@ impl MarkFile {
             ));
         }
         let slot = 1 - self.newest;
-        // Ours count from 2 and never come there: somebody made this mark up.
+        // Counters begin at 2 and never get there, so this mark was not written by a store.
         let counter = self.counter.checked_add(1).ok_or_else(|| {
-            Error::new(ErrorKind::Corruption, format!("{} counts too high", self.path.display()))
-                .hint("open the store with accept_lost_tail=true, which makes a new mark")
+            Error::new(
+                ErrorKind::Corruption,
+                format!("the counter in {} is at its maximum", self.path.display()),
+            )
+            .hint("open the store with accept_lost_tail=true, which writes a new mark")
         })?;
         let bytes = Slot { counter, sequence }.seal(self.store);
         let written = self
@@ -188,7 +191,7 @@ mod tests {
     const STORE: StoreId = StoreId([0x5a; 16]);
 
     impl MarkFile {
-        /// A handle that cannot write stands for a disk that will not.
+        /// Replaces the handle by one that cannot write, as if the disk refused.
         pub(crate) fn break_handle(&mut self) -> File {
             let cannot_write = File::open(&self.path).unwrap();
             std::mem::replace(&mut self.file, cannot_write)
@@ -220,13 +223,13 @@ mod tests {
             file.write(sequence).unwrap();
             assert_eq!(mark_of(path), sequence);
         }
-        // A lower mark is newer too: an accepted loss is one.
+        // A lower number can be the newer mark, after an accepted loss.
         file.write(5).unwrap();
         assert_eq!(mark_of(path), 5);
         assert_eq!(read(path, StoreId([1; 16])).unwrap(), Reading::Foreign);
     }
 
-    /// Frozen: stores that exist hold these bytes.
+    /// Frozen: existing stores hold these bytes.
     #[test]
     fn format_1_is_frozen() {
         let bytes = Slot { counter: 3, sequence: 258 }.seal(STORE);
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_slot_leaves_the_other_and_is_written_next() {
+    fn a_torn_slot_leaves_the_other_and_is_overwritten_next() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let mut file = MarkFile::create(path, STORE, 1).unwrap();
@@ -248,7 +251,7 @@ mod tests {
         let mut again = MarkFile::open(path, STORE, counter, left).unwrap();
         again.write(4).unwrap();
         assert_eq!(mark_of(path), 4);
-        // It went over the torn one: without it, the older is still there.
+        // The torn slot was overwritten, so the older mark is still in the other.
         spoil(path, slot);
         assert_eq!(mark_of(path), 2);
         spoil(path, left);
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_of_a_slot_is_seen() {
+    fn every_flipped_bit_and_every_truncation_of_a_slot_is_detected() {
         let bytes = Slot { counter: 3, sequence: 258 }.seal(STORE);
         assert!(Slot::open(&bytes).is_some());
         for bit in 0..bytes.len() * 8 {
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_at_its_end_is_an_error_and_does_not_begin_anew() {
+    fn a_counter_at_its_maximum_is_an_error_and_does_not_wrap() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         drop(MarkFile::create(path, STORE, 7).unwrap());
@@ -280,12 +283,12 @@ mod tests {
         let Reading::Mark { counter, slot, .. } = read(path, STORE).unwrap() else { panic!() };
         let error = MarkFile::open(path, STORE, counter, slot).unwrap().write(8).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corruption);
-        assert!(error.to_string().contains("counts too high"), "{error}");
+        assert!(error.to_string().contains("is at its maximum"), "{error}");
         assert_eq!(fs::read(path.join(file_name())).unwrap(), bytes, "nothing was written");
     }
 
     #[test]
-    fn after_a_write_that_failed_nothing_more_is_written() {
+    fn after_a_failed_write_nothing_more_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = MarkFile::create(directory.path(), STORE, 1).unwrap();
         let can_write = file.break_handle();

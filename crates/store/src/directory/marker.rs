@@ -11,11 +11,11 @@
 //! checksum: 5d2c...
 //! ```
 //!
-//! It is written before the engine's files, as `creating`, and again when they are complete, as `ready`. So
-//! a process that dies in between leaves something that can be told from a store that lost its files.
+//! The marker is written as `creating` before the engine's files, and as `ready` when they are complete. So an
+//! interrupted creation can be distinguished from a store that lost its files.
 //!
-//! A store of format 1 has no line `integrity` (it is `rows`) and no high-water mark. It stays as it is: a mark
-//! that came later could not be told from one that was lost.
+//! A store of format 1 has no line `integrity` (it is `rows`) and no high-water mark. It is not upgraded: a mark
+//! that was not written yet could not be distinguished from one that was lost.
 
 use crate::integrity::Integrity;
 use std::fmt;
@@ -27,15 +27,15 @@ use strongroom_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 const TITLE: &str = "Strongroom store";
-/// Of stores that are created now.
+/// The format of new stores.
 pub(super) const FORMAT: u32 = 2;
-/// The oldest that can be opened.
+/// The oldest format that can be opened.
 const FORMAT_OLDEST: u32 = 1;
 const ENVELOPE: u32 = 1;
-/// A marker is some 150 bytes; anything much larger is something else.
+/// A marker has about 150 bytes. Anything much larger is something else.
 const BYTES_MAX: u64 = 4_096;
 
-/// Identity of a store: random, made at its creation, kept by its copies.
+/// The id of a store: random, made at its creation, kept by its copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoreId(pub [u8; 16]);
 
@@ -43,7 +43,7 @@ impl StoreId {
     pub(crate) fn random() -> Result<Self> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| {
-            Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}"))
+            Error::new(ErrorKind::Io, format!("cannot get random bytes from the system: {error}"))
         })?;
         Ok(Self(bytes))
     }
@@ -75,9 +75,9 @@ impl fmt::Debug for StoreId {
 /// Whether a store's files are complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The engine's files are being made; nothing was ever acknowledged.
+    /// The engine's files are being created. Nothing was ever acknowledged.
     Creating,
-    /// The store has been opened.
+    /// The store is complete.
     Ready,
 }
 
@@ -92,19 +92,19 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// Reads the marker in `directory`; none if there is no such file.
+    /// Reads the marker in `directory`. Returns none if there is no such file.
     pub(crate) fn read(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(MARKER_FILE);
         let shown = path.display();
-        let looked = fs::metadata(&path);
-        let bytes = match looked.as_ref().map(fs::Metadata::len) {
+        let metadata = fs::metadata(&path);
+        let bytes = match metadata.as_ref().map(fs::Metadata::len) {
             Ok(len) if len <= BYTES_MAX => fs::read(&path),
             Ok(_) => return Err(damaged(&path, "is too large")),
             Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
             Err(_) => {
-                return Err(looked.err().map_or_else(
+                return Err(metadata.err().map_or_else(
                     || damaged(&path, "cannot be read"),
-                    |error| path_error("look at", &path, error),
+                    |error| path_error("inspect", &path, error),
                 ));
             }
         };
@@ -115,49 +115,49 @@ impl Marker {
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| damaged(path, "is not text"))?;
         if !text.starts_with(TITLE) {
-            return Err(damaged(path, "is no marker of a store"));
+            return Err(damaged(path, "is not a Strongroom marker"));
         }
         let field = |name: &str| {
             let prefix = format!("{name}: ");
             let mut found = text.lines().filter_map(|line| line.strip_prefix(&prefix));
             found.next().ok_or_else(|| damaged(path, &format!("lacks the line \"{name}\"")))
         };
-        // Before the checksum, whose place and kind a later format may change.
-        let format: u32 = field("format")?.parse().map_err(|_| damaged(path, "has no readable format"))?;
+        // Checked before the checksum, whose place and kind a later format may change.
+        let format: u32 = field("format")?.parse().map_err(|_| damaged(path, "has an unreadable format"))?;
         if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(newer(path, &format!("format {format}")));
         }
         let checked = text.find("checksum: ").map_or(text, |start| &text[..start]);
         let expected = format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()));
         if text != expected {
-            return Err(damaged(path, "does not fit its checksum: it was edited or cut short"));
+            return Err(damaged(path, "fails its checksum: it was edited or truncated"));
         }
         let envelope: u32 =
-            field("envelope")?.parse().map_err(|_| damaged(path, "has no readable envelope"))?;
+            field("envelope")?.parse().map_err(|_| damaged(path, "has an unreadable envelope"))?;
         if envelope != ENVELOPE {
             return Err(newer(path, &format!("envelope {envelope}")));
         }
         let state = match field("state")? {
             "creating" => State::Creating,
             "ready" => State::Ready,
-            _ => return Err(damaged(path, "has no readable state")),
+            _ => return Err(damaged(path, "has an unreadable state")),
         };
         let store =
-            StoreId::parse(field("store")?).ok_or_else(|| damaged(path, "has no readable store id"))?;
+            StoreId::parse(field("store")?).ok_or_else(|| damaged(path, "has an unreadable store id"))?;
         let integrity = match format {
             1 => Integrity::Rows,
-            _ => field("integrity")?.parse().map_err(|_| damaged(path, "has no readable integrity"))?,
+            _ => field("integrity")?.parse().map_err(|_| damaged(path, "has an unreadable integrity"))?,
         };
         let marker = Self { format, engine: field("engine")?.to_owned(), store, integrity, state };
-        // The checksum says that nothing was changed, and nothing about who wrote it. A line twice, a number with
-        // a sign or a line that ends elsewhere is none that we write, so nobody knows what was meant.
+        // The checksum shows that nothing was changed, but not who wrote it. No version writes a line twice, a
+        // number with a sign or another line ending, so the meaning of such a marker is unknown.
         if marker.to_text() != text {
-            return Err(damaged(path, "has lines that no version writes so"));
+            return Err(damaged(path, "has lines that no version of Strongroom writes"));
         }
         Ok(marker)
     }
 
-    /// A store that is not finished is made as it would be made now.
+    /// Gives an unfinished store what a new store would get.
     pub(super) fn for_creation(self, integrity: Option<Integrity>) -> Self {
         match self.state {
             State::Ready => self,
@@ -183,7 +183,7 @@ impl Marker {
         format!("{checked}checksum: {:016x}\n", xxh3_64(checked.as_bytes()))
     }
 
-    /// Writes the marker so that a crash leaves the old one or the new one, whole.
+    /// Writes the marker atomically: a crash leaves the old one or the new one, complete.
     pub(crate) fn write(&self, directory: &Path) -> Result<()> {
         let path = directory.join(MARKER_FILE);
         let scratch = directory.join(format!("{MARKER_FILE}.new"));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_marker_round_trips() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Marker::read(directory.path()).unwrap(), None);
         for marker in [Marker { state: State::Creating, ..marker() }, marker(), format_1()] {
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// Frozen: stores that exist hold this text.
+    /// Frozen: existing stores hold this text.
     #[test]
     fn format_1_is_frozen() {
         let frozen = include_str!("../../fixtures/marker-v1.txt");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_made_as_it_would_be_now() {
+    fn an_unfinished_store_gets_what_a_new_store_would_get() {
         let unfinished = Marker { state: State::Creating, ..format_1() };
         let made = unfinished.for_creation(Some(Integrity::Full));
         assert_eq!(made, Marker { state: State::Creating, ..marker() });
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_every_changed_byte_is_seen() {
+    fn every_truncation_and_every_changed_byte_is_detected() {
         let text = marker().to_text();
         for len in 0..text.len() {
             assert!(parse(&text[..len]).is_err(), "cut at {len}");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_nobody_writes_so_is_refused() {
+    fn a_marker_that_no_version_writes_is_refused() {
         let text = marker().to_text();
         for (written, otherwise) in [
             ("format: 2", "format: +2"),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_format_is_told_from_damage() {
+    fn a_later_format_is_distinguished_from_damage() {
         let later = marker().to_text().replace("format: 2", "format: 3");
         assert_eq!(parse(&later).unwrap_err().kind(), ErrorKind::Unsupported);
         let edited = marker().to_text().replace("redb", "sled");

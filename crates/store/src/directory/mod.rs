@@ -1,7 +1,7 @@
-//! A store's directory: marked, locked, and never mistaken for another.
+//! A store's directory: marked, locked, and never confused with another.
 //!
-//! Everything is looked at before anything is touched. A directory without a marker is refused unless it is
-//! empty; one with a marker is opened with the engine that it names, or not at all.
+//! Everything is checked before anything is changed. A directory without a marker is refused unless it is empty.
+//! A directory with one is opened with the engine that the marker names, or not at all.
 
 pub(crate) mod identity;
 mod lock;
@@ -27,29 +27,29 @@ use strongroom_core::{Create, Error, ErrorKind, Marked, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'w> {
     pub(crate) engine: &'w str,
-    /// None: whatever the store has.
+    /// None means the store's own setting.
     pub(crate) integrity: Option<Integrity>,
 }
 
-/// A directory that is ours: locked, marked, and ready for its engine.
+/// The directory of a store: locked, marked, and ready for its engine.
 #[derive(Debug)]
 pub(crate) struct StoreDirectory {
-    /// Open, so that one that is put in its place is noticed.
+    /// Kept open, so that a directory that was put in its place is noticed.
     home: Directory,
     marker: Marker,
-    /// We began in an empty directory, so that all that is in it is ours.
+    /// The creation began in an empty directory, so everything in it belongs to the store.
     is_new: bool,
-    /// Directories that we made, the outermost first: made durable at the end, or taken away again.
+    /// Directories that were created for it, the outermost first. Removed if the creation fails.
     made: Vec<PathBuf>,
-    /// None: the store is only read, beside whoever has it open. Last, so that it is let go of when all else
-    /// is closed.
+    /// None if the store is read without a lock, while another process may have it open. Declared last, so that
+    /// the lock is released when everything else is closed.
     _lock: Option<DirectoryLock>,
 }
 
 impl StoreDirectory {
-    /// Finds or begins the store of `engine` in `path`. `only_reads`: it is opened read-only.
+    /// Finds or begins the store of `wanted.engine` in `path`. With `only_reads` it is opened read-only.
     pub(crate) fn prepare(path: &Path, wanted: Wanted<'_>, create: Create, only_reads: bool) -> Result<Self> {
-        let found = look(path, wanted)?;
+        let found = inspect(path, wanted)?;
         let is_finished = matches!(&found, Found::Store(marker) if marker.state == State::Ready);
         if create == Create::Never && !is_finished {
             return Err(no_store(path));
@@ -57,7 +57,7 @@ impl StoreDirectory {
         let made = create_directories(path)?;
         let home = Directory::open(path).inspect_err(|_| remove_directories(&made))?;
         let path = home.path();
-        // Who has no lock removes no files: another may have begun a store here meanwhile.
+        // Without the lock no files are removed, since another process may have begun a store here meanwhile.
         let lock = DirectoryLock::take(path, only_reads).inspect_err(|_| remove_directories(&made))?;
         match begin(path, wanted) {
             Ok((marker, is_new)) => Ok(Self { home, marker, is_new, made, _lock: Some(lock) }),
@@ -71,10 +71,10 @@ impl StoreDirectory {
         }
     }
 
-    /// Finds the store of `engine` in `path` to read it, maybe beside a process that writes: nothing is locked
-    /// and nothing written.
+    /// Finds the store of `wanted.engine` in `path` to read it, perhaps while another process writes it. Locks
+    /// nothing and writes nothing.
     pub(crate) fn look_in(path: &Path, wanted: Wanted<'_>) -> Result<Self> {
-        match look(path, wanted)? {
+        match inspect(path, wanted)? {
             Found::Store(marker) if marker.state == State::Ready => {
                 let home = Directory::open(path)?;
                 Ok(Self { home, marker, is_new: false, made: Vec::new(), _lock: None })
@@ -83,8 +83,8 @@ impl StoreDirectory {
         }
     }
 
-    /// Takes over the directory of a backend that is open already: one that is marked for its engine, or
-    /// one that holds nothing but the engine's empty files. `shared_read`: it is only read, as by
+    /// Takes over the directory of a backend that is already open: one that is marked for its engine, or one that
+    /// holds only the files of an empty engine. With `shared_read` it is only read, as by
     /// [`look_in`](Self::look_in).
     pub(crate) fn adopt(
         path: &Path,
@@ -104,7 +104,7 @@ impl StoreDirectory {
         Ok(Self { home: Directory::open(path)?, marker, is_new: false, made: Vec::new(), _lock: lock })
     }
 
-    /// Absolute and without symbolic links.
+    /// Returns the path, absolute and without symbolic links.
     pub(crate) fn path(&self) -> &Path {
         self.home.path()
     }
@@ -127,7 +127,7 @@ impl StoreDirectory {
         self.marker.state == State::Ready
     }
 
-    /// Whether the engine may create its files: never where they should be there already.
+    /// Whether the engine may create its files: never where they should exist already.
     pub(crate) fn engine_create(&self) -> Create {
         match self.marker.state {
             State::Creating => Create::IfMissing,
@@ -135,7 +135,7 @@ impl StoreDirectory {
         }
     }
 
-    /// What the engine is to know about the marker: of an unfinished store it may throw its own files away.
+    /// What the engine is to know about the marker: in an unfinished store it may discard its own files.
     pub(crate) fn engine_marked(&self) -> Marked {
         match self.marker.state {
             State::Creating => Marked::Unfinished,
@@ -143,9 +143,9 @@ impl StoreDirectory {
         }
     }
 
-    /// The engine's files are complete and durable.
+    /// Marks the store as ready: the engine's files are complete and durable.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        // The engine has opened it by path: it must be the directory that was locked.
+        // The engine opened the directory by path, so it must still be the one that was locked.
         self.home.check()?;
         if self.marker.state == State::Ready {
             return Ok(());
@@ -153,24 +153,24 @@ impl StoreDirectory {
         let ready = Marker { state: State::Ready, ..self.marker.clone() };
         ready.write(self.home.path())?;
         self.marker = ready;
-        // The store's own name has to survive too. Those of new directories above it do already.
+        // The directory's own name has to be durable too. Those of new directories above it are already.
         let parent = self.home.path().parent().unwrap_or(Path::new("/"));
         sync_directory(parent).map_err(|error| path_error("sync", parent, error))
     }
 
-    /// Takes back a creation that failed; what was there before stays.
+    /// Undoes a creation that failed. What was there before stays.
     pub(crate) fn abandon(self) {
         if self.marker.state != State::Creating || !self.is_new || self.home.check().is_err() {
             return;
         }
-        // Best effort: what is left is marked as unfinished, and the next opening goes on with it.
+        // Best effort: what is left is marked as unfinished, and the next opening continues with it.
         if remove_engine_files(self.path()).is_ok() {
             remove_own_files(self.path());
             remove_directories(&self.made);
         }
     }
 
-    /// Marks a finished copy of this store in `directory`, whose commits go at least up to `high_water`.
+    /// Marks a finished copy of this store in `directory`, which has the commits at least up to `high_water`.
     pub(crate) fn mark_copy(&self, directory: &Path, high_water: Option<u64>) -> Result<()> {
         if let Some(sequence) = high_water {
             MarkFile::create(directory, self.marker.store, sequence)?;
@@ -179,13 +179,13 @@ impl StoreDirectory {
     }
 }
 
-/// Begins a store in a directory that is locked, or finds the one that is there; says whether it began one.
+/// Begins a store in a locked directory, or finds the existing one. Returns whether it began one.
 fn begin(path: &Path, wanted: Wanted<'_>) -> Result<(Marker, bool)> {
-    // Looked at again, now that nobody else can change it.
-    match look(path, wanted)? {
+    // Inspected again, now that no other process can change it.
+    match inspect(path, wanted)? {
         Found::Store(marker) if marker.state == State::Ready => Ok((marker, false)),
-        // What its engine left half made, the engine finishes or makes anew; a file that somebody has put
-        // beside it meanwhile is not ours to remove.
+        // The engine completes or recreates its own unfinished files. A file that another program has put there
+        // meanwhile is not ours to remove.
         Found::Store(unfinished) => {
             let marker = unfinished.clone().for_creation(wanted.integrity);
             if marker != unfinished {
@@ -211,7 +211,7 @@ fn new_marker(wanted: Wanted<'_>) -> Result<Marker> {
     })
 }
 
-/// Removes what a creation leaves beside the engine's files. Only for who holds the lock.
+/// Removes the store's own files after a failed creation. The caller holds the lock.
 fn remove_own_files(path: &Path) {
     let mark = high_water_file_name();
     let own = [MARKER_FILE, &format!("{MARKER_FILE}.new"), &mark, &format!("{mark}.new"), LOCK_FILE];
@@ -223,13 +223,13 @@ fn remove_own_files(path: &Path) {
 enum Found {
     /// No such path.
     Nothing,
-    /// An empty directory, or what a creation left that died before its first marker.
+    /// An empty directory, or one from a creation that died before its first marker.
     Empty,
     /// A marked directory.
     Store(Marker),
 }
 
-fn look(path: &Path, wanted: Wanted<'_>) -> Result<Found> {
+fn inspect(path: &Path, wanted: Wanted<'_>) -> Result<Found> {
     let shown = path.display();
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {}
@@ -243,7 +243,7 @@ fn look(path: &Path, wanted: Wanted<'_>) -> Result<Found> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_nowhere(path) => {
             return Ok(Found::Nothing);
         }
-        Err(error) => return Err(path_error("look at", path, error)),
+        Err(error) => return Err(path_error("inspect", path, error)),
     }
     special::refuse(path)?;
     if let Some(marker) = Marker::read(path)? {
@@ -267,7 +267,7 @@ fn check_wanted(marker: &Marker, path: &Path, wanted: Wanted<'_>) -> Result<()> 
         .hint(format!("open it as {theirs}:{shown}")));
     }
     match wanted.integrity {
-        // What is not finished may still be made as wanted.
+        // An unfinished store can still be created as wanted.
         Some(ours) if marker.state == State::Ready && ours != marker.integrity => {
             let theirs = marker.integrity;
             Err(Error::new(
@@ -282,13 +282,16 @@ fn check_wanted(marker: &Marker, path: &Path, wanted: Wanted<'_>) -> Result<()> 
 
 fn no_store(path: &Path) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no store in {}", path.display()))
-        .hint("check the path; writing to it would create a store")
+        .hint("check the path, or create the store by writing to it")
 }
 
 fn unmarked(path: &Path) -> Error {
     Error::new(
         ErrorKind::InvalidInput,
-        format!("{} is not empty and is no Strongroom store (it has no file {MARKER_FILE})", path.display()),
+        format!(
+            "{} is not empty and is not a Strongroom store (it has no file {MARKER_FILE})",
+            path.display()
+        ),
     )
     .hint(format!(
         "choose an empty or new directory; if it was a store, restore its file {MARKER_FILE} from a backup"
@@ -296,7 +299,7 @@ fn unmarked(path: &Path) -> Error {
 }
 
 fn entries(path: &Path) -> Result<Vec<String>> {
-    let failed = |error| Error::from_io(format!("cannot look into {}", path.display()), error);
+    let failed = |error| Error::from_io(format!("cannot read {}", path.display()), error);
     fs::read_dir(path)
         .map_err(failed)?
         .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
@@ -325,7 +328,7 @@ mod tests {
     const REDB: Wanted<'_> = Wanted { engine: "redb", integrity: None };
 
     #[test]
-    fn a_creation_that_was_cut_short_is_gone_on_with_and_removes_nothing() {
+    fn an_interrupted_creation_continues_and_removes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         drop(StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap());
         fs::create_dir(directory.path().join("thesis")).unwrap();
@@ -351,12 +354,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_creation_takes_the_directories_above_away_too() {
+    fn a_failed_creation_removes_the_new_directories_above_too() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b/c");
         StoreDirectory::prepare(&path, REDB, Create::IfMissing, false).unwrap().abandon();
         assert!(entries(parent.path()).unwrap().is_empty());
-        // Where a file is in the way, nothing is left either.
+        // If a file is in the way, nothing is left either.
         fs::write(parent.path().join("file"), "x").unwrap();
         assert!(
             StoreDirectory::prepare(&parent.path().join("file/store"), REDB, Create::IfMissing, false)
@@ -366,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_was_never_finished_is_not_there_to_be_read() {
+    fn an_unfinished_store_is_not_found_without_creation() {
         let directory = tempfile::tempdir().unwrap();
         drop(StoreDirectory::prepare(directory.path(), REDB, Create::IfMissing, false).unwrap());
         let error = StoreDirectory::prepare(directory.path(), REDB, Create::Never, false).unwrap_err();
@@ -386,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_refused_untouched() {
+    fn a_foreign_directory_is_refused_and_not_changed() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("thesis.txt"), "x").unwrap();
         let refused =

@@ -1,23 +1,24 @@
-//! Files that are none: a pipe or a device in a store's directory would hang whoever opens it.
+//! Special files: opening a pipe or a device in a store's directory could hang, so they are refused.
 
 use std::fs::FileType;
 use std::io;
 use std::path::Path;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// The one socket that may be in a store's directory: there an application lets others ask about the store it has
-/// open. A process that was killed leaves the name behind, which hangs nobody, since nobody opens it as a file.
+/// The one socket that may be in a store's directory: the admin socket, through which other processes ask about a
+/// store that an application has open. A killed process leaves the name in place, which is harmless, since it is
+/// never opened as a file.
 pub const ADMIN_SOCKET_FILE: &str = "STRONGROOM.admin";
 
-/// Refuses a store's directory with anything in it but files and directories, and the socket that is ours.
+/// Refuses a store's directory that holds anything but files, directories and the admin socket.
 pub(super) fn refuse(directory: &Path) -> Result<()> {
     refuse_but(directory, Some(&directory.join(ADMIN_SOCKET_FILE)))
 }
 
 fn refuse_but(directory: &Path, ours: Option<&Path>) -> Result<()> {
-    let failed = |error| Error::from_io(format!("cannot look into {}", directory.display()), error);
+    let failed = |error| Error::from_io(format!("cannot read {}", directory.display()), error);
     let entries = match std::fs::read_dir(directory) {
-        // An engine at work removes directories while somebody else looks.
+        // A running engine may remove directories meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(failed)?,
     };
@@ -33,7 +34,7 @@ fn refuse_but(directory: &Path, ours: Option<&Path>) -> Result<()> {
         } else if !kind.is_file() && !is_ours {
             let message = format!("{} is neither a file nor a directory", path.display());
             return Err(Error::new(ErrorKind::InvalidInput, message)
-                .hint("remove it: nothing of a store is a pipe, a socket or a device"));
+                .hint("remove it: a store has no pipes, sockets or devices"));
         }
     }
     Ok(())
@@ -49,7 +50,7 @@ fn is_socket(_: FileType) -> bool {
     false
 }
 
-/// What is there, or what a link leads to; none for a link to a directory or to nothing.
+/// Returns the type of the file, or of the target of a link. None for a link to a directory or to nothing.
 fn kind_of(path: &Path, found: FileType) -> io::Result<Option<FileType>> {
     if !found.is_symlink() {
         return Ok(Some(found));
@@ -69,7 +70,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn what_is_no_file_is_refused_wherever_it_is() {
+    fn a_special_file_is_refused_at_any_depth() {
         let home = tempfile::tempdir().unwrap();
         let inside = home.path().join("rocksdb");
         std::fs::create_dir(&inside).unwrap();
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_socket_is_no_stranger_in_its_place() {
+    fn the_admin_socket_is_allowed_only_in_its_place() {
         let home = tempfile::tempdir().unwrap();
         let _socket = UnixListener::bind(home.path().join(ADMIN_SOCKET_FILE)).unwrap();
         refuse(home.path()).unwrap();

@@ -1,5 +1,5 @@
-//! Conditions of a batch: a key is absent, is present, has this value, has this version. Judged in the leader, on what a
-//! reader would see after the members before.
+//! Conditions of a batch: a key is absent, is present, has this value, or has this version. The leader validates
+//! them against the state after the members before, as a reader would see it.
 
 use crate::base::Base;
 use crate::request::{Condition, Request};

@@ -1,4 +1,5 @@
-//! Counters: the leader adds, so that a hundred concurrent increments of one key share a sync and none is tried twice.
+//! Counters: the leader does the addition, so that many concurrent increments of one key share a sync and none is
+//! retried.
 
 use crate::base::Base;
 use crate::catalog::KeyspaceInfo;
@@ -31,11 +32,11 @@ impl Stages for Counters {
     }
 }
 
-/// The sum, and when its row expires.
+/// Returns the sum, and when its row expires.
 fn add(group: &Group<'_>, keyspace: &KeyspaceInfo, addition: &Addition) -> Result<(i64, Option<u64>)> {
     let by = addition.by;
     if addition.is_permanent {
-        // A permanent counter continues from an expired value: its numbers must not come again.
+        // A permanent counter continues from an expired value, so that its numbers never repeat.
         let found = group.row(keyspace, &addition.key)?;
         return Ok((found.map_or(Ok(by), |(_, value)| counter::add(&value, by))?, None));
     }

@@ -1,11 +1,11 @@
-//! A feature in twenty lines, and its one entry in the list: what it takes to add another.
+//! A feature in twenty lines, with its one entry in the list: all that it takes to add another.
 
 use crate::request::Request;
 use crate::stage::{Group, Member, Stages};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// Refuses keys that begin with `forbidden/`, and counts the writes that it let pass.
+/// Refuses keys that begin with `forbidden/`, and counts the writes that pass.
 #[derive(Default)]
 pub(crate) struct Forbidden(AtomicU64);
 

@@ -1,7 +1,7 @@
-//! The features that are built once, on every engine: each is a room of its own, which offers the
-//! [stages](crate::stage::Stages) it needs. Features do not know each other.
+//! The features, built once for every engine. Each is a module that implements the [stages](crate::stage::Stages)
+//! it needs. Features do not know each other.
 //!
-//! [`Features`] is the only list of them. A new feature is a room here and one entry in that list.
+//! [`Features`] is the only list of them. A new feature is a module here and one entry in that list.
 
 pub(crate) mod conditions;
 pub(crate) mod counters;
@@ -19,8 +19,8 @@ use crate::request::Request;
 use crate::stage::{Group, KeyspaceEvent, Member, Stages};
 use strongroom_core::Result;
 
-/// Makes the struct of the features, and has each stage call them in the order of the list. The calls are static: a
-/// feature without a part in a stage compiles to nothing (ADR 0009 has the figures).
+/// Defines the struct of the features. Each stage calls them in the order of the list. The calls are static, so a
+/// stage that a feature does not implement compiles to nothing (ADR 0009 has the figures).
 macro_rules! features {
     ($($(#[$attribute:meta])* $name:ident: $feature:ty,)*) => {
         /// All features, in the order in which each stage calls them.
@@ -81,7 +81,7 @@ macro_rules! features {
     };
 }
 
-// The order is meaning. Validation goes from cheap to dear. Counters add writes before expiry decides about them; the
+// The order matters. Validation goes from cheap to expensive. Counters add writes before expiry handles them; the
 // tallies count what all others have added; watchers are notified last.
 features! {
     conditions: conditions::Conditions,

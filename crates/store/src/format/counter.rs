@@ -6,7 +6,7 @@
 
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// The counter `value` with `by` added.
+/// Adds `by` to the counter `value`.
 ///
 /// [`InvalidInput`](ErrorKind::InvalidInput): it is not a counter, or the sum overflows.
 pub(crate) fn add(value: &[u8], by: i64) -> Result<i64> {
@@ -24,7 +24,7 @@ pub(crate) fn encode(number: i64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
-/// None: it is not in the one encoding.
+/// Returns none if the value is not in the one encoding.
 pub(crate) fn parse(value: &[u8]) -> Option<i64> {
     let number: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
     (encode(number) == value).then_some(number)
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_encoding() {
+    fn each_number_has_one_encoding() {
         for number in [0, 1, -1, 10, i64::MAX, i64::MIN] {
             assert_eq!(parse(&encode(number)), Some(number));
         }

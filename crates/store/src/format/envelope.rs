@@ -1,4 +1,4 @@
-//! What is stored for a value: a small header, a checksum, and the value itself. Version 1.
+//! The stored form of a value: a small header with a checksum, then the value itself. Version 1.
 //!
 //! | Bytes | Field |
 //! |---|---|
@@ -9,10 +9,10 @@
 //! | 18–25 | expiry in milliseconds since 1970, big-endian, only if bit 0 is set |
 //! | rest | the value |
 //!
-//! The first ten bytes name the row's version, so that a condition "the value starts with" on a backend is
-//! a compare-and-swap by version. The checksum covers the keyspace's name, the key, the header and the
-//! value: a row that an engine serves under another key, or in another keyspace, fails like a flipped bit.
-//! It is made of XXH3 with 64 bits, a checksum against accidents and not against forgers:
+//! The first ten bytes identify the row's version, so that a condition "the value starts with" on a backend is a
+//! compare-and-swap by version. The checksum covers the keyspace's name, the key, the header and the value. So a
+//! row that an engine returns under another key, or in another keyspace, fails like a flipped bit. It is built
+//! from 64-bit XXH3, which detects accidents and not forgeries:
 //!
 //! ```text
 //! keyspace = xxh3(name)
@@ -31,10 +31,10 @@ const HEADER_BYTES: usize = 18;
 const EXPIRY_BYTES: usize = 8;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What the envelope adds to a value at most, in bytes.
+/// The largest size of an envelope without its value, in bytes.
 pub(crate) const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + EXPIRY_BYTES;
 
-/// What of a keyspace goes into each checksum.
+/// The hash of a keyspace's name, which is part of each checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyspaceSeed(u64);
 
@@ -44,7 +44,7 @@ impl KeyspaceSeed {
     }
 }
 
-/// What the header says about a row.
+/// The version and the expiry in a row's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) version: u64,
@@ -52,16 +52,16 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    /// Of a row whose value is not looked at.
+    /// For a row whose header was not read.
     pub(crate) const NONE: Self = Self { version: 0, expires_at_ms: None };
 
-    /// Whether the row is gone at that moment.
+    /// Whether the row has expired at `now_ms`.
     pub(crate) fn has_expired_by(self, now_ms: u64) -> bool {
         self.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
     }
 }
 
-/// The bytes before a value, made when its commit has a sequence number.
+/// The bytes before a value, sealed when its commit has a sequence number.
 #[derive(Debug)]
 pub(crate) struct Header {
     bytes: [u8; ENVELOPE_BYTES_MAX],
@@ -79,7 +79,8 @@ impl Header {
             None => xxh3_64(value),
             Some(expires_at_ms) => {
                 bytes[HEADER_BYTES..].copy_from_slice(&expires_at_ms.to_be_bytes());
-                // Rows with an expiry are hashed in one piece: two hashes in a row would be another format.
+                // Expiry and value are hashed in one piece. Hashing them one after the other would be another
+                // format.
                 xxh3_64(&[&bytes[HEADER_BYTES..], value].concat())
             }
         };
@@ -94,8 +95,8 @@ impl Header {
     }
 }
 
-/// Opens what is stored for `key`, verifying the checksum. Gives the header's content and where the value
-/// begins.
+/// Opens what is stored for `key`, and verifies the checksum. Returns the header's content and the offset of the
+/// value.
 pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<(Meta, usize), Damage> {
     let (header, body) = stored.split_at_checked(HEADER_BYTES).ok_or(Damage::Short)?;
     let (format, flags) = (header[0], header[1]);
@@ -107,7 +108,7 @@ pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<
     if combine(keyspace, key, flags, version, xxh3_64(body)) != checksum {
         return Err(Damage::Checksum);
     }
-    // After the checksum: a flipped bit is damage, and no sign of a later version.
+    // Checked after the checksum: a flipped bit is damage, and not a later version.
     if flags & !FLAG_EXPIRES != 0 {
         return Err(Damage::Flags(flags));
     }
@@ -129,8 +130,8 @@ pub(crate) fn open_shared(
     Ok((meta, stored))
 }
 
-/// Writes the checksum that fits into what is stored, whatever else is wrong with it; `false` where there is no
-/// place for one. Only the fuzzer forges rows.
+/// Writes a valid checksum into a stored row, whatever else is wrong with it. Returns `false` if it is too short
+/// for one. Only the fuzzer forges rows.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn reseal(keyspace: KeyspaceSeed, key: &[u8], stored: &mut [u8]) -> bool {
     let Some((header, body)) = stored.split_at_mut_checked(HEADER_BYTES) else { return false };
@@ -158,15 +159,15 @@ pub(crate) enum Damage {
     Format(u8),
     /// Flags that this version does not know.
     Flags(u8),
-    /// The checksum does not fit.
+    /// The checksum does not match.
     Checksum,
 }
 
-/// What to do about a damaged row.
-pub(crate) const HINT: &str = "restore a backup; `strongroom verify` tells whether more is damaged";
+/// The hint for a damaged row.
+pub(crate) const HINT: &str = "restore a backup; run `strongroom verify` to look for more damage";
 
 impl Damage {
-    /// The error for a row. The key is named, so that it can be looked at; the value never is.
+    /// The error for a damaged row. It names the key, so that the row can be inspected, and never the value.
     #[cold]
     pub(crate) fn into_error(self, keyspace: &str, key: &[u8]) -> Error {
         let key = key.escape_ascii();
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens() {
+    fn a_sealed_row_opens() {
         for expires_at_ms in [None, Some(0), Some(u64::MAX)] {
             for value in [&b""[..], b"v", &[7; 1_000]] {
                 let meta = Meta { version: 42, expires_at_ms };
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_seen() {
+    fn every_flipped_bit_is_detected() {
         let meta = Meta { version: 7, expires_at_ms: Some(1_700_000_000_000) };
         let stored = sealed("default", b"key", meta, b"value");
         for bit in 0..stored.len() * 8 {
@@ -223,13 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_under_another_key_or_keyspace_is_seen() {
+    fn a_row_under_another_key_or_keyspace_is_detected() {
         let stored = sealed("default", b"key", Meta { version: 7, expires_at_ms: None }, b"value");
         assert!(open(KeyspaceSeed::of("default"), b"kez", &stored).is_err());
         assert!(open(KeyspaceSeed::of("other"), b"key", &stored).is_err());
     }
 
-    /// Frozen: stores that exist hold these bytes. A change here is a new format, not an edit.
+    /// Frozen: existing stores hold these bytes. A change here is a new format, not an edit.
     #[test]
     fn version_1_is_frozen() {
         let hex = |bytes: Vec<u8>| {

@@ -1,16 +1,16 @@
-//! Rows of the expiry index, in the store's own keyspace: they tell which rows expire, in the order of time.
+//! The expiry index: rows in the store's own keyspace that list the expiring rows, in the order of time.
 //!
 //! | Part | Bytes |
 //! |---|---|
 //! | key | `expiry `, the time in milliseconds since 1970 (8, big-endian), XXH3 of these 8 bytes and the value (16, big-endian) |
 //! | value | length of the keyspace's name (2, big-endian), the name, the key |
 //!
-//! The hash tells apart the rows that expire at the same time, and is the checksum of time and value.
+//! The hash distinguishes rows that expire at the same time. It is also the checksum of time and value.
 //!
-//! The time of an entry is the row's expiry, or that expiry rounded down to a power of four that is at most a quarter of
-//! the TTL ([`entry_time_ms`]). So a row that is written again and again replaces its own entry most of the time: it has
-//! at most 17 entries for each power of four between its shortest and its longest TTL, however often it is written. An
-//! entry that comes due before its row is replaced by one with the exact time.
+//! The time of an entry is the row's expiry, or that expiry rounded down to a power of four that is at most a
+//! quarter of the TTL ([`entry_time_ms`]). So a row that is rewritten again and again replaces its own entry most
+//! of the time. However often it is written, it has at most 17 entries for each power of four between its
+//! shortest and its longest TTL. An entry that is due before its row is replaced by one with the exact time.
 
 use strongroom_core::{Error, ErrorKind, KeyRange, KeyspaceId, Result, WriteBatch};
 use xxhash_rust::xxh3::xxh3_128;
@@ -29,15 +29,16 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
 }
 
-/// The time of the entry for a row that is written at `now_ms` and expires at `at_ms`: later than the former and not later
-/// than the latter.
+/// Returns the time of the entry for a row that is written at `now_ms` and expires at `at_ms`. It is later than
+/// `now_ms` and not later than `at_ms`.
 pub(crate) fn entry_time_ms(at_ms: u64, now_ms: u64) -> u64 {
     let quarter_ms = at_ms.saturating_sub(now_ms) / 4;
     let step_ms = steps_ms().take_while(|step_ms| *step_ms <= quarter_ms).last().unwrap_or(1);
     at_ms - at_ms % step_ms
 }
 
-/// The times that the entry for a row with this expiry may have, whatever its TTL was: the exact one first.
+/// Returns the times that the entry for a row with this expiry may have, whatever its TTL was. The exact time is
+/// first.
 pub(crate) fn entry_times_ms(at_ms: u64) -> impl Iterator<Item = u64> {
     let mut times_ms: Vec<u64> = steps_ms().map(|step_ms| at_ms - at_ms % step_ms).collect();
     times_ms.dedup();
@@ -54,13 +55,13 @@ pub(crate) fn put(batch: &mut WriteBatch, own: KeyspaceId, time_ms: u64, keyspac
     batch.put(own, &entry_key, &value);
 }
 
-/// Key and value of an entry.
+/// Returns the key and the value of an entry.
 pub(crate) fn entry(time_ms: u64, keyspace: &str, key: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let value = value_of(keyspace, key);
     (key_of(time_ms, &value), value)
 }
 
-/// The entries that are due at `now_ms`.
+/// The range of the entries that are due at `now_ms`.
 pub(crate) fn until(now_ms: u64) -> KeyRange {
     let end = now_ms.checked_add(1).map(|end| [PREFIX, &end.to_be_bytes()].concat());
     match end {
@@ -69,27 +70,27 @@ pub(crate) fn until(now_ms: u64) -> KeyRange {
     }
 }
 
-/// When the entry with this key is due, whatever else is wrong with it.
+/// Returns when the entry with this key is due. Does not verify the checksum.
 pub(crate) fn time_ms_of(key: &[u8]) -> Option<u64> {
     let time = key.strip_prefix(PREFIX)?.get(..TIME_BYTES)?;
     Some(u64::from_be_bytes(time.try_into().ok()?))
 }
 
-/// All of the index.
+/// The range of the whole index.
 pub(crate) fn all() -> KeyRange {
     KeyRange::prefix(PREFIX)
 }
 
-/// Whether a row of the store's own belongs to the index.
+/// Whether one of the store's own rows belongs to the index.
 pub(crate) fn is_entry(key: &[u8]) -> bool {
     key.starts_with(PREFIX)
 }
 
-/// Reads a row of the index.
+/// Parses and verifies a row of the index.
 pub(crate) fn parse(key: &[u8], value: &[u8]) -> Result<Entry> {
     parts(key, value).ok_or_else(|| {
         Error::new(ErrorKind::Corruption, "an entry of the expiry index fails its checksum")
-            .hint("restore from a backup; its row is hidden once it expires, but not removed from the disk")
+            .hint("restore a backup; until then its row is hidden once it expires, but stays on disk")
     })
 }
 
@@ -107,7 +108,7 @@ fn parts(key: &[u8], value: &[u8]) -> Option<Entry> {
 }
 
 fn value_of(keyspace: &str, key: &[u8]) -> Vec<u8> {
-    // The contract bounds names far below that.
+    // The contract limits names to far less than that.
     let name_len = u16::try_from(keyspace.len()).unwrap_or(u16::MAX);
     [&name_len.to_be_bytes(), keyspace.as_bytes(), key].concat()
 }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_entry_is_found_again_and_few_are_pending() {
+    fn the_time_of_an_entry_can_be_recomputed_and_few_entries_are_pending() {
         for (ttl_ms, pending_max) in [(1, 2), (3, 4), (90_000, 17), (86_400_000, 17)] {
             let times_ms: std::collections::BTreeSet<u64> = (0..5_000)
                 .map(|step| {
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_and_every_flipped_bit_is_seen() {
+    fn an_entry_round_trips_and_every_flipped_bit_is_detected() {
         let (key, value) = entry(7, "rows", b"\x00\xff");
         let entry = Entry { time_ms: 7, keyspace: "rows".into(), key: b"\x00\xff".to_vec() };
         assert_eq!(parse(&key, &value).unwrap(), entry);

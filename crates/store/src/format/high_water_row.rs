@@ -1,5 +1,5 @@
-//! The engine's half of the high-water mark: a row that holds the sequence number of the commit that wrote it (8 bytes,
-//! big-endian). A store that was never marked has none, which counts as zero.
+//! The high-water row, the engine's half of the high-water mark. It holds the sequence number of the commit that
+//! wrote it (8 bytes, big-endian). A store that was never marked has no such row, which counts as zero.
 
 use super::own_keyspaces::{OWN_ROW_HINT, own_keyspace};
 use bytes::Bytes;
@@ -12,12 +12,12 @@ pub(crate) fn put(batch: &mut WriteBatch, own: KeyspaceId, sequence: u64) {
     batch.put(own, KEY, &sequence.to_be_bytes());
 }
 
-/// The number in the newest state.
+/// Reads the number in the newest state.
 pub(crate) fn newest(backend: &dyn StorageBackend) -> Result<u64> {
     read(backend, |own| backend.get(own, KEY))
 }
 
-/// The number in a snapshot.
+/// Reads the number in a snapshot.
 pub(crate) fn in_snapshot(backend: &dyn StorageBackend, snapshot: &dyn Snapshot) -> Result<u64> {
     read(backend, |own| snapshot.get(own, KEY))
 }
@@ -29,7 +29,6 @@ fn read(backend: &dyn StorageBackend, get: impl FnOnce(KeyspaceId) -> Result<Opt
 
 pub(crate) fn parse(stored: &[u8]) -> Result<u64> {
     <[u8; 8]>::try_from(stored).map(u64::from_be_bytes).map_err(|_| {
-        Error::new(ErrorKind::Corruption, "the store's own row of its high-water mark is unreadable")
-            .hint(OWN_ROW_HINT)
+        Error::new(ErrorKind::Corruption, "the store's high-water row is unreadable").hint(OWN_ROW_HINT)
     })
 }

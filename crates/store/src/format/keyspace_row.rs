@@ -1,4 +1,4 @@
-//! What a store keeps about a keyspace: a row of the store's own keyspace.
+//! The settings of a keyspace: a row in the store's own keyspace.
 //!
 //! | Part | Bytes |
 //! |---|---|
@@ -14,7 +14,7 @@ const FORMAT: u8 = 1;
 const MAY_EXPIRE: u8 = 1;
 const BYTES: usize = 10;
 
-/// The content of the row; the default stands for a row that is absent.
+/// The content of the row. The default stands for a missing row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct KeyspaceRow {
     /// Rows of the keyspace may expire, so that a scan of keys has to read headers too.
@@ -27,7 +27,7 @@ pub(crate) fn key(name: &str) -> Vec<u8> {
     [PREFIX, name.as_bytes()].concat()
 }
 
-/// The keyspace's name, if the key of an own row is of this kind.
+/// Returns the keyspace's name, if the key is one of these rows.
 pub(crate) fn name_of(key: &[u8]) -> Option<&[u8]> {
     key.strip_prefix(PREFIX)
 }
@@ -40,7 +40,7 @@ pub(crate) fn put(batch: &mut WriteBatch, own: KeyspaceId, name: &str, row: Keys
     batch.put(own, &key(name), &value);
 }
 
-/// The row in the newest state.
+/// Reads the row in the newest state.
 pub(crate) fn read(backend: &dyn StorageBackend, name: &str) -> Result<KeyspaceRow> {
     let Some(own) = own_keyspace(backend)? else { return Ok(KeyspaceRow::default()) };
     backend
@@ -69,12 +69,12 @@ pub(crate) fn remove(backend: &dyn StorageBackend, name: &str) -> Result<()> {
     commit_durably(backend, &batch)
 }
 
-/// Reads a row.
+/// Parses and verifies a row.
 pub(crate) fn parse(name: &[u8], value: &[u8]) -> Result<KeyspaceRow> {
     let damaged = || {
         let name = name.escape_ascii();
         Error::new(ErrorKind::Corruption, format!("the settings of keyspace \"{name}\" fail their checksum"))
-            .hint("restore from a backup")
+            .hint("restore a backup")
     };
     let (content, sum) = value.split_at_checked(BYTES).ok_or_else(damaged)?;
     if sum != checksum(name, content).to_be_bytes() {
@@ -92,7 +92,7 @@ pub(crate) fn parse(name: &[u8], value: &[u8]) -> Result<KeyspaceRow> {
     })
 }
 
-/// What is stored, with the checksum that fits. Only the fuzzer forges rows.
+/// Returns the content with a valid checksum. Only the fuzzer forges rows.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn resealed(name: &[u8], value: &[u8]) -> Vec<u8> {
     let content = &value[..value.len().min(BYTES)];
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_and_every_flipped_bit_is_seen() {
+    fn settings_round_trip_and_every_flipped_bit_is_detected() {
         for (may_expire, default_ttl_ms) in [(false, None), (true, Some(90_000)), (true, Some(u64::MAX))] {
             let row = KeyspaceRow { may_expire, default_ttl_ms };
             let (key, value) = written("rows", row);

@@ -1,4 +1,4 @@
-//! The bytes that a store writes: each file describes one kind of row, and imports nothing of the store.
+//! The bytes that a store writes. Each file describes one kind of row, and imports nothing else of the store.
 
 pub(crate) mod counter;
 pub(crate) mod envelope;

@@ -11,11 +11,11 @@ pub(crate) const OWN_KEYSPACE: &str = "_store";
 /// The keyspace of the row counts and hashes, in a store with `integrity=full`.
 pub(crate) const TALLIES_KEYSPACE: &str = "_integrity";
 
-/// What to do about a damaged row of the store's own. The store does not open without it.
+/// The hint for a damaged row that the store needs in order to open.
 pub(crate) const OWN_ROW_HINT: &str =
     "restore a backup of the whole directory: the store does not open without this row";
 
-/// The store's own keyspace; none in a store that was never written.
+/// Returns the store's own keyspace. None in a store that was never written.
 pub(crate) fn own_keyspace(backend: &dyn StorageBackend) -> Result<Option<KeyspaceId>> {
     match backend.keyspace(OWN_KEYSPACE) {
         Ok(id) => Ok(Some(id)),

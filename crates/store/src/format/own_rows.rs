@@ -1,10 +1,10 @@
-//! A check of any row of the store's own.
+//! Checks any of the store's own rows.
 
 use super::own_keyspaces::OWN_KEYSPACE;
 use super::{expiry_index, high_water_row, keyspace_row, sequence_row};
 use strongroom_core::Result;
 
-/// Checks a row of the store's own, as far as this version knows it.
+/// Checks one of the store's own rows, if this version knows its kind.
 pub(crate) fn check(keyspace: &str, key: &[u8], stored: &[u8]) -> Result<()> {
     if keyspace != OWN_KEYSPACE {
         return Ok(());

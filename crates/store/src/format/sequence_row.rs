@@ -10,7 +10,7 @@ pub(crate) fn put(batch: &mut WriteBatch, own: KeyspaceId, reserved_until: u64) 
     batch.put(own, KEY, &reserved_until.to_be_bytes());
 }
 
-/// No commit has a number above this one; zero if nothing was ever committed.
+/// Reads the highest reserved number. Zero if nothing was ever committed.
 pub(crate) fn read(backend: &dyn StorageBackend) -> Result<u64> {
     let Some(own) = own_keyspace(backend)? else { return Ok(0) };
     backend.get(own, KEY)?.map_or(Ok(0), |stored| parse(&stored))

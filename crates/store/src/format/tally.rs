@@ -1,9 +1,9 @@
-//! The tally of a keyspace: how many rows it has, and a hash over all of them that does not mind their order.
+//! The tally of a keyspace: its row count, and a hash over all of its rows that does not depend on their order.
 //!
-//! Each row is hashed with XXH3, 128 bits, over the keyspace's name, the key and all that is stored for it,
-//! each with its length before it; the tally holds the wrapping sum. So a row is added by adding its hash and
-//! removed by subtracting it, and a tally that disagrees goes on disagreeing by just as much, whatever is
-//! written to other rows. It notices accidents, as checksums do; it is no protection against forgers.
+//! Each row is hashed with 128-bit XXH3 over the keyspace's name, the key and the stored bytes, each preceded by
+//! its length. The tally holds the wrapping sum of these hashes. So a row is added by adding its hash, and
+//! removed by subtracting it. A tally that disagrees with its rows keeps disagreeing by the same amount, whatever
+//! is written to other rows. It detects accidents, as checksums do, and not forgeries.
 //!
 //! | Bytes | Field |
 //! |---|---|
@@ -16,19 +16,19 @@
 use strongroom_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
-/// What to do about rows that are missing: a tally is never made to fit the rows that are left.
-pub(crate) const HINT: &str = "restore a backup, or load what is there into a new store";
+/// The hint for missing rows. A tally is never adjusted to the rows that are left.
+pub(crate) const HINT: &str = "restore a backup, or load the remaining rows into a new store";
 
 const FORMAT: u8 = 1;
 pub(crate) const CHECKSUM_START: usize = 26;
 const BYTES: usize = 34;
 
-/// What a tally says about its keyspace.
+/// The state of a keyspace, as its tally records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It is there, with these rows.
+    /// The keyspace exists, with these rows.
     Live,
-    /// It is being dropped: it may be there, or not, or in part.
+    /// The keyspace is being dropped. It may exist, be missing, or have a part of its rows.
     Dropping,
 }
 
@@ -60,7 +60,7 @@ impl Tally {
         let damaged = || {
             Error::new(
                 ErrorKind::Corruption,
-                format!("the tally of keyspace {keyspace:?} fails its checksum"),
+                format!("the row count of keyspace {keyspace:?} fails its checksum"),
             )
             .hint(HINT)
         };
@@ -68,14 +68,14 @@ impl Tally {
         if checksum(keyspace, &bytes[..CHECKSUM_START]).to_be_bytes() != bytes[CHECKSUM_START..] {
             return Err(damaged());
         }
-        // After the checksum: a flipped bit is damage, and no sign of a later version.
+        // Checked after the checksum: a flipped bit is damage, and not a later version.
         let state = match (bytes[0], bytes[1]) {
             (FORMAT, 1) => State::Live,
             (FORMAT, 2) => State::Dropping,
             _ => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("the tally of keyspace {keyspace:?} has an unknown format"),
+                    format!("the row count of keyspace {keyspace:?} has an unknown format"),
                 )
                 .hint("open the store with the version of Strongroom that wrote it"));
             }
@@ -90,12 +90,12 @@ impl Tally {
         self.hash = self.hash.wrapping_add(row);
     }
 
-    /// More rows were removed than were added. No store has so many rows that it could be else.
+    /// Whether more rows were removed than were added. No store has enough rows to set the sign bit otherwise.
     pub(crate) fn is_below_zero(self) -> bool {
         self.rows.cast_signed() < 0
     }
 
-    /// Wraps rather than fails: a tally that disagrees already has to go on disagreeing.
+    /// Wraps instead of failing: a tally that disagrees has to keep disagreeing.
     pub(crate) fn remove(&mut self, row: u128) {
         self.rows = self.rows.wrapping_sub(1);
         self.hash = self.hash.wrapping_sub(row);
@@ -142,7 +142,7 @@ mod tests {
         Tally { state: State::Live, rows: 258, hash: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10 };
 
     #[test]
-    fn what_was_sealed_opens_and_every_flipped_bit_is_seen() {
+    fn a_sealed_tally_opens_and_every_flipped_bit_is_detected() {
         for state in [State::Live, State::Dropping] {
             let tally = Tally { state, ..TALLY };
             let sealed = tally.seal("events");
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Frozen: stores that exist hold these bytes.
+    /// Frozen: existing stores hold these bytes.
     #[test]
     fn format_1_is_frozen() {
         let hex = TALLY.seal("events").iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_rows_does_not_matter_and_their_bounds_do() {
+    fn the_order_of_rows_does_not_matter_but_their_boundaries_do() {
         let mut hasher = RowHasher::of("k");
         let (a, b) = (hasher.hash(b"a", b"1"), hasher.hash(b"b", b"2"));
         let (mut forwards, mut back) = (Tally::EMPTY, Tally::EMPTY);

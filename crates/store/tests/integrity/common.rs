@@ -1,4 +1,4 @@
-//! What several of these tests need.
+//! Helpers of these tests.
 
 use super::support::pretend;
 use std::ops::ControlFlow;
@@ -27,7 +27,7 @@ pub fn verify(store: &Store) -> Result<Verified> {
     store.verify(&mut |_| ControlFlow::Continue(()))
 }
 
-/// What it says, if it finds something.
+/// Returns the message of the damage that a check finds.
 pub fn complaint(store: &Store) -> String {
     let error = verify(store).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption, "{error}");

@@ -1,4 +1,4 @@
-//! A drop that was cut short.
+//! Interrupted drops.
 
 use super::common::{filled, open_faulty, root, tally, verify};
 use super::support::pretend;
@@ -7,7 +7,7 @@ use strongroom_store::{Integrity, Store, StoreOptions};
 use strongroom_testkit::fault::{Faults, How};
 
 #[test]
-fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
+fn an_interrupted_drop_is_finished_by_the_next_opening() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     filled(path, Integrity::Full);
@@ -15,13 +15,13 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     assert_eq!(tally("events", 1, &live), live, "the test knows the format");
     let default = pretend::stored(path, "_integrity", b"default");
     let all = root(&[("default", &default), ("events", &live)]);
-    assert_eq!(pretend::stored(path, "_integrity", b"_integrity"), all, "that of the whole, too");
+    assert_eq!(pretend::stored(path, "_integrity", b"_integrity"), all, "so is the tally of the tallies");
     pretend::tamper(path, "_integrity", |batch, id| {
         let dropping = tally("events", 2, &live);
         let all = root(&[("default", &default), ("events", &dropping)]);
         batch.put(id, b"events", &dropping).put(id, b"_integrity", &all);
     });
-    // Who may not write finishes nothing and complains about nothing.
+    // A read-only opening finishes nothing, and reports nothing.
     let read_only = pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap();
     verify(&read_only).unwrap();
     drop(read_only);
@@ -31,7 +31,7 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     let events = store.create_keyspace("events").unwrap();
     assert!(!events.has("a").unwrap());
     drop((store, events));
-    // Cut short later: the keyspace is gone already.
+    // Interrupted later: the keyspace is already missing.
     let events = pretend::stored(path, "_integrity", b"events");
     pretend::tamper(path, "_integrity", |batch, id| {
         let dropping = tally("other", 2, &live);
@@ -44,9 +44,9 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next_opening() {
     assert_eq!(verify(&store).unwrap().keyspaces, 3);
 }
 
-/// The engine is busy while an interrupted drop is to be finished.
+/// The engine is busy when an interrupted drop has to be finished.
 #[test]
-fn a_drop_that_cannot_be_finished_yet_waits_for_the_next_opening_unseen() {
+fn a_drop_that_cannot_be_finished_yet_stays_hidden_until_the_next_opening() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     filled(path, Integrity::Full);
@@ -57,25 +57,26 @@ fn a_drop_that_cannot_be_finished_yet_waits_for_the_next_opening_unseen() {
         let all = root(&[("default", &default), ("events", &dropping)]);
         batch.put(id, b"events", &dropping).put(id, b"_integrity", &all);
     });
-    let unseen = |store: &Store| {
+    let check_hidden = |store: &Store| {
         assert_eq!(store.keyspaces(), ["default"]);
         assert_eq!(store.keyspace("events").unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(verify(store).unwrap().keyspaces, 1);
     };
-    unseen(&pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap());
+    check_hidden(&pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap());
     let faults = Faults::new();
     let open = |how| {
         faults.fail_at_operation("drop_keyspace", 1, how);
         open_faulty(path, StoreOptions::new(), &faults)
     };
-    assert!(open(How::Error).is_err(), "any other failure is one of the opening");
+    assert!(open(How::Error).is_err(), "any other failure fails the opening");
     let store = open(How::Unavailable).unwrap();
     assert_eq!(faults.injected(), Some("drop_keyspace"));
-    unseen(&store);
-    // Made anew, it has none of the rows that the engine still holds; while these cannot go, it is not made.
+    check_hidden(&store);
+    // A new keyspace must not have the rows that the engine still holds, so it is not created while they cannot
+    // be dropped.
     faults.fail_at_operation("drop_keyspace", 1, How::Unavailable);
     assert_eq!(store.create_keyspace("events").unwrap_err().kind(), ErrorKind::Unavailable);
-    unseen(&store);
+    check_hidden(&store);
     drop(store);
     assert!(pretend::beneath(path).keyspace("events").is_ok());
     let store = open(How::Unavailable).unwrap();

@@ -1,4 +1,4 @@
-//! `integrity = full`: what is missing is noticed, and nothing else is taken for missing.
+//! `integrity = full`: missing data is noticed, and nothing else is taken for it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 

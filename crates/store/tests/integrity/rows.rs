@@ -1,4 +1,4 @@
-//! A row that is missing, of an earlier time, or too much.
+//! Rows that are missing, of an earlier version, or were never written.
 
 use super::common::{complaint, filled, verify};
 use super::support::pretend;
@@ -7,7 +7,7 @@ use strongroom_core::{KeyRange, StorageBackend};
 use strongroom_store::Integrity;
 
 #[test]
-fn a_row_that_is_gone_is_noticed_with_full_and_not_without() {
+fn a_missing_row_is_noticed_only_with_integrity_full() {
     for integrity in [Integrity::Full, Integrity::Rows] {
         let directory = tempfile::tempdir().unwrap();
         filled(directory.path(), integrity);
@@ -18,12 +18,12 @@ fn a_row_that_is_gone_is_noticed_with_full_and_not_without() {
         assert_eq!(store.integrity(), integrity);
         if integrity == Integrity::Full {
             let said = complaint(&store);
-            assert!(said.contains("\"events\" has 2 rows, and 3 were written"), "{said}");
-            // It goes on disagreeing, whatever is written, also to the row that is gone.
+            assert!(said.contains("\"events\" has 2 rows, but 3 were written"), "{said}");
+            // The tally keeps disagreeing, whatever is written, even to the missing row.
             let events = store.keyspace("events").unwrap();
             events.set("b", "again").unwrap();
             events.delete("a").unwrap();
-            assert!(complaint(&store).contains("\"events\" has 2 rows, and 3 were written"));
+            assert!(complaint(&store).contains("\"events\" has 2 rows, but 3 were written"));
         } else {
             let verified = verify(&store).unwrap();
             assert_eq!((verified.rows, verified.integrity), (2, Integrity::Rows));
@@ -32,7 +32,7 @@ fn a_row_that_is_gone_is_noticed_with_full_and_not_without() {
 }
 
 #[test]
-fn a_row_of_an_earlier_time_is_noticed_with_full_and_not_without() {
+fn a_row_of_an_earlier_version_is_noticed_only_with_integrity_full() {
     for integrity in [Integrity::Full, Integrity::Rows] {
         let directory = tempfile::tempdir().unwrap();
         filled(directory.path(), integrity);
@@ -54,7 +54,7 @@ fn a_row_that_was_never_written_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path(), Integrity::Full);
     let stored = pretend::stored(directory.path(), "events", b"b");
-    // Under its own key in a keyspace without rows: its checksum does not fit there.
+    // Under its own key in a keyspace without rows: its checksum does not match there.
     pretend::tamper(directory.path(), "default", |batch, id| {
         batch.put(id, b"b", &stored);
     });
@@ -83,7 +83,7 @@ fn a_row_that_came_back_and_was_deleted_is_reported() {
     let store = pretend::open(path);
     store.keyspace("events").unwrap().delete("a").unwrap();
     let said = complaint(&store);
-    assert!(said.contains("\"events\" has 0 rows, and its tally is at -1"), "{said}");
+    assert!(said.contains("\"events\" has 0 rows, but its row count is -1"), "{said}");
     let mut expected = None;
     let _ = store.verify(&mut |progress| {
         expected = progress.rows_expected;
@@ -92,7 +92,8 @@ fn a_row_that_came_back_and_was_deleted_is_reported() {
     assert_eq!(expected, Some(1), "the row in the default keyspace");
 }
 
-/// One fault may take a keyspace's newest rows together with its tally: both are in the same piece of an engine's log.
+/// One fault may take a keyspace's newest rows together with its tally, since both are in the same piece of an
+/// engine's log.
 #[test]
 fn rows_that_are_lost_together_with_their_tally_are_noticed() {
     for lost_keyspace in [false, true] {
@@ -103,7 +104,7 @@ fn rows_that_are_lost_together_with_their_tally_are_noticed() {
         let store = pretend::open(path);
         store.keyspace("events").unwrap().set("d", "1").unwrap();
         drop(store);
-        // Later commits are there, and so is the mark.
+        // Later commits are there, and so is the high-water mark.
         let store = pretend::open(path);
         store.default_keyspace().unwrap().set("k", "v").unwrap();
         drop(store);

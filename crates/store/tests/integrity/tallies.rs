@@ -6,7 +6,7 @@ use strongroom_core::{ErrorKind, Options, StorageBackend};
 use strongroom_store::{Integrity, StoreOptions};
 
 #[test]
-fn a_keyspace_that_is_lost_is_noticed_and_not_made_anew() {
+fn a_lost_keyspace_is_noticed_and_not_created_again() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path(), Integrity::Full);
     let backend = pretend::beneath(directory.path());
@@ -21,7 +21,7 @@ fn a_keyspace_that_is_lost_is_noticed_and_not_made_anew() {
 }
 
 #[test]
-fn a_damaged_tally_stops_commits_to_its_keyspace_alone() {
+fn a_damaged_tally_stops_commits_to_its_keyspace_only() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path(), Integrity::Full);
     let mut damaged = pretend::stored(directory.path(), "_integrity", b"events");
@@ -42,16 +42,16 @@ fn a_damaged_tally_stops_commits_to_its_keyspace_alone() {
         assert!(events.has("a").unwrap() && !events.has("d").unwrap());
         store.default_keyspace().unwrap().set("k", "v").unwrap();
     }
-    // What is beyond repair may be dropped.
+    // A keyspace that cannot be repaired can be dropped.
     let store = pretend::open(directory.path());
     store.drop_keyspace("events").unwrap();
     store.create_keyspace("events").unwrap().set("new", "1").unwrap();
     verify(&store).unwrap();
 }
 
-/// Each row of the tallies is lost in turn, with and without rows in the keyspace that it counts.
+/// Each row of the tallies is lost once, with and without rows in the keyspace that it counts.
 #[test]
-fn a_tally_that_is_gone_is_reported_and_keeps_nobody_from_reading() {
+fn a_missing_tally_is_reported_and_stops_no_reads() {
     for name in ["default", "events", "emptied"] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
@@ -64,9 +64,9 @@ fn a_tally_that_is_gone_is_reported_and_keeps_nobody_from_reading() {
         });
         let read_only = pretend::open_with(path, StoreOptions::new(), &Options::new().read_only()).unwrap();
         assert_eq!(read_only.keyspace("events").unwrap().get("a").unwrap().as_deref(), Some(&b"a"[..]));
-        assert!(complaint(&read_only).contains(&format!("the tally of keyspace {name:?} is gone")));
+        assert!(complaint(&read_only).contains(&format!("the row count of keyspace {name:?} is missing")));
         drop(read_only);
-        // Nothing that is written elsewhere, and no other opening, hides the loss.
+        // Neither writes elsewhere nor another opening hide the loss.
         for round in ["1", "2"] {
             let store = pretend::open(path);
             for other in ["default", "events", "emptied"] {
@@ -75,33 +75,36 @@ fn a_tally_that_is_gone_is_reported_and_keeps_nobody_from_reading() {
                 if let Err(error) = written {
                     assert_eq!(error.kind(), ErrorKind::Corruption);
                     let text = error.to_string();
-                    assert!(text.contains(&format!("the tally of keyspace {name:?} is gone")), "{text}");
+                    assert!(
+                        text.contains(&format!("the row count of keyspace {name:?} is missing")),
+                        "{text}"
+                    );
                     assert!(text.contains("restore a backup"), "{text}");
                 }
             }
             let said = complaint(&store);
-            assert!(said.contains(&format!("the tally of keyspace {name:?} is gone")), "{said}");
+            assert!(said.contains(&format!("the row count of keyspace {name:?} is missing")), "{said}");
         }
     }
 }
 
 #[test]
-fn a_store_without_any_tally_of_its_default_keyspace_says_so() {
+fn a_missing_tally_of_the_default_keyspace_is_reported_without_any_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     drop(full(path));
-    // What is left agrees with itself: there was never a tally.
+    // The rest is consistent, as if there had never been a tally.
     pretend::tamper(path, "_integrity", |batch, id| {
         batch.delete(id, b"default").put(id, b"_integrity", &root(&[]));
     });
     let store = pretend::open(path);
-    assert!(complaint(&store).contains("the tally of keyspace \"default\" is gone"));
+    assert!(complaint(&store).contains("the row count of keyspace \"default\" is missing"));
     let error = store.default_keyspace().unwrap().set("k", "1").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption);
 }
 
 #[test]
-fn the_whole_keyspace_of_the_tallies_is_not_made_anew() {
+fn the_keyspace_of_the_tallies_is_not_created_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     filled(path, Integrity::Full);
@@ -115,7 +118,7 @@ fn the_whole_keyspace_of_the_tallies_is_not_made_anew() {
 }
 
 #[test]
-fn a_tally_of_the_tallies_that_is_damaged_or_gone_is_reported_and_stops_nobody() {
+fn a_damaged_or_missing_tally_of_the_tallies_is_reported_and_stops_no_commits() {
     for gone in [false, true] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();

@@ -15,10 +15,10 @@ fn every_kind_of_write_keeps_the_tallies() {
     let rows = |store: &Store| verify(store).unwrap().rows;
     let mut batch = store.batch();
     batch.set(&a, "k", "1").set(&a, "k", "2").delete(&a, "k").set(&a, "k", "3").set(&b, "k", "1");
-    batch.delete(&b, "nobody").delete(&b, "nobody").set(&a, "empty", "");
+    batch.delete(&b, "absent").delete(&b, "absent").set(&a, "empty", "");
     store.commit(&batch).unwrap();
     assert_eq!(rows(&store), 3);
-    // The same again: overwrites, and a delete of what the batch itself has set.
+    // The same again: overwrites, and a delete of a row that the batch itself has set.
     batch.set(&b, "passing", "1").delete(&b, "passing").delete(&a, "empty");
     store.commit(&batch).unwrap();
     assert_eq!(rows(&store), 2);
@@ -59,7 +59,7 @@ fn a_store_in_memory_keeps_tallies_too() {
     assert_eq!(store.keyspaces(), ["default"]);
 }
 
-/// Commits that wait at the gate and go as one group.
+/// Commits that wait at the gate and become one group.
 #[test]
 fn members_of_a_group_see_each_other() {
     let directory = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn a_copy_has_its_tallies() {
 }
 
 #[test]
-fn it_cannot_change() {
+fn the_integrity_of_a_store_cannot_change() {
     for (made, wanted) in [(Integrity::Full, Integrity::Rows), (Integrity::Rows, Integrity::Full)] {
         let directory = tempfile::tempdir().unwrap();
         filled(directory.path(), made);

@@ -1,4 +1,4 @@
-//! A backend in memory that does something of a test's own at the moments that matter: what another thread may do there.
+//! A memory backend with hooks before and after its calls, where a test runs what another thread might do.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use strongroom_core::{
     Snapshot, Stats, StorageBackend, WriteBatch,
 };
 
-/// Set it, and it is called once.
+/// A closure that is called once, after it is set.
 #[derive(Clone, Default)]
 pub struct Hook(Arc<Mutex<Option<Call>>>);
 
@@ -30,10 +30,10 @@ impl Hook {
 #[derive(Clone, Default)]
 pub struct Hooks {
     pub before_snapshot: Hook,
-    /// Before its caller has it.
+    /// Before the caller gets the snapshot.
     pub after_snapshot: Hook,
     pub before_commit: Hook,
-    /// Snapshots take a millisecond: longer than many commits.
+    /// Snapshots take a millisecond, which is longer than many commits.
     pub slow_snapshots: Arc<AtomicBool>,
 }
 
@@ -44,12 +44,12 @@ pub struct Hooked {
     hooks: Hooks,
 }
 
-/// Over memory of its own.
+/// Returns a hooked backend over memory of its own.
 pub fn hooked() -> (Hooked, Hooks) {
     hooked_over(&Arc::new(MemoryBackend::in_memory()), false)
 }
 
-/// Over memory that is shared with others, as if by processes of which one writes.
+/// Returns a hooked backend over shared memory, as if several processes used it, of which one writes.
 pub fn hooked_over(inner: &Arc<MemoryBackend>, is_read_only: bool) -> (Hooked, Hooks) {
     let mut info = *inner.engine();
     info.capabilities.shared_reads = true;

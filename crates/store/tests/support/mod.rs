@@ -16,7 +16,7 @@ use strongroom_core::{
 };
 use strongroom_store::{Keyspace, Store, StoreOptions};
 
-/// Where commits wait, and how many have come.
+/// A gate at which commits wait, and counts of the calls that pass it.
 #[derive(Debug, Default)]
 pub struct Gate {
     closed: Mutex<bool>,
@@ -25,15 +25,15 @@ pub struct Gate {
     pub applied: AtomicU64,
     /// Syncs that reached the engine.
     pub flushed: AtomicU64,
-    /// Commits wait here now.
+    /// Commits that wait here now.
     pub waiting: AtomicU64,
-    /// The commit with this number, counted by `applied`, fails; 0: none.
+    /// The commit with this number, as counted by `applied`, fails. 0 means none.
     pub fail_at: AtomicU64,
-    /// It fails by a panic of the engine.
+    /// It fails with a panic of the engine.
     pub panics: AtomicBool,
-    /// The key "hidden" is not found by its key: an index that has lost a page.
+    /// The key "hidden" is not found by its key, as in an index that has lost a page.
     pub hides_from_gets: AtomicBool,
-    /// A scan in reverse passes over it.
+    /// A reverse scan skips it.
     pub hides_in_reverse: AtomicBool,
 }
 
@@ -57,7 +57,7 @@ impl Gate {
     }
 }
 
-/// Names and contents of the files in `path`, but for the lock's words.
+/// Returns names and contents of the files in `path`, except the text of the lock file.
 pub fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|entry| entry.is_file() && entry.file_name().unwrap() != "LOCK");
@@ -67,7 +67,7 @@ pub fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// A store in memory, with a keyspace.
+/// Returns a store in memory, with a keyspace.
 pub fn store() -> (Store, Keyspace) {
     let options = StoreOptions::new().durability(Durability::Buffered);
     let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
@@ -75,18 +75,18 @@ pub fn store() -> (Store, Keyspace) {
     (store, rows)
 }
 
-/// A value that is text.
+/// Returns a value as text.
 pub fn value(rows: &Keyspace, key: &str) -> Option<String> {
     rows.get(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 
-/// The kind of error that has to be there.
+/// Returns the kind of the error, which there has to be.
 #[track_caller]
 pub fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// Waits until `holds`, for a bounded time.
+/// Waits until `holds` returns true, for a bounded time.
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if holds() {
@@ -94,7 +94,7 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    panic!("never came: {what}");
+    panic!("timed out waiting for: {what}");
 }
 
 #[derive(Debug, Clone, Default)]
@@ -123,7 +123,7 @@ pub struct GatedEngine {
     gate: Arc<Gate>,
 }
 
-/// A backend over a gated engine that claims to be power-safe, and its gate.
+/// Returns a backend over a gated engine that claims to be power-safe, and its gate.
 pub fn gated(directory: &Path) -> (Backend<Undo<GatedEngine>>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let options = GatedOptions { common: Options::default(), gate: Arc::clone(&gate) };
@@ -201,7 +201,7 @@ impl LiveEngine for GatedEngine {
         let number = self.gate.applied.fetch_add(1, Ordering::SeqCst) + 1;
         if number == self.gate.fail_at.load(Ordering::SeqCst) {
             assert!(!self.gate.panics.load(Ordering::SeqCst), "the engine panics");
-            return Err(Error::new(ErrorKind::Io, "the disk said no"));
+            return Err(Error::new(ErrorKind::Io, "the disk failed"));
         }
         self.inner.apply(batch)
     }

@@ -1,4 +1,4 @@
-//! Stores on the testkit's engine that keeps everything in one file, and ways to reach beneath them.
+//! Stores on the testkit's fake engine, which keeps everything in one file, and access to what is beneath them.
 
 use std::path::Path;
 use strongroom_core::{
@@ -19,17 +19,17 @@ pub fn open(path: &Path) -> Store {
     open_with(path, StoreOptions::new(), &Options::new()).unwrap()
 }
 
-/// The engine alone.
+/// Opens the engine alone.
 pub fn raw_with(path: &Path, options: &Options) -> Result<PretendBackend> {
     PretendBackend::open(path, MemoryOptions::from_options(options)?)
 }
 
-/// The engine beneath a store that is closed, forced open for writing.
+/// Opens the engine beneath a closed store for writing, without the store.
 pub fn beneath(path: &Path) -> PretendBackend {
     raw_with(path, &Options::new().marked(Marked::Writable)).unwrap()
 }
 
-/// Changes what is in the engine beneath a store that is closed.
+/// Changes rows in the engine beneath a closed store.
 pub fn tamper(path: &Path, keyspace: &str, change: impl FnOnce(&mut WriteBatch, KeyspaceId)) {
     let backend = beneath(path);
     let id = backend.keyspace(keyspace).unwrap();
@@ -38,19 +38,19 @@ pub fn tamper(path: &Path, keyspace: &str, change: impl FnOnce(&mut WriteBatch, 
     backend.commit(&batch, Durability::PowerSafe).unwrap();
 }
 
-/// What is stored, with its envelope.
+/// Returns a stored row, with its envelope.
 pub fn stored(path: &Path, keyspace: &str, key: &[u8]) -> Vec<u8> {
     let backend = beneath(path);
     let id = backend.keyspace(keyspace).unwrap();
     backend.get(id, key).unwrap().unwrap().to_vec()
 }
 
-/// The file of the engine, to be put back later.
+/// Returns the content of the engine's file, to be put back later.
 pub fn engine_file(path: &Path) -> Vec<u8> {
     std::fs::read(path.join(PretendEngine::FILE)).unwrap()
 }
 
-/// Puts an earlier file of the engine back: what came since is lost.
+/// Puts an earlier file of the engine back. Later commits are lost.
 pub fn put_back(path: &Path, file: &[u8]) {
     std::fs::write(path.join(PretendEngine::FILE), file).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Transactions as closures, which are run again when others came first.
+//! Transactions as closures, which are run again after a conflict.
 
 use super::handle::Transaction;
 use super::nesting::Inside;
@@ -9,9 +9,9 @@ use crate::sync::thread;
 use strongroom_core::{Error, ErrorKind, Result};
 
 impl Store {
-    /// Runs `work` in a transaction and commits what it wrote; if another commit has changed what it read, it is run
-    /// again, after a pause that grows, at most [`TRANSACTION_ATTEMPTS_MAX`](crate::TRANSACTION_ATTEMPTS_MAX) times. An
-    /// error that it returns ends the transaction, and nothing is written.
+    /// Runs `work` in a transaction and commits what it wrote. If another commit has changed what it read, `work`
+    /// is run again after a growing pause, at most [`TRANSACTION_ATTEMPTS_MAX`](crate::TRANSACTION_ATTEMPTS_MAX)
+    /// times in all. An error that it returns ends the transaction, and nothing is written.
     ///
     /// ```
     /// # use strongroom_core::{Durability, MemoryBackend};
@@ -30,12 +30,12 @@ impl Store {
     /// # Ok(()) }
     /// ```
     ///
-    /// `work` may run several times, so whatever it does outside the transaction has to bear that. Writes to the store
-    /// that do not go through the transaction are commits of their own.
+    /// `work` may run several times, so its effects outside the transaction have to tolerate that. Writes to the
+    /// store that do not go through the transaction are commits of their own.
     ///
-    /// [`Conflict`](ErrorKind::Conflict): others came first each time.
-    /// [`InvalidInput`](ErrorKind::InvalidInput): inside another transaction of this store; use that one.
-    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): it took longer than old values are kept on this engine.
+    /// [`Conflict`](ErrorKind::Conflict): another commit came first each time.
+    /// [`InvalidInput`](ErrorKind::InvalidInput): called inside another transaction of this store. Use that one.
+    /// [`SnapshotExpired`](ErrorKind::SnapshotExpired): it took longer than this engine keeps old values.
     #[track_caller]
     pub fn transaction<T>(&self, work: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         self.transaction_with(&TransactionOptions::default(), work)
@@ -58,7 +58,7 @@ impl Store {
             if attempt >= attempts_max {
                 return Err(Error::new(
                     ErrorKind::Conflict,
-                    format!("others came first in all of {attempts_max} attempts"),
+                    format!("another commit came first in each of {attempts_max} attempts"),
                 )
                 .caused_by(error)
                 .hint("do less in the transaction, or try again later")
@@ -69,7 +69,8 @@ impl Store {
         }
     }
 
-    /// The inner error is a conflict of the commit, after which it may be run again. One that the closure returns ends it.
+    /// The inner error is a conflict of the commit, which is retried. The outer error ends the transaction, even
+    /// if it is a conflict that the closure returned.
     #[track_caller]
     fn attempt<T>(
         &self,

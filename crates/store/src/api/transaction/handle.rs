@@ -22,10 +22,11 @@ use std::time::Duration;
 use strongroom_core::limits::{BATCH_BYTES_MAX, check_key_against, check_value_against};
 use strongroom_core::{Durability, Error, ErrorKind, KeyRange, KeyspaceId, Result, Scan};
 
-/// An open transaction. Reads see one state of the store, taken when it began, and its own writes. Dropped without
-/// [`commit`](Self::commit), it leaves nothing.
+/// An open transaction. Its reads see the state of the store when it began, and its own writes. Dropping it
+/// without [`commit`](Self::commit) discards its writes.
 ///
-/// [`Store::transaction`] runs a closure in one and repeats it when others came first; this is the manual form.
+/// [`Store::transaction`] runs a closure in a transaction and repeats it after a conflict; this is the manual
+/// form.
 ///
 /// ```
 /// # use strongroom_core::{Durability, ErrorKind, MemoryBackend};
@@ -39,18 +40,18 @@ use strongroom_core::{Durability, Error, ErrorKind, KeyRange, KeyspaceId, Result
 /// let balance = transaction.get(&accounts, "ada")?;
 /// assert_eq!(balance.as_deref(), Some(&b"10"[..]));
 /// transaction.set(&accounts, "ada", "7")?;
-/// accounts.set("ada", "100")?; // somebody else
+/// accounts.set("ada", "100")?; // another writer
 /// assert_eq!(transaction.commit().unwrap_err().kind(), ErrorKind::Conflict);
 /// assert_eq!(accounts.get("ada")?.as_deref(), Some(&b"100"[..]));
 /// # Ok(()) }
 /// ```
 ///
-/// On engines without snapshots of their own it may outlive what is kept for it, and reading answers
-/// [`SnapshotExpired`](ErrorKind::SnapshotExpired).
+/// On engines without snapshots of their own, a transaction may be open for longer than old values are kept. Its
+/// reads then return [`SnapshotExpired`](ErrorKind::SnapshotExpired).
 pub struct Transaction {
     store: Store,
     snapshot: Snapshot,
-    /// None in one that only reads.
+    /// None in a read-only transaction.
     start: Option<Start>,
     reads: RefCell<ReadSet>,
     writes: BTreeMap<KeyspaceId, Writes>,
@@ -59,9 +60,9 @@ pub struct Transaction {
 }
 
 impl Store {
-    /// Begins a transaction. Takes well under a millisecond and blocks nobody.
+    /// Begins a transaction. Takes well under a millisecond, and blocks no reader and no writer.
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput): inside the closure of another transaction of this store.
+    /// Returns [`InvalidInput`](ErrorKind::InvalidInput) inside the closure of another transaction of this store.
     #[track_caller]
     pub fn begin(&self) -> Result<Transaction> {
         self.begin_with(&TransactionOptions::default())
@@ -82,7 +83,7 @@ impl Transaction {
     fn new(store: &Store, options: &TransactionOptions, by: ReadBy) -> Result<Self> {
         let durability = options.durability.unwrap_or(store.options().durability);
         store.base().check_claim(durability)?;
-        // Before the snapshot: a commit in between is seen and counts as later, which is safe.
+        // Before the snapshot: a commit in between is seen and still counts as later, which is safe.
         let start = (!options.read_only).then(|| store.handle.features.transactions.begin());
         Ok(Self {
             store: store.clone(),
@@ -95,14 +96,14 @@ impl Transaction {
         })
     }
 
-    /// The value of `key`, none if it is absent. See [`Keyspace::get`].
+    /// Returns the value of `key`, or none if it is absent. See [`Keyspace::get`].
     pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         let key = key.as_ref();
         self.check_keyspace(keyspace, "get")?;
         if let Some(own) = self.writes.get(&keyspace.id()).and_then(|writes| writes.get(key)) {
             return Ok(own.as_ref().map(|written| Bytes::copy_from_slice(&written.value)));
         }
-        // Before it is read: what fails to be read may still have been seen.
+        // Recorded before it is read, since a failed read may reveal something too.
         if self.start.is_some() {
             self.reads.borrow_mut().key(keyspace.id(), key);
         }
@@ -115,13 +116,13 @@ impl Transaction {
         Ok(row.map(|row| row.value))
     }
 
-    /// Whether `key` is there.
+    /// Returns whether `key` is present.
     pub fn has(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.get(keyspace, key)?.is_some())
     }
 
-    /// The rows of `scan`, with what the transaction itself has written. What it visits counts as read, and so do the
-    /// gaps between: a row that another commit adds there is a conflict.
+    /// Returns the rows of `scan`, with the transaction's own writes. The rows that it visits count as read, and
+    /// so do the gaps between them: a row that another commit adds there is a conflict.
     pub fn scan(&self, keyspace: &Keyspace, scan: Scan) -> Result<TransactionRows<'_>> {
         self.check_keyspace(keyspace, "scan")?;
         let rows = self.snapshot.scan(keyspace, scan.clone())?;
@@ -129,12 +130,12 @@ impl Transaction {
         Ok(TransactionRows::new(keyspace.id(), scan, rows, reads, self.writes.get(&keyspace.id())))
     }
 
-    /// The rows whose keys begin with `prefix`, in order; all rows if it is empty.
+    /// Returns the rows whose keys begin with `prefix`, in key order. An empty prefix means all rows.
     pub fn prefix(&self, keyspace: &Keyspace, prefix: impl AsRef<[u8]>) -> Result<TransactionRows<'_>> {
         self.scan(keyspace, Scan::prefix(prefix.as_ref()))
     }
 
-    /// The rows in `range`, in order.
+    /// Returns the rows in `range`, in key order.
     pub fn range(&self, keyspace: &Keyspace, range: KeyRange) -> Result<TransactionRows<'_>> {
         self.scan(keyspace, Scan::new(range))
     }
@@ -144,8 +145,8 @@ impl Transaction {
         self.set_with(keyspace, key.as_ref(), value.as_ref(), Expiry::Default)
     }
 
-    /// Sets `key` to `value` when the transaction is committed; it is gone when `time_to_live` is over, counted from
-    /// the commit. See [`Keyspace::set_with_ttl`].
+    /// Sets `key` to `value` when the transaction is committed. The row expires `time_to_live` after the commit.
+    /// See [`Keyspace::set_with_ttl`].
     pub fn set_with_ttl(
         &mut self,
         keyspace: &Keyspace,
@@ -163,21 +164,21 @@ impl Transaction {
             .map_err(|error| error.at(self.store.engine().name, "set"))
     }
 
-    /// Removes `key` when the transaction is committed; nothing happens if it is absent.
+    /// Deletes `key` when the transaction is committed. Does nothing if it is absent.
     pub fn delete(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<()> {
         self.write(keyspace, key.as_ref(), None).map_err(|error| error.at(self.store.engine().name, "delete"))
     }
 
-    /// Forgets what was written so far. What was read stays read.
+    /// Discards the writes so far. Keeps the read set.
     pub fn rollback(&mut self) {
         self.writes.clear();
         self.written_bytes = 0;
     }
 
-    /// Commits what was written, all of it or nothing. None: nothing was, and there is nothing to commit.
+    /// Commits the writes atomically. Returns none if there are none.
     ///
-    /// [`Conflict`](ErrorKind::Conflict): another commit has written what this one has read, or so much was written
-    /// since it began that nobody can tell. Nothing is written; run it again.
+    /// Returns [`Conflict`](ErrorKind::Conflict) if another commit has changed what this transaction read, or if
+    /// so much was written since it began that it cannot be validated. Nothing is written then: run it again.
     pub fn commit(self) -> Result<Option<Commit>> {
         let Some(start) = &self.start else { return Ok(None) };
         if self.writes.is_empty() {
@@ -202,7 +203,7 @@ impl Transaction {
 
     fn write(&mut self, keyspace: &Keyspace, key: &[u8], written: Option<Written>) -> Result<()> {
         if self.start.is_none() {
-            return Err(Error::new(ErrorKind::InvalidInput, "the transaction only reads")
+            return Err(Error::new(ErrorKind::InvalidInput, "the transaction is read-only")
                 .hint("begin it without read_only"));
         }
         self.check_same_store(keyspace)?;

@@ -1,27 +1,24 @@
-//! Which stores' transactions this thread is inside of: a nested one is refused.
+//! Detects nested transactions of one store on a thread, which are refused.
 
 use std::cell::RefCell;
 use strongroom_core::{Error, ErrorKind, Result};
 
 thread_local! {
-    /// The stores in whose closures this thread is.
+    /// The stores whose transaction closures this thread is running.
     static INSIDE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// In a closure that is inside another one, the inner would not see what the outer has written, and the outer would
-/// conflict with the inner, each time.
+/// Refuses a transaction inside a closure of the same store. The inner one would not see the writes of the outer
+/// one, and the outer one would conflict with the inner one each time.
 pub(super) fn refuse_nested(store: u64) -> Result<()> {
     if INSIDE.with_borrow(|inside| inside.contains(&store)) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "a transaction inside another one of the same store",
-        )
-        .hint("hand the outer transaction on, and use it"));
+        return Err(Error::new(ErrorKind::InvalidInput, "transactions of the same store cannot be nested")
+            .hint("pass the outer transaction on, and use it"));
     }
     Ok(())
 }
 
-/// This thread is in a closure as long as this is held, whatever ends it.
+/// Marks this thread as inside a closure while it exists, even if the closure panics.
 pub(super) struct Inside;
 
 impl Inside {

@@ -1,19 +1,19 @@
-//! How a transaction behaves.
+//! Options of a transaction.
 
 use strongroom_core::Durability;
 
-/// How often [`Store::transaction`](crate::Store::transaction) runs its closure at most, unless told otherwise.
+/// Default of how often [`Store::transaction`](crate::Store::transaction) runs its closure at most.
 pub const TRANSACTION_ATTEMPTS_MAX: u32 = 100;
 
-/// How a transaction behaves.
+/// Options of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransactionOptions {
-    /// Durability of its commit; the store's default if none.
+    /// Durability of the commit. None means the store's default.
     pub durability: Option<Durability>,
-    /// It only reads: writing is refused, and nothing is remembered of what it reads.
+    /// The transaction only reads: writes are refused, and no read set is recorded.
     pub read_only: bool,
-    /// How often a closure is run at most, when others come first.
+    /// Maximum number of times that a closure is run, if other commits come first.
     pub attempts_max: u32,
 }
 
@@ -29,21 +29,21 @@ impl TransactionOptions {
         Self::default()
     }
 
-    /// Sets the durability of its commit.
+    /// Sets the durability of the commit.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
     }
 
-    /// Sets whether it only reads.
+    /// Sets whether the transaction only reads.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Sets how often a closure is run at most (at least once).
+    /// Sets the maximum number of times that a closure is run (at least once).
     #[must_use]
     pub fn attempts_max(mut self, attempts: u32) -> Self {
         self.attempts_max = attempts;

@@ -1,4 +1,4 @@
-//! The rows of a scan in a transaction: those of its snapshot, with its own writes over them.
+//! The rows of a scan in a transaction: the rows of its snapshot, overlaid with its own writes.
 
 use super::writes::{Writes, Written};
 use crate::api::rows::Rows;
@@ -11,13 +11,13 @@ use std::fmt;
 use std::ops::Bound;
 use strongroom_core::{Direction, KeyRange, KeyspaceId, Result, Scan, just_after};
 
-/// Parts of a scan, between seeks, that are told apart.
+/// Maximum parts of a scan, between seeks, that are recorded separately.
 const PARTS_MAX: usize = 1_000;
 
-/// Walks over the rows of a scan in a transaction, as [`Rows`] does in a store. While it is there, the transaction
-/// cannot write.
+/// Iterates over the rows of a scan in a transaction, as [`Rows`] does in a store. The transaction cannot write
+/// while it exists.
 pub struct TransactionRows<'t> {
-    /// The transaction's read set. None: it only reads, and is never validated.
+    /// The transaction's read set. None if the transaction is read-only, and so never validated.
     reads: Option<&'t RefCell<ReadSet>>,
     keyspace: KeyspaceId,
     scan: Scan,
@@ -26,19 +26,19 @@ pub struct TransactionRows<'t> {
     current: Current<'t>,
     visited: Visited,
     place: Option<ScanPlace>,
-    /// The iterator has given an error and has ended.
+    /// The iterator has returned an error and has ended.
     has_ended: bool,
 }
 
 /// The snapshot's rows, one ahead where that is needed.
 struct Stored {
     rows: Rows,
-    /// It stands on a row that was not given yet.
+    /// The current row has not been returned yet.
     is_ahead: bool,
     has_ended: bool,
 }
 
-/// What the transaction has written, in the scan's order.
+/// The transaction's own writes, in the scan's order.
 struct Own<'t> {
     writes: Option<&'t Writes>,
     left: Option<btree_map::Range<'t, Vec<u8>, Option<Written>>>,
@@ -51,14 +51,14 @@ enum Current<'t> {
     Own(&'t [u8], &'t [u8]),
 }
 
-/// How far the scan has come: what counts as read.
+/// The part of the range that the scan has visited, which counts as read.
 struct Visited {
     closed: Vec<KeyRange>,
-    /// Where the part begins that it is in, as a range up to the scan's end.
+    /// The current part, as a range up to the scan's end.
     open: KeyRange,
-    /// The last key it gave in that part.
+    /// The last key returned in the current part.
     last: Option<Vec<u8>>,
-    /// It found that nothing more is in that part.
+    /// The current part has no more rows.
     is_whole: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'t> TransactionRows<'t> {
         }
     }
 
-    /// Moves to the next row; `false` at the end.
+    /// Moves to the next row. Returns `false` at the end.
     pub fn advance(&mut self) -> Result<bool> {
         loop {
             self.stored.look_ahead()?;
@@ -133,15 +133,15 @@ impl<'t> TransactionRows<'t> {
         }
     }
 
-    /// The key of the row it stands on, valid until it moves.
+    /// Returns the key of the current row, valid until the next move.
     ///
     /// # Panics
-    /// Before the first `advance` and after the end there is no row (invariant 3).
+    /// If there is no current row: before the first `advance`, or after the end (invariant 3).
     pub fn key(&self) -> &[u8] {
         self.row().0
     }
 
-    /// The value of the row it stands on, valid until it moves; empty in a scan of keys only.
+    /// Returns the value of the current row, valid until the next move. Empty in a scan of keys only.
     ///
     /// # Panics
     /// As [`key`](Self::key).
@@ -149,7 +149,7 @@ impl<'t> TransactionRows<'t> {
         self.row().1
     }
 
-    /// Key and value of the row it stands on.
+    /// Returns key and value of the current row.
     ///
     /// # Panics
     /// As [`key`](Self::key).
@@ -161,7 +161,7 @@ impl<'t> TransactionRows<'t> {
         }
     }
 
-    /// Stands before the first row at or after `key` in the scan's direction, within its range.
+    /// Moves before the first row at or after `key` in the scan's direction, within its range.
     pub fn seek(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
         let key = key.as_ref();
         self.has_ended = false;
@@ -170,7 +170,7 @@ impl<'t> TransactionRows<'t> {
             self.visited.close(self.scan.direction);
         }
         if self.visited.closed.len() > PARTS_MAX {
-            // Too many to be told apart: all of the scan's range counts as read.
+            // Too many parts to record: the scan's whole range counts as read.
             self.visited.closed = vec![self.scan.range.clone()];
         }
         self.visited.open = self.scan.range.from_position(key, self.scan.direction);
@@ -192,9 +192,9 @@ impl Stored {
 }
 
 impl<'t> Own<'t> {
-    /// Stands before the first of `range`.
+    /// Moves before the first write in `range`.
     fn begin(&mut self, range: &KeyRange, direction: Direction) {
-        // An empty range has no bounds that a map would take.
+        // An empty range may have bounds in the wrong order, for which a map panics.
         let writes = self.writes.filter(|_| !range.is_empty());
         self.left = writes.map(|writes| {
             let end = range.end().map_or(Bound::Unbounded, Bound::Excluded);
@@ -221,7 +221,7 @@ impl<'t> Own<'t> {
 }
 
 impl Visited {
-    /// Ends the part that it is in.
+    /// Ends the current part.
     fn close(&mut self, direction: Direction) {
         let last = self.last.take();
         let part = match (std::mem::take(&mut self.is_whole), last, direction) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// By key; none deletes.
 pub(super) type Writes = BTreeMap<Vec<u8>, Option<Written>>;
 
-/// A value that it sets.
+/// A value that is set.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) value: Vec<u8>,

@@ -1,12 +1,13 @@
-//! Time to live: rows that are absent from their expiry on.
+//! Time to live: a row is absent from its expiry on.
 //!
-//! When a row expires stands in its envelope. From that time on it is absent for every read, scan and condition, whether
-//! it is still on the disk or not. To find expired rows without reading everything, each commit of an expiring row also
-//! writes an entry of an [index](crate::format::expiry_index), in the same atomic batch (invariant 14). A [`sweep`] reads
-//! the entries that are due, in bounded steps, and removes the rows that have expired.
+//! The expiry of a row is in its envelope. From that time on the row is absent for every read, scan and
+//! condition, whether it is still on disk or not. To find expired rows without reading everything, each commit of
+//! an expiring row also writes an entry of an [index](crate::format::expiry_index), in the same atomic batch
+//! (invariant 14). A [`sweep`] reads the entries that are due, in bounded steps, and removes the rows that have
+//! expired.
 //!
-//! A row that is written again leaves its old entry behind, which spares every write a read. Entries are rounded in time,
-//! so that a row has a bounded number of them.
+//! Rewriting a row does not remove its old entry, which saves each write a read. The times of entries are
+//! rounded, so that a row has a bounded number of them.
 
 pub(crate) mod sweep;
 
@@ -22,17 +23,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 use strongroom_core::{KeyspaceId, Op, Result};
 
-/// The feature: it decides when rows expire, keeps their index, and wakes the sweep.
+/// The feature: sets expiries, maintains the index, and wakes the sweep.
 pub(crate) struct Expiries {
     pub(crate) alarm: Alarm,
-    /// No entry is due before, as far as is known.
+    /// A lower bound: as far as is known, no entry is due before.
     next_ms: AtomicU64,
     rows: AtomicU64,
     failures: AtomicU64,
 }
 
 impl Expiries {
-    /// Sweeps at most once in `sweep_interval_ms`; 0: only when asked.
+    /// Sweeps at most once per `sweep_interval_ms`. 0 means only on request.
     pub(crate) fn new(sweep_interval_ms: u64) -> Self {
         let alarm = Alarm::new(Duration::from_millis(sweep_interval_ms));
         // An earlier session may have left rows that have expired by now.
@@ -45,12 +46,12 @@ impl Expiries {
         !self.alarm.interval().is_zero()
     }
 
-    /// Rows that sweeps have removed.
+    /// Returns how many rows sweeps have removed.
     pub(crate) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// Sweeps that failed.
+    /// Returns how many sweeps have failed.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -59,7 +60,7 @@ impl Expiries {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An entry is due then.
+    /// Schedules a sweep for an entry that is due at `time_ms`.
     fn arm(&self, time_ms: u64) {
         self.next_ms.fetch_min(time_ms, Ordering::AcqRel);
         self.alarm.set();
@@ -93,7 +94,8 @@ impl Stages for Expiries {
                 continue;
             }
             announced.push(keyspace);
-            // Readers know of it before there is such a row. That it is stored is known when the engine says so.
+            // Readers check for expiry before there is such a row. `note_stored` waits for the engine's
+            // acknowledgement.
             keyspace.settings.note_may_expire();
             group.base.time.note_expiring_rows();
             if !keyspace.settings.is_stored() {
@@ -119,7 +121,7 @@ impl Stages for Expiries {
     }
 }
 
-/// When each operation's row expires; nothing is kept if none does.
+/// Sets when each operation's row expires. Keeps nothing if none can.
 fn set_expiries(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
     let request = member.request;
     let has_default = member.keyspaces().iter().any(|info| info.settings.default_ttl_ms().is_some());
@@ -139,13 +141,13 @@ fn set_expiries(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Removes the entries that are due, and the rows of which they tell, as far as those have expired.
+/// Removes the entries that are due, and their rows if those have expired.
 fn remove_expired(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
-    // A row may have several entries: it is removed, counted and announced once.
+    // A row may have several entries. It is removed, counted and published once.
     let mut expired: HashSet<&(KeyspaceId, Vec<u8>)> = HashSet::new();
     for entry in &member.request.due {
         match read_due(group, entry) {
-            Ok(Due::Gone) => member.set_own_row(entry.index_key.clone(), None),
+            Ok(Due::Obsolete) => member.set_own_row(entry.index_key.clone(), None),
             Ok(Due::Later(key, value)) => {
                 member.set_own_row(entry.index_key.clone(), None);
                 member.set_own_row(key, Some(value));
@@ -159,7 +161,7 @@ fn remove_expired(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
                 member.compute(ComputedWrite { keyspace, key, value: None, expires_at_ms: None, cause });
             }
             Err(error) if crate::base::ends_the_handle(&error) => return Err(error),
-            // The row cannot be read now. It stays, and so does its entry; others are removed.
+            // The row cannot be read now. It stays with its entry, and other rows are removed.
             Err(_) => {}
         }
     }
@@ -167,27 +169,28 @@ fn remove_expired(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What an entry that is due leads to.
+/// What to do about an entry that is due.
 enum Due {
-    /// Its row is absent, never expires, or has another entry.
-    Gone,
-    /// Its row expires later: the entry with the exact time.
+    /// Remove it. Its row is absent, never expires, or has another entry.
+    Obsolete,
+    /// Replace it by this entry, with the exact time: its row expires later.
     Later(Vec<u8>, Vec<u8>),
+    /// Remove it with this row, which has expired.
     Expired(Arc<KeyspaceInfo>, Vec<u8>),
 }
 
 fn read_due(group: &Group<'_>, entry: &DueEntry) -> Result<Due> {
-    let Some((keyspace, key)) = &entry.row else { return Ok(Due::Gone) };
-    let Ok(keyspace) = group.base.catalog.info(*keyspace) else { return Ok(Due::Gone) };
-    let Some((meta, _)) = group.row(&keyspace, key)? else { return Ok(Due::Gone) };
-    let Some(at_ms) = meta.expires_at_ms else { return Ok(Due::Gone) };
+    let Some((keyspace, key)) = &entry.row else { return Ok(Due::Obsolete) };
+    let Ok(keyspace) = group.base.catalog.info(*keyspace) else { return Ok(Due::Obsolete) };
+    let Some((meta, _)) = group.row(&keyspace, key)? else { return Ok(Due::Obsolete) };
+    let Some(at_ms) = meta.expires_at_ms else { return Ok(Due::Obsolete) };
     if meta.has_expired_by(group.now_ms()) {
         return Ok(Due::Expired(keyspace, key.clone()));
     }
     let time_ms = expiry_index::time_ms_of(&entry.index_key);
     if !expiry_index::entry_times_ms(at_ms).any(|other_ms| Some(other_ms) == time_ms) {
-        // It was written again since, and has a later entry.
-        return Ok(Due::Gone);
+        // The row was rewritten since, and has another entry.
+        return Ok(Due::Obsolete);
     }
     let (index_key, value) = expiry_index::entry(at_ms, &keyspace.name, key);
     Ok(Due::Later(index_key, value))

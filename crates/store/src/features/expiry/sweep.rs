@@ -7,10 +7,10 @@ use crate::request::{Answer, Commit, DueEntry, Request};
 use crate::sync::atomic::Ordering;
 use strongroom_core::{Direction, Durability, KeyRange, Result, Scan};
 
-/// Entries that one commit of a sweep reads and removes at most: others want to commit too.
+/// Maximum entries that one commit of a sweep reads and removes, so that it does not delay other commits.
 const STEP_ENTRIES: usize = 200;
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Swept {
@@ -19,7 +19,8 @@ pub struct Swept {
 }
 
 impl Expiries {
-    /// Sweeps step by step as long as `may_go_on`. A row that cannot be read stays, and the others are swept.
+    /// Sweeps step by step while `may_go_on` returns `true`. A row that cannot be read stays, and the others are
+    /// removed.
     pub(crate) fn sweep(
         &self,
         base: &Base,
@@ -38,14 +39,14 @@ impl Expiries {
         Ok(swept)
     }
 
-    /// The sweeping thread, until the store is closed.
+    /// Runs the sweeping thread, until the store is closed.
     pub(crate) fn run(&self, base: &Base, pipeline: &dyn Commit) {
         while self.alarm.wait() {
             if base.time.now_ms() < self.next_ms.load(Ordering::Acquire) {
                 self.alarm.set();
                 continue;
             }
-            // Before the index is read: a row that comes meanwhile arms it again.
+            // Before the index is read, so that a row that comes meanwhile arms it again.
             self.next_ms.store(u64::MAX, Ordering::Release);
             let swept = self.sweep(base, pipeline, &|| !self.alarm.has_to_end());
             match swept.and_then(|_| next_due_ms(base)) {
@@ -63,7 +64,7 @@ impl Expiries {
     }
 }
 
-/// Entries of the expiry index. It reads all of their keys.
+/// Returns the number of entries of the expiry index. Reads all of their keys.
 pub(crate) fn index_len(base: &Base) -> Result<usize> {
     let Some(own) = base.own_keyspace() else { return Ok(0) };
     let mut cursor = base.backend().snapshot()?.cursor(own, Scan::new(expiry_index::all()).keys_only())?;
@@ -74,12 +75,12 @@ pub(crate) fn index_len(base: &Base) -> Result<usize> {
     Ok(entries)
 }
 
-/// The next entries that are due, taken from `left`; none if there are no more.
+/// Takes the next entries that are due from `left`. Returns none if there are no more.
 fn next_step(base: &Base, left: &mut KeyRange) -> Result<Option<Request>> {
     let Some(own) = base.own_keyspace() else { return Ok(None) };
     let snapshot = base.backend().snapshot()?;
     let mut cursor = snapshot.cursor(own, Scan::new(left.clone()))?;
-    // A sweep that a power cut undoes is done again.
+    // If a power cut undoes the sweep, the next one repeats it.
     let mut request = Request::new(Durability::Buffered);
     while request.due.len() < STEP_ENTRIES && cursor.advance()? {
         let (index_key, value) = cursor.row();
@@ -94,7 +95,7 @@ fn next_step(base: &Base, left: &mut KeyRange) -> Result<Option<Request>> {
     Ok((!request.due.is_empty()).then_some(request))
 }
 
-/// When the next entry is due, if there is one.
+/// Returns when the next entry is due, if there is one.
 fn next_due_ms(base: &Base) -> Result<Option<u64>> {
     let Some(own) = base.own_keyspace() else { return Ok(None) };
     let mut cursor = base.backend().snapshot()?.cursor(own, Scan::new(expiry_index::all()).keys_only())?;

@@ -1,4 +1,4 @@
-//! The mark of a store that is open to be written, and the thread that moves it on.
+//! The high-water mark of a store that is open for writing, and the thread that advances it.
 
 use crate::base::Base;
 use crate::directory::mark_file::MarkFile;
@@ -9,24 +9,26 @@ use crate::worker::Alarm;
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, Result};
 
-/// How long a durable commit may be without a mark, in milliseconds, and a little more: the mark is a commit of its own,
-/// which waits for its turn. A loss of the commits of this time is not noticed by the next opening. A store that was
-/// closed is marked up to its last commit. If a process died, the next opening that may write marks what it left, after
-/// this time or when it is closed.
+/// How far the high-water mark may lag behind durable commits, in milliseconds. It may lag a little longer, since
+/// a mark is a commit of its own and waits for the commit lock.
+///
+/// The next opening does not notice a loss of commits that were not marked yet. Closing a store marks its last
+/// commit. After a crash, the next session that may write marks the commits of the crashed one, after this time
+/// or when it is closed.
 pub const HIGH_WATER_LAG_MS: u64 = 1_000;
 
-/// The mark of a store that is open to be written.
+/// The high-water mark of a store that is open for writing.
 pub(crate) struct Mark {
-    /// Its lock is also the turn: one thread marks at a time.
+    /// Its lock also serializes marking: one thread marks at a time.
     pub(super) file: Mutex<MarkFile>,
     /// The newest acknowledged commit.
     committed: AtomicU64,
     /// The newest commit that is known to be durable.
     durable: AtomicU64,
-    /// The number in the file.
+    /// The sequence number in the file.
     marked: AtomicU64,
     failures: AtomicU64,
-    /// A failure that will not pass: nothing is tried until the store is opened again.
+    /// A permanent failure: nothing is marked until the store is opened again.
     has_ended: AtomicBool,
     pub(crate) alarm: Alarm,
 }
@@ -44,7 +46,7 @@ impl Mark {
         }
     }
 
-    /// Commits up to `sequence` were acknowledged.
+    /// Records that commits up to `sequence` were acknowledged.
     pub(crate) fn note_commits(&self, sequence: u64, durability: Durability) {
         self.committed.fetch_max(sequence, Ordering::AcqRel);
         if durability == Durability::PowerSafe {
@@ -52,12 +54,12 @@ impl Mark {
         }
     }
 
-    /// A flush that begins now makes the commits up to this one durable.
+    /// Returns the newest acknowledged commit. A flush that begins now makes it durable.
     pub(crate) fn committed(&self) -> u64 {
         self.committed.load(Ordering::Acquire)
     }
 
-    /// Commits up to `sequence` are durable.
+    /// Records that commits up to `sequence` are durable.
     pub(crate) fn note_durable(&self, sequence: u64) {
         self.durable.fetch_max(sequence, Ordering::AcqRel);
         if self.is_due() {
@@ -69,12 +71,12 @@ impl Mark {
         self.durable.load(Ordering::Acquire) > self.marked() && !self.has_ended.load(Ordering::Acquire)
     }
 
-    /// The number in the file.
+    /// Returns the sequence number in the file.
     pub(crate) fn marked(&self) -> u64 {
         self.marked.load(Ordering::Acquire)
     }
 
-    /// Marks that failed.
+    /// Returns how many marks have failed.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -83,22 +85,22 @@ impl Mark {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The marking thread, until the store is closed.
+    /// Runs the marking thread, until the store is closed.
     pub(crate) fn run(&self, base: &Base, pipeline: &dyn Commit) {
         while self.alarm.wait() {
             self.mark(base, pipeline);
         }
     }
 
-    /// Marks all commits so far, if any is without a mark. A failure is counted, and the commits before it are stored
-    /// all the same. A failure of the file concerns nobody else. One of the engine poisons the handle like any failed
-    /// commit, for nobody knows then what the engine holds.
+    /// Marks all commits so far, if any is not marked. A failure is counted and does not affect earlier commits.
+    /// A failure of the file stops only the marking. A failure of the engine poisons the handle like any failed
+    /// commit, since the state of the engine is then unknown.
     pub(crate) fn mark(&self, base: &Base, pipeline: &dyn Commit) {
         self.mark_or_count(base, pipeline, false);
     }
 
-    /// As [`mark`](Self::mark), for the last time: nobody commits any more. A store that was written is marked once more
-    /// even if it is marked, so that the next opening knows that this one was closed.
+    /// As [`mark`](Self::mark), for the last commit of the store. A store that was written is marked once more
+    /// even if the mark is up to date, so that the next opening knows that the store was closed.
     pub(crate) fn mark_last(&self, base: &Base, pipeline: &dyn Commit) {
         self.mark_or_count(base, pipeline, true);
     }
@@ -125,14 +127,14 @@ impl Mark {
             return Ok(());
         }
         let sequence = commit_row(base, pipeline, is_last)?;
-        // Invariant 9: only now, when the engine has acknowledged it.
+        // Invariant 9: only after the engine has acknowledged it.
         file.write(sequence)?;
         self.marked.store(sequence, Ordering::Release);
         Ok(())
     }
 }
 
-/// Commits the row as durably as the engine can, and answers with its sequence number.
+/// Commits the high-water row as durably as the engine can. Returns its sequence number.
 pub(super) fn commit_row(base: &Base, pipeline: &dyn Commit, is_last: bool) -> Result<u64> {
     let claims = base.engine().capabilities.power_safe;
     let durability = if claims { Durability::PowerSafe } else { Durability::Buffered };

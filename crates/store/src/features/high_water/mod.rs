@@ -1,15 +1,16 @@
-//! The high-water mark: shows that the newest commits are missing, which no checksum can.
+//! The high-water mark: it reveals that the newest commits are missing, which no checksum can.
 //!
-//! It has two halves. One is a row of the store's own ([`high_water_row`]) with the sequence number of the commit that
-//! wrote it. The other is a [file](crate::directory::mark_file) beside the engine's files, which gets the same number,
-//! and only when the engine has acknowledged that commit as durable. So the file is never ahead of the engine (invariant
-//! 9), and an engine whose row lags behind the file has lost commits that it had acknowledged.
+//! It has two halves. One is a row of the store's own ([`high_water_row`]) with the sequence number of the commit
+//! that wrote it. The other is a [file](crate::directory::mark_file) next to the engine's files. The file gets
+//! the same number, but only after the engine has acknowledged that commit as durable. So the file is never ahead
+//! of the engine (invariant 9), and an engine whose row lags behind the file has lost commits that it had
+//! acknowledged.
 //!
-//! Marking is not part of a commit: that would cost it a second sync. A thread marks at most once in
-//! [`HIGH_WATER_LAG_MS`](mark::HIGH_WATER_LAG_MS) while there are durable commits without a mark, and closing the store marks the rest. If a
-//! session was not closed, the next one that may write marks what that session left. A loss of commits that are newer
-//! than the mark is not noticed. Buffered commits wait for a power-safe commit, a flush or the closing: until then an
-//! engine is allowed to lose them.
+//! Marking is not part of a commit, which would then need a second sync. A thread marks at most once per
+//! [`HIGH_WATER_LAG_MS`](mark::HIGH_WATER_LAG_MS) while there are durable commits that are not marked, and
+//! closing the store marks the rest. If a session was not closed, the next one that may write marks the commits
+//! of that session. A loss of commits that are newer than the mark is not noticed. Buffered commits are marked
+//! only after a power-safe commit, a flush or the closing: until then an engine may lose them.
 
 pub(crate) mod mark;
 pub(crate) mod recovery;
@@ -21,12 +22,12 @@ use crate::stage::{Group, Member, Stages};
 use mark::Mark;
 use recovery::Accepted;
 
-/// The feature: it notes which commits are durable, and marks them.
+/// The feature: tracks which commits are durable, and marks them.
 #[derive(Default)]
 pub(crate) struct HighWater {
-    /// None: the store is in memory, is only read, or is older than marks.
+    /// None if the store is in memory, is read-only, or has a format without a mark.
     pub(crate) mark: Option<Mark>,
-    /// The lost tail that the caller has accepted, where no new mark was made because the store is only read.
+    /// The lost tail that the caller has accepted. Only for a read-only store, which gets no new mark.
     pub(crate) accepted: Option<Accepted>,
 }
 
@@ -43,7 +44,7 @@ impl Stages for HighWater {
     }
 
     fn publish(&self, group: &Group<'_>, member: &Member<'_>) {
-        // Its own commits need no mark.
+        // Commits of the high-water row need no mark.
         if let Some(mark) = &self.mark
             && member.request.purpose == Purpose::Application
         {
@@ -53,7 +54,7 @@ impl Stages for HighWater {
 }
 
 impl HighWater {
-    /// Marks all commits so far, if any is without a mark.
+    /// Marks all commits so far, if any is not marked.
     pub(crate) fn mark(&self, base: &Base, pipeline: &dyn Commit) {
         if let Some(mark) = &self.mark {
             mark.mark(base, pipeline);
@@ -69,7 +70,7 @@ mod tests {
     use strongroom_testkit::PretendBackend;
 
     #[test]
-    fn a_file_that_cannot_be_written_is_counted_and_fails_no_commit() {
+    fn a_failed_write_of_the_file_is_counted_and_fails_no_commit() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(PretendBackend::new(&directory).unwrap(), StoreOptions::new()).unwrap();
         let rows = store.default_keyspace().unwrap();
@@ -82,7 +83,7 @@ mod tests {
             rows.set(key, "1").unwrap();
             store.pipeline().mark();
         }
-        // The first was tried; after it, nothing is until the store is opened anew.
+        // Only the first mark was tried. After its failure nothing is marked until the store is reopened.
         assert_eq!(store.stats().unwrap().high_water_failures, 1);
         assert_eq!(high_water.marked(), marked);
         drop((rows, store));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_counts_too_high_is_made_anew_when_it_is_accepted() {
+    fn a_mark_whose_counter_is_at_its_maximum_is_replaced_if_the_loss_is_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let reopened = |options: StoreOptions| {
@@ -119,6 +120,6 @@ mod tests {
         };
         assert_eq!(write_and_mark(&reopened(StoreOptions::new())), 1, "it cannot be written");
         assert_eq!(write_and_mark(&reopened(StoreOptions::new().accept_lost_tail(true))), 0);
-        assert_eq!(write_and_mark(&reopened(StoreOptions::new())), 0, "there is a new one");
+        assert_eq!(write_and_mark(&reopened(StoreOptions::new())), 0, "the mark is new");
     }
 }

@@ -1,4 +1,4 @@
-//! The state of the high-water mark when a store is opened, and what follows from it.
+//! Recovery of the high-water mark: its state when a store is opened, and what the opening does about it.
 
 use super::mark::{Mark, commit_row};
 use crate::base::Base;
@@ -8,19 +8,19 @@ use crate::format::{high_water_row, sequence_row};
 use crate::request::Commit;
 use strongroom_core::{Durability, Error, ErrorKind, Result, Snapshot, StorageBackend};
 
-/// More commits than can be made within the lag of a mark.
+/// More commits than can be made while the mark lags.
 const ACCEPTED_GAP: u64 = 1 << 20;
 
-/// The state of a store's mark.
+/// The state of a store's high-water mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecoveryStatus {
-    /// It has none: it is in memory, or was created before there were marks.
+    /// The store has no mark: it is in memory, or has a format without one.
     NotKept,
     /// The store is being created, and so is its mark.
     New,
-    /// The engine holds what the file says, and numbers up to `reserved_until` may have been used since.
+    /// The engine has the commit in the file. Numbers up to `reserved_until` may have been used since.
     Good { sequence: u64, counter: u64, slot: usize, reserved_until: u64 },
-    /// The caller goes on without the lost commits, which had numbers up to this one or a little above.
+    /// The caller continues without the lost commits, which had numbers up to this one or slightly above.
     Accepted { sequence: u64, accepted: Accepted },
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct Accepted {
     row: u64,
 }
 
-/// Reads the mark and changes nothing.
+/// Reads the high-water mark. Changes nothing.
 ///
-/// [`Corruption`](ErrorKind::Corruption): acknowledged commits are missing, or the mark is.
+/// Returns [`Corruption`](ErrorKind::Corruption) if acknowledged commits are missing, or the mark is.
 pub(crate) fn check(
     backend: &dyn StorageBackend,
     directory: Option<&StoreDirectory>,
@@ -45,11 +45,11 @@ pub(crate) fn check(
     if !directory.is_finished() {
         return Ok(RecoveryStatus::New);
     }
-    // The file first: a writer beside us writes the row first, so the row that is read later does not lag.
+    // The file first: another process writes the row before the file, so a row that is read later does not lag.
     let reading = mark_file::read(directory.path(), directory.store_id())?;
     let row = high_water_row::newest(backend)?;
     match (compare(directory, reading, row), reading) {
-        // A counter at its maximum can never be written again; to accept the mark is to replace it.
+        // A counter at its maximum can never be written again, so accepting the loss replaces the mark.
         (Ok(()), Reading::Mark { sequence, counter, slot }) if counter < u64::MAX || !accept_lost_tail => {
             let reserved_until = sequence_row::read(backend)?;
             Ok(RecoveryStatus::Good { sequence, counter, slot, reserved_until })
@@ -60,11 +60,11 @@ pub(crate) fn check(
         (_, _) if accept_lost_tail => {
             Ok(RecoveryStatus::Accepted { sequence: row, accepted: Accepted { reading, row } })
         }
-        (judged, _) => judged.map(|()| RecoveryStatus::NotKept),
+        (compared, _) => compared.map(|()| RecoveryStatus::NotKept),
     }
 }
 
-/// What the file of an open store says, for [`check_snapshot`] to compare with a snapshot that is taken later.
+/// Reads the file of an open store, to compare it with a snapshot that is taken later ([`check_snapshot`]).
 pub(crate) fn read(base: &Base) -> Result<Option<Reading>> {
     match &base.directory {
         Some(directory) if is_kept(base.backend(), directory) => {
@@ -74,8 +74,8 @@ pub(crate) fn read(base: &Base) -> Result<Option<Reading>> {
     }
 }
 
-/// Whether the snapshot reaches up to the mark that was read before it was taken. `accepted`: the loss that the opening
-/// has accepted.
+/// Checks that the snapshot has the commits up to the mark that was read before it. `accepted` is the loss that
+/// the opening has accepted.
 pub(crate) fn check_snapshot(
     base: &Base,
     accepted: Option<Accepted>,
@@ -84,7 +84,7 @@ pub(crate) fn check_snapshot(
 ) -> Result<()> {
     let (Some(directory), Some(reading)) = (&base.directory, reading) else { return Ok(()) };
     let row = high_water_row::in_snapshot(base.backend(), snapshot)?;
-    // A reader makes no new mark and finds the accepted loss again; a greater one was not accepted.
+    // A read-only store gets no new mark, so it finds the accepted loss again. A greater loss is not accepted.
     if accepted.is_some_and(|accepted| accepted.reading == reading && row >= accepted.row) {
         return Ok(());
     }
@@ -102,31 +102,31 @@ fn compare(directory: &StoreDirectory, reading: Reading, row: u64) -> Result<()>
     let message = match reading {
         Reading::Mark { sequence, .. } if row >= sequence => return Ok(()),
         Reading::Mark { sequence, .. } => format!(
-            "a tail of acknowledged commits is missing: the store in {shown} was marked at commit {sequence}, \
-             and its engine's last mark is {row}"
+            "a tail of acknowledged commits is missing: the high-water mark of the store in {shown} is at \
+             commit {sequence}, but its engine's high-water row is at {row}"
         ),
         Reading::Gone => format!(
-            "the high-water mark of the store in {shown} is gone (the file {}), so that a tail of acknowledged \
-             commits may be missing",
+            "the high-water mark of the store in {shown} is missing (the file {}), so a tail of acknowledged \
+             commits may be missing too",
             mark_file::file_name()
         ),
         Reading::Unreadable => format!(
-            "the high-water mark of the store in {shown} is damaged (the file {}), so that a tail of \
+            "the high-water mark of the store in {shown} is damaged (the file {}), so a tail of \
              acknowledged commits may be missing",
             mark_file::file_name()
         ),
         Reading::Foreign => format!(
-            "the high-water mark of the store in {shown} is another store's (the file {}), so that a tail of \
+            "the high-water mark of the store in {shown} belongs to another store (the file {}), so a tail of \
              acknowledged commits may be missing",
             mark_file::file_name()
         ),
     };
     Err(Error::new(ErrorKind::Corruption, message)
-        .hint("restore a backup, or open it with accept_lost_tail=true to go on with what is there"))
+        .hint("restore a backup, or open it with accept_lost_tail=true to continue without the lost commits"))
 }
 
 impl RecoveryStatus {
-    /// What the opening has accepted, if it had to.
+    /// Returns the loss that the opening has accepted, if any.
     pub(crate) fn accepted(self) -> Option<Accepted> {
         match self {
             Self::Accepted { accepted, .. } => Some(accepted),
@@ -134,17 +134,18 @@ impl RecoveryStatus {
         }
     }
 
-    /// No commit may get a number up to this one.
+    /// Returns the highest number that a new commit must not get.
     pub(crate) fn sequence_floor(self) -> u64 {
         match self {
             Self::NotKept | Self::New => 0,
             Self::Good { sequence, .. } => sequence,
-            // Versions that were given out since the mark are lost with their rows, and must not come again.
+            // Versions that were assigned since the mark are lost with their rows, and must not be assigned
+            // again.
             Self::Accepted { sequence, .. } => sequence.saturating_add(ACCEPTED_GAP),
         }
     }
 
-    /// Makes the mark ready to be written. For a new store the file is complete and durable when this returns.
+    /// Prepares the mark for writing. For a new store, the file is complete and durable when this returns.
     pub(crate) fn settle(
         self,
         directory: &StoreDirectory,
@@ -161,8 +162,8 @@ impl RecoveryStatus {
             Self::Good { sequence, counter, slot, reserved_until } => {
                 let mark = Mark::new(MarkFile::open(path, id, counter, slot)?, sequence);
                 if reserved_until > sequence {
-                    // The session before was not closed. What it left is marked like a commit of now, or it would
-                    // stay without a mark until the next one, however long that takes.
+                    // The previous session was not closed. Its commits are marked like new ones. Otherwise they
+                    // would have no mark until the next commit, however late that comes.
                     mark.note_commits(reserved_until, Durability::PowerSafe);
                 }
                 mark

@@ -1,17 +1,17 @@
-//! The tallies of a store with [`Integrity::Full`](super::Integrity::Full), in a keyspace of their own: for
-//! each keyspace one row under its name.
+//! The tallies of a store with [`Integrity::Full`](crate::Integrity::Full), in a keyspace of their own: one row
+//! for each keyspace, under its name.
 //!
-//! A commit changes rows and tallies in one atomic batch (invariant 11). Keyspaces are created and dropped in
-//! steps, and a power cut may come between any two; so the steps are in an order in which what is found then
-//! is plain:
+//! A commit changes rows and tallies in one atomic batch (invariant 11). Creating and dropping a keyspace takes
+//! several steps, and a power cut may come between any two. So the steps are in an order in which each state has
+//! one meaning:
 //!
-//! * no tally: the keyspace is empty, or is not there (it was being created); if not, or if the tally of the
-//!   tallies knows of another, it is lost;
-//! * a live tally: the keyspace is there, with these rows; if not, it is lost;
-//! * a tally that says `dropping`: whatever is there is to be dropped, which the next opening does. Until then
-//!   nobody sees it.
+//! * No tally: the keyspace is empty, or does not exist (its creation was interrupted). If it has rows, or if the
+//!   tally of the tallies counts one more, its tally is lost.
+//! * A live tally: the keyspace exists, with these rows. If it does not exist, it is lost.
+//! * A tally in the state `dropping`: what is left of the keyspace has to be dropped, which the next opening
+//!   does. Until then the keyspace is hidden.
 //!
-//! All of it happens under the commit lock.
+//! All of this happens under the commit lock.
 
 use super::root::Root;
 use crate::base::Base;
@@ -33,13 +33,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The keyspace of the tallies.
+    /// Returns the keyspace of the tallies.
     pub(crate) fn id(self) -> KeyspaceId {
         self.id
     }
 
-    /// None for a store that has only its checksums. Finishes drops that were cut short, unless the store is
-    /// only read.
+    /// Opens the tallies. Returns none for a store that has only its checksums. Finishes interrupted drops,
+    /// unless the store is read-only.
     pub(crate) fn open(
         backend: &dyn StorageBackend,
         directory: Option<&StoreDirectory>,
@@ -53,7 +53,7 @@ impl Ledger {
             Err(error) if error.kind() == ErrorKind::NotFound && is_new => {
                 backend.create_keyspace(KEYSPACE, KeyspaceHints::default())?
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone("all keyspaces")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing("all keyspaces")),
             found => found?,
         };
         let ledger = Self { id };
@@ -62,7 +62,7 @@ impl Ledger {
             Root::count(&*backend.snapshot()?, id, None)?.put(&mut batch, id);
             commit_durably(backend, &batch)?;
         }
-        // In a store that was ready it is a loss, which stops whoever writes there and nobody who reads.
+        // In a finished store a missing tally is a loss, which fails writes to the keyspace and no reads.
         if is_new && backend.get(id, DEFAULT_KEYSPACE.as_bytes())?.is_none() {
             ledger.enter(backend, DEFAULT_KEYSPACE)?;
         }
@@ -79,7 +79,7 @@ impl Ledger {
         while cursor.advance()? {
             let (key, stored) = cursor.row();
             let Ok(name) = std::str::from_utf8(key) else { continue };
-            // One that cannot be read is for `verify` to report: the store opens all the same.
+            // `verify` reports a tally that cannot be read. The store opens nevertheless.
             if Tally::open(name, stored).is_ok_and(|tally| tally.state == State::Dropping) {
                 names.push(name.to_owned());
             }
@@ -88,7 +88,8 @@ impl Ledger {
         drop(snapshot);
         for name in names {
             match self.finish_drop(backend, &name) {
-                // The engine is busy and touched nothing. It is hidden until the next opening drops it.
+                // The engine is busy and changed nothing. The keyspace stays hidden until the next opening drops
+                // it.
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
                 finished => finished?,
             }
@@ -96,7 +97,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Drops what is there of a keyspace whose drop was begun.
+    /// Drops what is left of a keyspace whose drop has begun.
     fn finish_drop(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         match backend.keyspace(name) {
             Ok(id) => backend.drop_keyspace(id)?,
@@ -106,8 +107,8 @@ impl Ledger {
         self.end_drop(backend, name)
     }
 
-    /// Adds to `merged` the tallies as they are when it is applied. The caller holds the commit lock: between the
-    /// reads here and the commit nobody writes.
+    /// Adds to `merged` the tallies that it leads to. The caller holds the commit lock, so nothing is written
+    /// between the reads here and the commit.
     pub(crate) fn add_tallies(self, base: &Base, merged: &mut WriteBatch) -> Result<()> {
         let backend = base.backend();
         let mut books = Vec::with_capacity(merged.keyspaces().len());
@@ -115,14 +116,14 @@ impl Ledger {
             let info = base.catalog.info(*id)?;
             books.push(if info.is_reserved() { None } else { Some(self.book(backend, *id, &info.name)?) });
         }
-        // What the batch itself has done to a key so far.
+        // The hash of each key's row after the operations so far. None if the row was deleted.
         let mut now: HashMap<(usize, &[u8]), Option<u128>> = HashMap::with_capacity(merged.len());
         for (slot, op) in merged.ops() {
             let Some(book) = &mut books[slot] else { continue };
             let key = op.key();
             let before = match now.get(&(slot, key)) {
                 Some(before) => *before,
-                // As it is stored, whether its checksum fits or not: the tally is over what is stored.
+                // Hashed as stored, whether its checksum matches or not: the tally is over the stored bytes.
                 None => backend.get(book.id, key)?.map(|stored| book.hasher.hash(key, &stored)),
             };
             let after = match op {
@@ -154,7 +155,7 @@ impl Ledger {
         let tally = match &stored {
             Some(stored) => Tally::open(name, stored)?,
             None if self.may_lack_tally(backend, id, name)? => Tally::EMPTY,
-            None => return Err(gone(&format!("keyspace {name:?}"))),
+            None => return Err(missing(&format!("keyspace {name:?}"))),
         };
         if tally.state == State::Dropping {
             return Err(Error::new(ErrorKind::NotFound, format!("keyspace {name:?} is being dropped"))
@@ -163,8 +164,8 @@ impl Ledger {
         Ok(Book { id, name: name.to_owned(), stored, tally, hasher: RowHasher::of(name) })
     }
 
-    /// Whether a keyspace without a tally is one whose creation was cut short. Taken for one, a keyspace that was
-    /// lost with its tally would get a new one, so all tallies have to be there.
+    /// Whether a keyspace without a tally is one whose creation was interrupted. All other tallies have to be
+    /// intact. Otherwise a keyspace that was lost with its tally would count as such, and get a new tally.
     fn may_lack_tally(self, backend: &dyn StorageBackend, id: KeyspaceId, name: &str) -> Result<bool> {
         let snapshot = backend.snapshot()?;
         if name == DEFAULT_KEYSPACE || !is_empty_in(&*snapshot, id)? {
@@ -176,7 +177,8 @@ impl Ledger {
         }
     }
 
-    /// Before a keyspace is created: what a drop has left is removed, and a loss is not hidden.
+    /// Prepares the creation of a keyspace: finishes an interrupted drop, and reports a lost keyspace of that
+    /// name.
     pub(crate) fn before_creation(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         let Some(stored) = backend.get(self.id, name.as_bytes())? else { return Ok(()) };
         match Tally::open(name, &stored)?.state {
@@ -185,12 +187,12 @@ impl Ledger {
         }
     }
 
-    /// After a keyspace was created: it has no rows.
+    /// Adds the tally of a new keyspace, which has no rows.
     pub(crate) fn enter(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         self.set(backend, Root::read(backend, self.id)?, name, Some(&Tally::EMPTY.seal(name)))
     }
 
-    /// [`Corruption`](ErrorKind::Corruption): there is a tally for this name and no keyspace.
+    /// Returns [`Corruption`](ErrorKind::Corruption) if there is a tally for this name and no keyspace.
     pub(crate) fn check_not_lost(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         let Some(stored) = backend.get(self.id, name.as_bytes())? else { return Ok(()) };
         if Tally::open(name, &stored)?.state == State::Dropping {
@@ -202,7 +204,7 @@ impl Ledger {
         }
     }
 
-    /// Drops the keyspace so that a power cut at any moment leaves it as it was or has it dropped.
+    /// Drops the keyspace. After a power cut at any time, it is as it was or is dropped by the next opening.
     pub(crate) fn drop_keyspace(
         self,
         backend: &dyn StorageBackend,
@@ -214,7 +216,8 @@ impl Ledger {
         let root = match &opened {
             Some(Ok(_)) => Root::read(backend, self.id)?,
             None if is_empty(backend, id)? => Root::read(backend, self.id)?,
-            // What it said is not known, and goes with the keyspace. The others are counted anew without it.
+            // The tally is damaged or lost, and is dropped with the keyspace. The others are counted again
+            // without it.
             _ => Root::count(&*backend.snapshot()?, self.id, Some(name))?,
         };
         let is_counted = !matches!(opened, Some(Err(_)));
@@ -223,7 +226,7 @@ impl Ledger {
         self.replace(backend, root, name, before.as_deref().filter(|_| is_counted), Some(&dropping))?;
         match backend.drop_keyspace(id) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                // Nothing was touched: it is as it was, a damaged tally too.
+                // The engine changed nothing, so the tally is put back as it was, even a damaged one.
                 let live = Tally { state: State::Live, ..tally }.seal(name);
                 let as_it_was = match &before {
                     Some(stored) if tally.state == State::Live => Some(&stored[..]),
@@ -237,19 +240,19 @@ impl Ledger {
         }
     }
 
-    /// The keyspace is gone: so may be what is known about it, when its end is durable.
+    /// Removes the tally of a dropped keyspace, once the drop is durable.
     pub(crate) fn end_drop(self, backend: &dyn StorageBackend, name: &str) -> Result<()> {
         backend.flush()?;
         self.set(backend, Root::read(backend, self.id)?, name, None)
     }
 
-    /// Writes the tally of a keyspace in place of what is stored, or removes it.
+    /// Replaces the stored tally of a keyspace, or removes it.
     fn set(self, backend: &dyn StorageBackend, root: Root, name: &str, after: Option<&[u8]>) -> Result<()> {
         let before = backend.get(self.id, name.as_bytes())?;
         self.replace(backend, root, name, before.as_deref(), after)
     }
 
-    /// As [`set`](Self::set), where `root` counts `before`.
+    /// As [`set`](Self::set), for a `root` that counts `before`.
     fn replace(
         self,
         backend: &dyn StorageBackend,
@@ -264,7 +267,7 @@ impl Ledger {
         commit_durably(backend, &batch)
     }
 
-    /// All tallies in a snapshot, by keyspace. `keyspaces` are those that are there at the same moment.
+    /// Returns all tallies in a snapshot, by keyspace. `keyspaces` are those of the same state.
     pub(crate) fn tallies(
         self,
         snapshot: &dyn Snapshot,
@@ -275,7 +278,8 @@ impl Ledger {
         while cursor.advance()? {
             let (key, stored) = cursor.row();
             let name = std::str::from_utf8(key).map_err(|_| {
-                Error::new(ErrorKind::Corruption, "a tally has a name that is no keyspace's").hint(HINT)
+                Error::new(ErrorKind::Corruption, "a row count has a name that is not a keyspace name")
+                    .hint(HINT)
             })?;
             if name == KEYSPACE {
                 continue;
@@ -283,12 +287,14 @@ impl Ledger {
             tallies.insert(name.to_owned(), Tally::open(name, stored)?);
         }
         let mut without = keyspaces.iter().filter(|info| !tallies.contains_key(&*info.name)).peekable();
-        // After the single ones: their own damage says more.
+        // After the single tallies, whose own errors say more.
         match (Root::check(snapshot, self.id), without.peek()) {
-            (Err(error), Some(info)) if error.kind() == ErrorKind::Corruption => Err(gone_with(error, info)),
+            (Err(error), Some(info)) if error.kind() == ErrorKind::Corruption => {
+                Err(missing_with(error, info))
+            }
             (Err(error), _) => Err(error),
             (Ok(()), _) => match without.find(|info| &*info.name == DEFAULT_KEYSPACE) {
-                Some(info) => Err(gone(&format!("keyspace {:?}", info.name))),
+                Some(info) => Err(missing(&format!("keyspace {:?}", info.name))),
                 None => Ok(tallies),
             },
         }
@@ -314,19 +320,22 @@ fn is_empty_in(snapshot: &dyn Snapshot, id: KeyspaceId) -> Result<bool> {
     Ok(!cursor.advance()?)
 }
 
-fn gone(of: &str) -> Error {
-    Error::new(ErrorKind::Corruption, format!("the tally of {of} is gone")).hint(HINT)
+fn missing(of: &str) -> Error {
+    Error::new(ErrorKind::Corruption, format!("the row count of {of} is missing")).hint(HINT)
 }
 
-/// As [`gone`], where the tally of the tallies has told that one is.
-fn gone_with(error: Error, info: &KeyspaceInfo) -> Error {
+/// As [`missing`], where the tally of the tallies has revealed it.
+fn missing_with(error: Error, info: &KeyspaceInfo) -> Error {
     error
-        .into_kind(ErrorKind::Corruption, format!("the tally of keyspace {:?} is gone", info.name))
+        .into_kind(ErrorKind::Corruption, format!("the row count of keyspace {:?} is missing", info.name))
         .hint(HINT)
 }
 
-/// The keyspace is gone, and its tally is still there.
+/// The error for a keyspace that is missing although it has a tally.
 pub(crate) fn lost(name: &str) -> Error {
-    Error::new(ErrorKind::Corruption, format!("keyspace {name:?} is lost: its tally is there and it is not"))
-        .hint(HINT)
+    Error::new(
+        ErrorKind::Corruption,
+        format!("keyspace {name:?} is lost: its row count exists, but the keyspace does not"),
+    )
+    .hint(HINT)
 }

@@ -1,7 +1,7 @@
-//! Tallies: a store that is created with [`Integrity::Full`](crate::Integrity::Full) keeps a row count and a multiset hash
-//! for each keyspace, in a [`ledger`] that each commit brings up to date.
+//! Tallies: a store that is created with [`Integrity::Full`](crate::Integrity::Full) keeps a row count and a
+//! multiset hash for each keyspace, in a [`ledger`] that each commit updates.
 //!
-//! A checksum in a row shows that the row is what was written; nothing in a row shows that another is missing.
+//! A checksum in a row shows that the row itself is intact. It cannot show that another row is missing.
 
 pub(crate) mod ledger;
 mod root;
@@ -11,12 +11,12 @@ use crate::sync::RwLock;
 use ledger::Ledger;
 use strongroom_core::Result;
 
-/// The feature: it counts what each group changes.
+/// The feature: counts what each group changes.
 pub(crate) struct Tallies {
-    /// None: the store has only its checksums.
+    /// None if the store has only its checksums.
     pub(crate) ledger: Option<Ledger>,
-    /// Held shared by checkpoints: a keyspace that is dropped meanwhile would be in the copy's tallies and not in the
-    /// copy. Acquired before all other locks.
+    /// Checkpoints hold it shared, changes of keyspaces exclusive: a keyspace that is dropped during a checkpoint
+    /// could be in the copy's tallies and not in the copy. Acquired before all other locks.
     pub(crate) structure: RwLock<()>,
 }
 

@@ -1,11 +1,11 @@
-//! The tally of the tallies: how many there are, and a hash over all of them. It is a row among them, under the
-//! name of their own keyspace, which no application's can have.
+//! The tally of the tallies, or root: their number, and a hash over all of them. It is a row among them, under
+//! the reserved name of their own keyspace.
 //!
-//! Rows and their tally are written together, so that an engine may lose them together: a piece of its log, or the
-//! keyspace with all that was said about it. What is left then agrees with itself. This row is written by each
-//! commit that changes a tally, whatever its keyspace, so it is of the newest of them and knows of all.
+//! Rows and their tally are written together, so an engine may lose them together: with a piece of its log, or
+//! with the whole keyspace. The rest is then consistent in itself. But each commit that changes any tally also
+//! writes the root. So the root is as new as the newest tally, and counts all of them.
 //!
-//! One that is damaged or gone stays as it is: commits go on, and `verify` reports it.
+//! A damaged or missing root stays as it is: commits continue, and `verify` reports it.
 
 use crate::format::own_keyspaces::TALLIES_KEYSPACE as KEYSPACE;
 use crate::format::tally::{HINT, RowHasher, State, Tally};
@@ -13,13 +13,13 @@ use strongroom_core::{Error, ErrorKind, KeyspaceId, Result, Scan, Snapshot, Stor
 
 #[derive(Debug)]
 pub(super) struct Root {
-    /// None: damaged or gone, and not to be written.
+    /// None if it is damaged or missing. It is not written then.
     tally: Option<Tally>,
     hasher: RowHasher,
 }
 
 impl Root {
-    /// As it is stored.
+    /// Reads the stored root.
     pub(super) fn read(backend: &dyn StorageBackend, id: KeyspaceId) -> Result<Self> {
         let stored = backend.get(id, KEYSPACE.as_bytes())?;
         let tally = match stored.map(|stored| Tally::open(KEYSPACE, &stored)) {
@@ -29,7 +29,7 @@ impl Root {
         Ok(Self { tally, hasher: RowHasher::of(KEYSPACE) })
     }
 
-    /// Counted anew, over all tallies that a snapshot has but that of `without`.
+    /// Counts all tallies in a snapshot again, except the one of `without`.
     pub(super) fn count(snapshot: &dyn Snapshot, id: KeyspaceId, without: Option<&str>) -> Result<Self> {
         let mut hasher = RowHasher::of(KEYSPACE);
         let mut tally = Tally::EMPTY;
@@ -43,21 +43,22 @@ impl Root {
         Ok(Self { tally: Some(tally), hasher })
     }
 
-    /// [`Corruption`](ErrorKind::Corruption): the tallies that a snapshot has are not those that were written.
+    /// Returns [`Corruption`](ErrorKind::Corruption) if the tallies in a snapshot are not those that were
+    /// written.
     pub(super) fn check(snapshot: &dyn Snapshot, id: KeyspaceId) -> Result<()> {
         let found = Self::count(snapshot, id, None)?.tally;
         let what = match snapshot.get(id, KEYSPACE.as_bytes())? {
-            None => "the tally of all tallies is gone",
+            None => "the checksum over all row counts is missing",
             Some(stored) if Some(Tally::open(KEYSPACE, &stored)?) == found => return Ok(()),
             Some(_) => {
-                "the tallies are not those that were written: some are gone or of an earlier time, and the rows \
-                 that they counted may be too"
+                "the row counts are not those that were written: some are missing or too old, and so \
+                 may be the rows that they count"
             }
         };
         Err(Error::new(ErrorKind::Corruption, what).hint(HINT))
     }
 
-    /// Adds a tally that changes to `batch`, as it is stored before and after.
+    /// Adds a changed tally to `batch`. `before` and `after` are its stored forms.
     pub(super) fn change(
         &mut self,
         batch: &mut WriteBatch,
@@ -80,7 +81,7 @@ impl Root {
         }
     }
 
-    /// Adds this row to the same batch, when all changes are in it.
+    /// Adds the root to the same batch, after all changes.
     pub(super) fn put(&self, batch: &mut WriteBatch, id: KeyspaceId) {
         if let Some(tally) = self.tally {
             batch.put(id, KEYSPACE.as_bytes(), &Tally { state: State::Live, ..tally }.seal(KEYSPACE));

@@ -1,27 +1,28 @@
-//! The commit log: which keys log commits wrote, in memory.
+//! The commit log: the keys that recent commits wrote, in memory.
 //!
-//! A transaction reads a snapshot and is committed later. It is serializable if nothing that it has read was written in
-//! between; so as long as transactions are open, every commit logs the keys that it wrote. While none is open, nothing is
-//! logged but the newest sequence number.
+//! A transaction reads a snapshot and is committed later. It is serializable if nothing in its read set was
+//! written in between. So while transactions are open, every commit logs its keys. While none is open, only the
+//! newest sequence number is recorded.
 //!
-//! Entries are in commit order, so that a check reads the entries after its transaction's start and no others. Most of
-//! them are read before the commit gets its turn ([`Start::check_ahead`]): only what came since is left for the leader.
+//! Entries are in commit order, so a check reads only the entries after its transaction's start. Most of them are
+//! read before the commit enters the queue ([`Start::check_ahead`]), so that the leader checks only those that
+//! came since.
 //!
-//! The log is bounded in bytes. A transaction that began before its oldest entry can no longer be checked and gets a
-//! conflict, as if something had been written.
+//! The log is bounded in bytes. A transaction that began before its oldest entry can no longer be validated and
+//! gets a conflict.
 
 use crate::read_set::ReadSet;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::{BTreeMap, VecDeque};
 use strongroom_core::{Error, ErrorKind, KeyspaceId, Result};
 
-/// Memory for the entries, in bytes of keys with [`ENTRY_BYTES`] each.
+/// Maximum memory of the entries, in bytes: their keys, and [`ENTRY_BYTES`] each.
 const LOG_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
-/// Memory that an entry takes beside its key, roughly.
+/// Memory of an entry without its key, roughly.
 const ENTRY_BYTES: usize = 64;
 
-/// Entries that a check reads at most before it releases the lock for others.
+/// Entries that a check reads before it releases the lock for others.
 const CHECKED_AT_ONCE: usize = 1_000;
 
 #[derive(Debug)]
@@ -37,7 +38,7 @@ struct State {
     last: u64,
     /// Commits up to this one may be missing from the log.
     forgotten: u64,
-    /// Where open transactions began, and how many did there.
+    /// The starts of open transactions, and how many began at each.
     open: BTreeMap<u64, usize>,
     /// Oldest first, and so in the order of their sequence numbers.
     entries: VecDeque<Entry>,
@@ -50,7 +51,7 @@ pub(crate) struct CommitLog {
     bytes_max: usize,
 }
 
-/// Where a transaction began. While it is held, later commits are logged.
+/// The start of a transaction. While it exists, later commits are logged.
 #[derive(Debug)]
 pub(crate) struct Start {
     log: Arc<CommitLog>,
@@ -58,14 +59,14 @@ pub(crate) struct Start {
 }
 
 impl CommitLog {
-    /// After the commit `last`.
+    /// Returns an empty log after the commit `last`.
     pub(super) fn new(last: u64) -> Self {
         let state = State { last, forgotten: last, ..State::default() };
         Self { state: Mutex::new(state), bytes_max: LOG_BYTES_MAX }
     }
 
-    /// A transaction begins. Its snapshot is taken afterwards and may show later commits too; those count as later all
-    /// the same, which may cost a conflict and never misses one.
+    /// Begins a transaction. Its snapshot is taken afterwards and may show later commits too. Those still count
+    /// as later, which may cause a needless conflict and never misses one.
     pub(crate) fn begin(self: &Arc<Self>) -> Start {
         let mut state = self.lock();
         let sequence = state.last;
@@ -73,7 +74,7 @@ impl CommitLog {
         Start { log: Arc::clone(self), sequence }
     }
 
-    /// A commit was acknowledged by the engine. Called before the next group begins.
+    /// Logs an acknowledged commit. Called before the next group begins.
     pub(super) fn note<'k>(&self, sequence: u64, keys: impl Iterator<Item = (KeyspaceId, &'k [u8])>) {
         let mut state = self.lock();
         state.last = state.last.max(sequence);
@@ -88,7 +89,7 @@ impl CommitLog {
         state.shrink(self.bytes_max);
     }
 
-    /// Checks what was written since `start` while others go on, and answers up to which commit nothing of it was read.
+    /// Checks the commits since `start` while others continue. Returns the last commit that was checked.
     pub(crate) fn check_ahead(&self, reads: &ReadSet, start: u64) -> Result<u64> {
         let mut checked = start;
         loop {
@@ -99,8 +100,8 @@ impl CommitLog {
         }
     }
 
-    /// A conflict if anything that was read was written since `start`. Only the leader asks: between this check and its
-    /// commit nobody else commits (invariant 13).
+    /// Returns a conflict if a commit since `start` wrote to the read set. Only the leader calls it: no other
+    /// commit comes between this check and its own commit (invariant 13).
     pub(super) fn check(&self, reads: &ReadSet, start: u64) -> Result<()> {
         self.lock().check(reads, start, usize::MAX).map(drop)
     }
@@ -116,19 +117,19 @@ impl CommitLog {
 }
 
 impl State {
-    /// Checks up to `count` entries after `start`, and answers where to go on if those were not all.
+    /// Checks about `count` entries after `start`. Returns where to continue, or none if those were all.
     fn check(&self, reads: &ReadSet, start: u64, count: usize) -> Result<Option<u64>> {
         if start < self.forgotten {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "too much was written while the transaction was open for it to be checked",
+                "too much was written while the transaction was open, so it cannot be validated",
             )
-            .hint("run it again, and do less in it"));
+            .hint("run it again, and keep it open for less time"));
         }
         let first = self.entries.partition_point(|entry| entry.sequence <= start);
         let mut checked = start;
         for (place, entry) in self.entries.range(first..).enumerate() {
-            // Only between two commits: where it goes on is a commit's number.
+            // Stops only between two commits, since it continues after a commit's number.
             if place >= count && entry.sequence > checked {
                 return Ok(Some(checked));
             }
@@ -140,7 +141,7 @@ impl State {
         Ok(None)
     }
 
-    /// Drops entries that no open transaction needs, then the oldest until it is within its bound.
+    /// Drops entries that no open transaction needs, then the oldest ones until the log is within its bound.
     fn shrink(&mut self, bytes_max: usize) {
         let needed_after = self.open.keys().next().copied().unwrap_or(u64::MAX);
         while let Some(oldest) = self.entries.front() {
@@ -183,9 +184,9 @@ impl Drop for Start {
     }
 }
 
-/// Another commit has written what a transaction has read.
+/// The error for a transaction whose read set another commit has changed.
 pub(super) fn conflict() -> Error {
-    Error::new(ErrorKind::Conflict, "another commit changed what the transaction has read")
+    Error::new(ErrorKind::Conflict, "another commit changed data that the transaction read")
         .hint("run it again")
 }
 
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_and_written_since_is_a_conflict() {
+    fn a_write_to_the_read_set_since_the_start_is_a_conflict() {
         let log = Arc::new(CommitLog::new(7));
         let start = log.begin();
         note(&log, 8, &[(A, "b"), (B, "x")]);
@@ -226,12 +227,12 @@ mod tests {
             !touched(&range(KeyRange::between("c", "d"))) && !touched(&range(KeyRange::between("b", "b")))
         );
         assert!(!touched(&range(KeyRange::between("a", "b"))) && touched(&range(KeyRange::from("b"))));
-        // One that begins now does not mind.
+        // A transaction that begins now is not affected.
         assert!(log.check(&reads("b"), log.begin().sequence()).is_ok());
     }
 
     #[test]
-    fn what_was_checked_ahead_is_not_looked_at_again() {
+    fn entries_that_were_checked_ahead_are_not_checked_again() {
         let log = Arc::new(CommitLog::new(0));
         let start = log.begin();
         for sequence in 1..=CHECKED_AT_ONCE as u64 {
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_that_no_open_transaction_needs() {
+    fn entries_that_no_open_transaction_needs_are_dropped() {
         let log = Arc::new(CommitLog::new(0));
         note(&log, 1, &[(A, "a")]);
         assert_eq!(log.len(), 0);
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_checked_any_more_is_a_conflict() {
+    fn a_transaction_older_than_the_log_gets_a_conflict() {
         let log = Arc::new(CommitLog { bytes_max: 3 * (ENTRY_BYTES + 1), ..CommitLog::new(0) });
         let start = log.begin();
         for sequence in 1..=3 {
@@ -277,9 +278,9 @@ mod tests {
         assert!(log.check(&reads("x"), 3).is_err());
     }
 
-    /// Else a commit that was under way when the transaction began would be missed.
+    /// Otherwise a commit in flight when the transaction began would be missed.
     #[test]
-    fn a_commit_that_is_noted_after_the_beginning_counts() {
+    fn a_commit_that_is_logged_after_the_start_counts() {
         let log = Arc::new(CommitLog::new(5));
         let start = log.begin();
         note(&log, 6, &[(A, "a")]);

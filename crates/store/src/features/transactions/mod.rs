@@ -1,8 +1,8 @@
 //! Transactions: serializable on every engine, without locks.
 //!
-//! A transaction reads one snapshot and is committed later, as one batch with its read set. It is serializable if nothing
-//! in that set was written in between. The [commit log](commit_log) holds the keys that recent commits wrote; the leader
-//! compares.
+//! A transaction reads one snapshot and is committed later, as one batch with its read set. It is serializable if
+//! nothing in that set was written in between. The [commit log](commit_log) holds the keys that recent commits
+//! wrote; the leader compares them with the read set.
 
 pub(crate) mod commit_log;
 
@@ -19,20 +19,20 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    /// After the commit `last`.
+    /// Begins after the commit `last`.
     pub(crate) fn new(last: u64) -> Self {
         Self { log: Arc::new(CommitLog::new(last)) }
     }
 
-    /// A transaction begins. Its snapshot is taken afterwards.
+    /// Begins a transaction. Its snapshot has to be taken afterwards.
     pub(crate) fn begin(&self) -> Start {
         self.log.begin()
     }
 }
 
-/// The read set of a transaction, validated against the commits so far: on the caller's thread, not in the leader.
+/// Validates a read set against the commits so far, on the caller's thread and not in the leader.
 ///
-/// `start` has to be held until the commit is through: otherwise later commits would not be logged for it.
+/// The caller holds `start` until its commit is done. Otherwise later commits would not be logged for it.
 pub(crate) fn validate_ahead(mut set: ReadSet, start: &Start) -> Result<Reads> {
     set.merge_ranges();
     let start = start.check_ahead(&set)?;

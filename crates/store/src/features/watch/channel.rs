@@ -1,4 +1,4 @@
-//! A watcher's buffer: bounded in bytes, filled by the pipeline and never waited for.
+//! The buffer of a watch: bounded in bytes. The pipeline fills it, and never waits for it.
 
 use super::event::{ChangeKind, WatchEvent};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use strongroom_core::{Error, Result};
 
-/// What one change takes beside its key and value, roughly; and what an event does.
+/// Memory of a change without its key and value, and of an event, roughly.
 const CHANGE_BYTES: usize = 96;
 pub(super) const EVENT_BYTES: usize = 64;
 
@@ -21,9 +21,9 @@ pub(crate) struct Channel {
 struct State {
     events: VecDeque<WatchEvent>,
     bytes: usize,
-    /// Nothing more comes.
+    /// No more events will come.
     has_ended: bool,
-    /// Why, if it is to be told.
+    /// The error to report at the end, if any.
     error: Option<Error>,
     waker: Option<Waker>,
 }
@@ -33,8 +33,8 @@ impl Channel {
         Self { state: Mutex::default(), changed: Condvar::new(), bytes_max }
     }
 
-    /// Takes an event of that weight, or counts it if there is no room. Answers whom to wake: the caller does, when it
-    /// holds nothing that anybody may wait for.
+    /// Adds an event of this weight, or counts it as missed if the buffer is full. Returns a waker, which the
+    /// caller wakes when it holds no lock.
     #[must_use]
     pub(super) fn push(&self, weight: usize, event: impl FnOnce() -> WatchEvent) -> Option<Waker> {
         let mut state = self.lock();
@@ -49,7 +49,7 @@ impl Channel {
         self.changed(state)
     }
 
-    /// Nothing more will come; what is there is still read. Gives who is to be woken, as [`push`](Self::push) does.
+    /// Ends the channel. Buffered events can still be read. Returns a waker, as [`push`](Self::push) does.
     #[must_use]
     pub(super) fn end(&self, why: Option<Error>) -> Option<Waker> {
         let mut state = self.lock();
@@ -60,7 +60,7 @@ impl Channel {
         self.changed(state)
     }
 
-    /// The next event; none after `until` or at the end.
+    /// Waits for the next event. Returns none after `until`, or at the end.
     pub(crate) fn wait(&self, until: Option<Instant>) -> Result<Option<WatchEvent>> {
         let mut state = self.lock();
         loop {
@@ -80,10 +80,10 @@ impl Channel {
         }
     }
 
-    /// As [`wait`](Self::wait), without a thread that waits.
-    #[cfg_attr(not(feature = "async"), allow(dead_code))] // the stream is the only one that polls
+    /// As [`wait`](Self::wait), without blocking a thread.
+    #[cfg_attr(not(feature = "async"), allow(dead_code))] // only the stream polls
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Result<Option<WatchEvent>>> {
-        // What a waker does when it is cloned or dropped is its own business, and none of this lock's.
+        // Cloning or dropping a waker may run foreign code, so neither happens under the lock.
         let waker = context.waker().clone();
         let mut state = self.lock();
         if let Some(item) = state.take() {
@@ -117,7 +117,7 @@ impl Channel {
 }
 
 impl State {
-    /// The next item, the end among them; none if one has to wait. The error is given once.
+    /// Takes the next item, or the end. Returns none if the caller has to wait. The error is returned once.
     fn take(&mut self) -> Option<Result<Option<WatchEvent>>> {
         if let Some(event) = self.events.pop_front() {
             self.bytes -= weight(&event);
@@ -127,7 +127,7 @@ impl State {
     }
 }
 
-/// What an event takes of the buffer. A count of what was left out takes nothing.
+/// Returns the weight of an event in the buffer. A count of missed events has none.
 fn weight(event: &WatchEvent) -> usize {
     match event {
         WatchEvent::Commit(commit) => {
@@ -146,7 +146,7 @@ fn weight(event: &WatchEvent) -> usize {
     }
 }
 
-/// What a change of a key takes, with a value of so many bytes.
+/// Returns the weight of a change whose value has this length.
 pub(super) fn weight_of_change(key: &[u8], value_len: usize) -> usize {
     CHANGE_BYTES + key.len() + value_len
 }
@@ -165,7 +165,7 @@ mod tests {
 
     fn push(channel: &Channel, sequence: u64) {
         let commit = commit(sequence);
-        assert!(channel.push(weight(&commit), || commit).is_none(), "nobody is to be woken");
+        assert!(channel.push(weight(&commit), || commit).is_none(), "there is no waker");
     }
 
     fn next(channel: &Channel) -> Option<WatchEvent> {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_where_it_was_left_out() {
+    fn events_that_do_not_fit_are_counted_where_they_are_missing() {
         let channel = Channel::new(weight(&commit(0)) * 2);
         (1..=5).for_each(|sequence| push(&channel, sequence));
         assert_eq!(next(&channel), Some(commit(1)));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_comes_behind_what_is_there_and_its_reason_once() {
+    fn the_end_comes_after_the_buffered_events_and_its_error_once() {
         let channel = Channel::new(1_000);
         push(&channel, 1);
         assert!(channel.end(Some(Error::new(ErrorKind::Closed, "first"))).is_none());

@@ -1,21 +1,22 @@
-//! What a watcher is notified of.
+//! The events of a watch.
 
 use crate::sync::Arc;
 use bytes::Bytes;
 
-/// What a watcher is notified of.
+/// An event of a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchEvent {
-    /// A commit that changed something that is watched.
+    /// A commit that changed a watched key.
     Commit(WatchedCommit),
-    /// A keyspace was created or dropped. Only those who watch all keyspaces are notified.
+    /// A keyspace was created or dropped. Only watches of all keyspaces get this event.
     Keyspace(WatchedKeyspace),
-    /// So many events were left out here, since the buffer was full. Read again what matters, then go on.
+    /// This many events are missing here, because the buffer was full. Read the watched keys again, then
+    /// continue.
     Lagged(u64),
 }
 
-/// A commit, as far as it is watched.
+/// A commit, with its changes to watched keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchedCommit {
@@ -25,11 +26,11 @@ pub struct WatchedCommit {
     pub changes: Vec<Change>,
 }
 
-/// A keyspace that was created or dropped.
+/// A change of a keyspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchedKeyspace {
-    /// It happened after the commit with this sequence number and before the next one.
+    /// The change came after the commit with this sequence number, and before the next one.
     pub sequence: u64,
     /// The keyspace's name.
     pub keyspace: Arc<str>,
@@ -41,13 +42,13 @@ pub struct WatchedKeyspace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyspaceChangeKind {
-    /// It was created, and is empty.
+    /// The keyspace was created, and is empty.
     Created,
-    /// It was dropped, with all of its rows.
+    /// The keyspace was dropped, with all of its rows.
     Dropped,
 }
 
-/// One change.
+/// A change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -57,7 +58,7 @@ pub struct Change {
     pub key: Bytes,
     /// What happened to it.
     pub kind: ChangeKind,
-    /// When its row expires, in milliseconds since 1970, if it was set and expires.
+    /// When the row expires, in milliseconds since 1970. None if it does not expire, or was not set.
     pub expires_at_ms: Option<u64>,
 }
 
@@ -65,10 +66,10 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// It was set to this value.
+    /// The key was set to this value.
     Set(Bytes),
-    /// It was deleted, whether it was there or not.
+    /// The key was deleted, whether it was present or not.
     Deleted,
-    /// It had expired, and was removed from the disk.
+    /// The row had expired, and was removed from disk.
     Expired,
 }

@@ -1,4 +1,4 @@
-//! Who watches what.
+//! The watches of a store, and the delivery of events to them.
 
 use super::channel::{Channel, EVENT_BYTES, weight_of_change};
 use super::event::{Change, ChangeKind, KeyspaceChangeKind, WatchEvent, WatchedCommit, WatchedKeyspace};
@@ -19,16 +19,16 @@ pub(crate) enum Filter {
 #[derive(Default)]
 pub(crate) struct Hub {
     watchers: Mutex<Watchers>,
-    /// Their number: a commit that nobody watches takes no lock.
+    /// The number of watchers, so that a commit without watchers takes no lock.
     count: AtomicUsize,
-    /// Tasks to be woken, when nothing is held that they may want.
+    /// Wakers to be called when no lock is held that they may need.
     to_wake: Mutex<Vec<Waker>>,
 }
 
 #[derive(Default)]
 struct Watchers {
     all: Vec<Watcher>,
-    /// The handle can no longer be used, and nothing will be committed.
+    /// The handle is poisoned, and nothing more will be committed.
     is_over: bool,
 }
 
@@ -41,7 +41,7 @@ impl Hub {
     pub(crate) fn add(&self, filter: Filter, channel: Arc<Channel>) {
         let mut watchers = self.lock();
         if watchers.is_over {
-            // It is new: nobody waits for it yet.
+            // The channel is new, so it has no waker yet.
             let _ = channel.end(Some(over()));
             return;
         }
@@ -53,12 +53,12 @@ impl Hub {
         self.keep(|watcher| !Arc::ptr_eq(&watcher.channel, channel));
     }
 
-    /// Whether anybody has to be told. One that comes now sees the next commit.
+    /// Whether there are watchers. One that is added now sees the next commit.
     pub(crate) fn is_watched(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// Notifies the watchers of a commit. Only the leader does, in commit order.
+    /// Notifies the watchers of a commit. Only the leader calls it, in commit order.
     pub(super) fn publish<'c>(&self, sequence: u64, writes: &(impl Iterator<Item = Write<'c>> + Clone)) {
         let mut to_wake = Vec::new();
         for watcher in &self.lock().all {
@@ -69,7 +69,7 @@ impl Hub {
                 weight += weight_of_change(write.key, write.value.map_or(0, <[u8]>::len));
             }
             if changes > 0 {
-                // Copied only if there is room.
+                // Copied only if the buffer has room.
                 let event =
                     || WatchEvent::Commit(WatchedCommit { sequence, changes: wanted.map(change).collect() });
                 to_wake.extend(watcher.channel.push(weight, event));
@@ -78,7 +78,7 @@ impl Hub {
         self.remember(to_wake);
     }
 
-    /// Notifies those who watch all keyspaces, and ends the watches of a dropped one.
+    /// Notifies the watchers of all keyspaces, and ends the watches of a dropped one.
     pub(super) fn publish_keyspace(&self, id: KeyspaceId, event: &WatchedKeyspace) {
         let is_dropped = event.kind == KeyspaceChangeKind::Dropped;
         let mut to_wake = Vec::new();
@@ -97,8 +97,8 @@ impl Hub {
         self.remember(to_wake);
     }
 
-    /// Wakes the tasks whose watches have something new. The caller holds no lock and leads nothing: a waker may drop the
-    /// watch, the store, or commit. One that panics is its own affair.
+    /// Wakes the tasks whose watches have new events. The caller holds no lock and does not lead, since a waker
+    /// may drop the watch or the store, or commit. A panic of a waker is ignored.
     pub(crate) fn wake(&self) {
         let to_wake = std::mem::take(&mut *self.to_wake.lock().unwrap_or_else(PoisonError::into_inner));
         for waker in to_wake {
@@ -112,7 +112,7 @@ impl Hub {
         }
     }
 
-    /// The store is closed.
+    /// Ends all watches, because the store is closed.
     pub(crate) fn close(&self) {
         let mut to_wake = Vec::new();
         self.keep(|watcher| {
@@ -122,7 +122,7 @@ impl Hub {
         self.remember(to_wake);
     }
 
-    /// A commit has failed with the handle: what comes to be is not known here any more.
+    /// Ends all watches with an error, because the handle is poisoned: whether more is committed is unknown.
     pub(crate) fn fail(&self) {
         self.lock().is_over = true;
         let mut to_wake = Vec::new();
@@ -145,13 +145,13 @@ impl Hub {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::Closed, "a commit failed, and the store's handle cannot be used any more")
+    Error::new(ErrorKind::Closed, "a commit failed and poisoned the store's handle")
 }
 
-/// The keyspace of a watch was dropped.
+/// The error for a watch whose keyspace was dropped.
 fn dropped(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("keyspace {name:?} was dropped"))
-        .hint("create it again, and watch that one")
+        .hint("create the keyspace again, and watch the new one")
 }
 
 impl Filter {

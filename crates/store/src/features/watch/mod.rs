@@ -1,8 +1,9 @@
-//! Watching: commits, in the order in which they were made, as they happen.
+//! Watches: they deliver commits as they happen, in commit order.
 //!
-//! The leader publishes each commit when the engine has acknowledged it at the durability that was asked for, before the
-//! next group begins (invariant 15). So events come in commit order, and none comes for a commit that failed. A watcher
-//! has a bounded buffer of its own: nobody waits for one that does not read, and it is told how many events it missed.
+//! The leader publishes each commit after the engine has acknowledged it at the requested durability, and before
+//! the next group begins (invariant 15). So events come in commit order, and a failed commit has none. Each watch
+//! has a bounded buffer of its own. A watch that is not read delays no commit, and reports how many events it
+//! missed.
 
 pub(crate) mod channel;
 pub(crate) mod event;
@@ -14,10 +15,10 @@ use crate::sync::Arc;
 use event::{KeyspaceChangeKind, WatchedKeyspace};
 use hub::Hub;
 
-/// The feature: it hands commits to the watchers.
+/// The feature: delivers commits to the watches.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    /// Shared with each watch, which does not keep the store open.
+    /// Shared with each watch. A watch does not keep the store open.
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -37,7 +38,7 @@ impl Stages for Watchers {
         self.hub.publish_keyspace(keyspace.id, &event);
     }
 
-    /// Whoever watches has to learn that nothing more will come.
+    /// Ends all watches, since nothing more will be committed.
     fn fail(&self) {
         self.hub.fail();
     }
