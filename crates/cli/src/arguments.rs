@@ -12,9 +12,9 @@ use strongroom::{ByteSize, Durability};
 
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
-/// A store is a directory, named by a URL: ENGINE:PATH, such as redb:./data, with options after a question mark, such as
-/// 'redb:./data?cache=256MiB'. Commands that read never create a store. They lock it against other processes, except on
-/// SQLite and LMDB. sled and fjall need write access to the directory to read a store.
+/// A store is a directory, named by a URL: ENGINE:PATH, such as redb:./data, with options after a question mark, such
+/// as 'redb:./data?cache=256MiB'. Commands that read never create a store. They lock it against other processes,
+/// except on SQLite and LMDB. sled and fjall need write access to the directory to read a store.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Arguments {
@@ -41,8 +41,8 @@ Examples:
     Delete(Delete),
     /// Change a value only if it is as expected (compare-and-swap)
     ///
-    /// If it is not as expected, nothing changes and the exit status is 1. With --absent, the store and the keyspace are
-    /// created if they do not exist.
+    /// If it is not as expected, nothing changes and the exit status is 1. With --absent, the store and the keyspace
+    /// are created if they do not exist.
     #[command(after_help = "\
 Examples:
   strongroom cas redb:./data leases/north --absent ada

@@ -4,8 +4,8 @@ use crate::exit::{Failure, Outcome, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a signal asked the command to stop. The first signal takes effect between rows. The second ends the process at
-/// once, which every store survives.
+/// Whether a signal asked the command to stop. The first signal takes effect between rows. The second ends the
+/// process at once, which every store survives.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     requested: Arc<AtomicBool>,

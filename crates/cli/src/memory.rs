@@ -8,8 +8,8 @@ pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
     parse_bytes(text).map(ByteSize).map_err(|error| error.to_string())
 }
 
-/// Limits the writable memory of this process: its heap and its stacks, not the files that it maps. An engine's map may be
-/// far larger than the pages that it reads.
+/// Limits the writable memory of this process: its heap and its stacks, not the files that it maps. An engine's map
+/// may be far larger than the pages that it reads.
 #[cfg(target_os = "linux")]
 pub(crate) fn limit_memory(most: ByteSize) -> Outcome {
     use nix::sys::resource::{Resource, setrlimit};

@@ -1,7 +1,7 @@
 //! Keeps panic messages off standard error.
 //!
-//! The store catches a panic of an engine and returns an error of one line. The panic's own message may contain keys and
-//! values, so only its location is kept.
+//! The store catches a panic of an engine and returns an error of one line. The panic's own message may contain keys
+//! and values, so only its location is kept.
 
 use std::sync::OnceLock;
 

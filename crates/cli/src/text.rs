@@ -21,8 +21,8 @@ pub(crate) fn escape_data(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `bytes` as text on one line: visible UTF-8 unchanged, a backslash as `\\`, tab, newline and carriage return as
-/// `\t`, `\n` and `\r`, and every other byte as `\xHH`. The encoding is injective.
+/// Appends `bytes` as text on one line: visible UTF-8 unchanged, a backslash as `\\`, tab, newline and carriage
+/// return as `\t`, `\n` and `\r`, and every other byte as `\xHH`. The encoding is injective.
 pub(crate) fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\') {
         out.extend_from_slice(bytes);

@@ -61,8 +61,8 @@ fn a_full_disk_stops_a_load_and_loses_nothing() {
         let line = sandbox.run(arguments).failed(3, &[engine, "stored"]);
         println!("{line}");
         disk.remount("size=512m");
-        // At least the rows that the message calls stored, unless it says that they may be lost, and whole batches in the
-        // order of the file.
+        // At least the rows that the message calls stored, unless it says that they may be lost, and whole batches in
+        // the order of the file.
         let kept = line
             .split("rows 1 to ")
             .nth(1)

@@ -18,8 +18,8 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success(), "kill {name}");
 }
 
-/// Starts a load of 2,500 rows in batches of 1,000, from a pipe that stays open, and waits until all rows were read: more
-/// blank lines, which are skipped, follow them than the pipe and the reader can buffer.
+/// Starts a load of 2,500 rows in batches of 1,000, from a pipe that stays open, and waits until all rows were read:
+/// more blank lines, which are skipped, follow them than the pipe and the reader can buffer.
 fn loading(sandbox: &Sandbox, url: &str) -> Child {
     let arguments = ["load", url, "-", "--format", "csv", "--key", "id", "--batch-rows", "1000"];
     let mut child = sandbox.spawn(arguments);

@@ -220,8 +220,8 @@ mod signals {
         std::path::Path::new(&format!("/proc/{process}")).exists()
     }
 
-    /// Runs a check whose child process is stopped, so that it neither ends nor reports until `act` acts on the two. A check
-    /// that finished before is tried again.
+    /// Runs a check whose child process is stopped, so that it neither ends nor reports until `act` acts on the two.
+    /// A check that finished before is tried again.
     fn hanging(sandbox: &Sandbox, more: &[&str], act: impl Fn(&Child, u32)) -> (Ran, u32) {
         let url = url("data");
         let arguments = [&["verify", &url], more].concat();
@@ -244,8 +244,8 @@ mod signals {
         load(&sandbox, &url("data"), 20_000);
         for signal in ["BUS", "SEGV", "ABRT"] {
             let (ran, _) = hanging(&sandbox, &["--json"], |_, child| {
-                // The standard library handles the first signal as a possible stack overflow, finds none, and returns so
-                // that the instruction faults again.
+                // The standard library handles the first signal as a possible stack overflow, finds none, and returns
+                // so that the instruction faults again.
                 for _ in 0..50 {
                     send(signal, child);
                     send("CONT", child);

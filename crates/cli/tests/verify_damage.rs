@@ -1,5 +1,5 @@
-//! `verify` on every engine with one changed page, in many places. The verdict is on standard output, and is damage with the
-//! advice to restore a backup, unless every row is unchanged.
+//! `verify` on every engine with one changed page, in many places. The verdict is on standard output, and is damage
+//! with the advice to restore a backup, unless every row is unchanged.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 

@@ -71,8 +71,8 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Formats the text after a command's help as sections of a manual page: an unindented line is a heading, the others stay
-/// unchanged.
+/// Formats the text after a command's help as sections of a manual page: an unindented line is a heading, the others
+/// stay unchanged.
 fn sections(text: &str) -> String {
     let mut page = String::new();
     for line in text.lines().filter(|line| !line.is_empty()) {

@@ -32,8 +32,8 @@ pub(super) fn stats(arguments: &Stats) -> Outcome {
     print(text)
 }
 
-/// The figures of the process that has the store open, if it has an admin socket. They take precedence even if the engine
-/// allows a concurrent reader, because only that process has counted anything.
+/// The figures of the process that has the store open, if it has an admin socket. They take precedence even if the
+/// engine allows a concurrent reader, because only that process has counted anything.
 fn figures(arguments: &Stats) -> Outcome<AdminStats> {
     let target = Target::of(&arguments.store.url, Access::Read)?;
     let socket = arguments.socket.path.as_deref();

@@ -19,8 +19,8 @@ pub(super) enum Found {
 pub(super) struct Duplicates {
     /// Keys of the batch that is being collected, with their rows.
     batch: HashMap<Vec<u8>, u64>,
-    /// The highest key of all, stored or in the batch. A higher key is new, so a file in key order needs no lookup in the
-    /// store.
+    /// The highest key of all, stored or in the batch. A higher key is new, so a file in key order needs no lookup in
+    /// the store.
     highest: Vec<u8>,
     /// The keys of this load, if the keyspace was empty before.
     filter: Option<Filter>,

@@ -157,8 +157,8 @@ fn kept(last: u64) -> String {
     }
 }
 
-/// The mode that continues a load that ran with `mode`. With `error`, the stored rows would be refused as duplicates. A load
-/// in which the last row of a key wins must continue with the same rule.
+/// The mode that continues a load that ran with `mode`. With `error`, the stored rows would be refused as duplicates.
+/// A load in which the last row of a key wins must continue with the same rule.
 const fn to_go_on(mode: OnDuplicate) -> &'static str {
     match mode {
         OnDuplicate::Error | OnDuplicate::First => "first",

@@ -1,7 +1,7 @@
 //! `load`: stores the rows of a file as records.
 //!
-//! Rows are committed in the order of the file, and each batch is atomic. Whether a load completes, or ends at a bad row,
-//! by a signal or by `kill -9`, the store opens and holds a whole number of batches.
+//! Rows are committed in the order of the file, and each batch is atomic. Whether a load completes, or ends at a bad
+//! row, by a signal or by `kill -9`, the store opens and holds a whole number of batches.
 
 mod duplicates;
 #[cfg(any(test, fuzzing))]
@@ -49,9 +49,9 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
     Ok(())
 }
 
-/// Chooses the failure to report, from those of loading and of flushing the rows. A failed commit closes the handle, so it
-/// is the cause if both are failures of the store. If the flush failed, the failure of the load must not claim that rows
-/// are stored.
+/// Chooses the failure to report, from those of loading and of flushing the rows. A failed commit closes the handle,
+/// so it is the cause if both are failures of the store. If the flush failed, the failure of the load must not claim
+/// that rows are stored.
 fn end_of(taken: Outcome, settled: Outcome) -> Outcome {
     match (taken, settled) {
         (Err(failure), Err(_)) if failure.status() == Status::StoreFailed => {
@@ -71,8 +71,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// Reads the header and the first row. Mistakes in them or in the request are found before the store is opened, so that
-    /// a mistake does not leave a new, empty store.
+    /// Reads the header and the first row. Mistakes in them or in the request are found before the store is opened,
+    /// so that a mistake does not leave a new, empty store.
     fn begin(arguments: &Load, limits: Limits, interrupt: &Interrupt) -> Outcome<Self> {
         if arguments.no_header && arguments.format == LoadFormat::Jsonl {
             return Err(Failure::bad_input("JSON Lines have no header; leave --no-header out"));

@@ -1,7 +1,7 @@
 //! Detects quotes of a CSV that were left open.
 //!
-//! The CSV reader accepts everything: an open quote silently swallows the rows after it, up to the next quote or the end
-//! of the file. So this module tracks the quotes too.
+//! The CSV reader accepts everything: an open quote silently swallows the rows after it, up to the next quote or the
+//! end of the file. So this module tracks the quotes too.
 
 /// A fault in the quotes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,8 +109,8 @@ impl CsvTable {
 }
 
 impl CsvTable {
-    /// The line on which the last row begins; 0 if unknown. `start` is the reader's position before the row. Blank lines may
-    /// follow it, and in a file with CR LF the LF of the previous row.
+    /// The line on which the last row begins; 0 if unknown. `start` is the reader's position before the row. Blank
+    /// lines may follow it, and in a file with CR LF the LF of the previous row.
     fn line(&self, start: Option<&csv::Position>) -> u64 {
         let Some(start) = start else { return 0 };
         let (pending_before, pending_after) = match self.meter.line_end() {
@@ -155,8 +155,8 @@ impl Source for CsvTable {
     }
 }
 
-/// Checks that the quotes of the last record are closed. The reader is ahead of the record, but only the last record reaches
-/// the end of the file.
+/// Checks that the quotes of the last record are closed. The reader is ahead of the record, but only the last record
+/// reaches the end of the file.
 fn check_quotes(meter: &Meter, reader: &csv::Reader<RowReader>) -> Result<(), String> {
     match meter.quote_fault() {
         Some(Fault::LeftOpen) => Err("a quote is left open".to_owned()),

@@ -61,7 +61,8 @@ fn check(arguments: &VerifyChild, out: &mut Stdout) -> Outcome<Found> {
 }
 
 fn rows(store: &Store, out: &mut Stdout) -> Outcome<Verified> {
-    // Every store on disk has this keyspace. Its absence may be the only sign that an engine started over on damaged files.
+    // Every store on disk has this keyspace. Its absence may be the only sign that an engine started over on damaged
+    // files.
     if store.path().is_some() {
         keyspace(store, DEFAULT_KEYSPACE)?;
     }

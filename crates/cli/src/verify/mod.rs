@@ -1,7 +1,7 @@
 //! `verify`: checks that a store is as it was written.
 //!
-//! An engine may crash or hang on damaged files, and an engine that maps its file is killed if the file is too short. So a
-//! child process of the same executable opens the store, and this process reports how the child ended.
+//! An engine may crash or hang on damaged files, and an engine that maps its file is killed if the file is too short.
+//! So a child process of the same executable opens the store, and this process reports how the child ended.
 
 mod child;
 mod progress;

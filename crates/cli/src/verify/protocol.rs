@@ -65,8 +65,8 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// Classifies `failure`. `has_panicked` means that a panic was caught. It was the engine's, on one of its own threads or
-    /// while it wrote. An engine does not panic on intact files, so the panic counts as damage.
+    /// Classifies `failure`. `has_panicked` means that a panic was caught. It was the engine's, on one of its own
+    /// threads or while it wrote. An engine does not panic on intact files, so the panic counts as damage.
     pub(super) fn of(failure: &Failure, has_panicked: bool) -> Self {
         let failed = Self {
             status: failure.status(),
