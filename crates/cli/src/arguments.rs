@@ -1,4 +1,4 @@
-//! The command line, from which help, completions and manual pages are made.
+//! Defines the command line. Help, completions and manual pages are generated from it.
 
 use crate::duration;
 use crate::exit::STATUSES;
@@ -12,9 +12,9 @@ use strongroom::{ByteSize, Durability};
 
 /// Load, read, scan, count and digest key-value stores of any engine.
 ///
-/// A store is a directory that is named by a URL: ENGINE:PATH, such as redb:./data, with options behind a
-/// question mark, such as 'redb:./data?cache=256MiB'. Commands that read never create a store.
-/// They lock the one they read, so its directory has to be writable, but not on SQLite and LMDB.
+/// A store is a directory, named by a URL: ENGINE:PATH, such as redb:./data, with options after a question mark, such
+/// as 'redb:./data?cache=256MiB'. Commands that read never create a store. They lock it against other processes,
+/// except on SQLite and LMDB. sled and fjall need write access to the directory to read a store.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Arguments {
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// List the engines of this build, what they can do and how safe their commits are
     Engines(Engines),
-    /// Store a value; the store and the keyspace are created if they are not there
+    /// Store a value, and create the store and the keyspace if they do not exist
     #[command(after_help = "\
 Examples:
   strongroom put redb:./data greeting 'Grüezi'
@@ -35,26 +35,25 @@ Examples:
     Put(Put),
     /// Write the value of a key to standard output, byte for byte
     ///
-    /// Exit status 1 if the key is not there. On a terminal a newline follows the value.
+    /// The exit status is 1 if the key does not exist. On a terminal a newline follows the value.
     Get(Get),
-    /// Remove a key; one that is not there is no failure
+    /// Remove a key; a missing key is not an error
     Delete(Delete),
-    /// Change a value if it is as expected, or store one if there is none (compare-and-swap)
+    /// Change a value only if it is as expected (compare-and-swap)
     ///
-    /// Exit status 1 if it is not as expected; nothing is changed then. With --absent, the store and the keyspace are
-    /// created if they are not there.
+    /// If it is not as expected, nothing changes and the exit status is 1. With --absent, the store and the keyspace
+    /// are created if they do not exist.
     #[command(after_help = "\
 Examples:
   strongroom cas redb:./data leases/north --absent ada
   strongroom cas redb:./data leases/north --expect ada alan")]
     Cas(Cas),
-    /// Add to a number and print what it is then; a key that is not there counts as 0
+    /// Add to a number and print the sum; a missing key counts as 0
     ///
-    /// The store and the keyspace are created if they are not there. A row that expires does so at the same time as
-    /// before.
+    /// The store and the keyspace are created if they do not exist. A row that expires keeps its expiry.
     #[command(after_help = INCR_HELP)]
     Incr(Incr),
-    /// Print rows in the order of their keys
+    /// Print rows in key order
     #[command(after_long_help = SCAN_HELP)]
     Scan(Scan),
     /// Print the number of rows
@@ -64,12 +63,12 @@ Examples:
     Load(Load),
     /// Print one BLAKE3 digest of all keyspaces, keys, values and expiries
     ///
-    /// The digest is the same for the same contents on every engine.
+    /// Equal contents have the same digest on every engine.
     #[command(after_help = "\
 Examples:
   strongroom digest redb:./data")]
     Digest(Digest),
-    /// Check that all of a store is as it was written
+    /// Check that a store is as it was written
     #[command(after_long_help = VERIFY_HELP)]
     Verify(Verify),
     /// Print the names of the keyspaces
@@ -80,13 +79,13 @@ Examples:
     /// application has the store open with an admin socket (`AdminSocket::open`), the figures are that application's;
     /// otherwise this command has just opened the store.
     Stats(Stats),
-    /// Print what an application commits, as it happens, until Ctrl-C
+    /// Print the commits of an application as they happen, until Ctrl-C
     ///
-    /// The store is one that another process has open, with an admin socket (`AdminSocket::open`): there, on Unix
-    /// systems and as the same user, this command listens from now on.
+    /// The application must have the store open with an admin socket (`AdminSocket::open`), on a Unix system and as the
+    /// same user. The output begins with the first commit after this command connects.
     #[command(after_long_help = WATCH_HELP)]
     Watch(Watch),
-    /// Give the space back that the engine no longer needs
+    /// Return disk space that the engine no longer needs
     Compact(Compact),
     /// Print a script that completes this command's arguments in a shell
     #[command(after_help = "\
@@ -105,10 +104,10 @@ Examples:
 
 const INCR_HELP: &str = "\
 Numbers:
-  Whole ones in decimal, -9223372036854775808 to 9223372036854775807, without
-  leading zeros or a plus: the value is text, as `put` stores it and `get` prints
-  it. A value that is no such number, or a sum beyond them, is bad input (exit
-  status 2), and nothing is changed.
+  A number is whole and decimal, from -9223372036854775808 to
+  9223372036854775807, without leading zeros or a plus sign. The value is text,
+  as `put` stores it and `get` prints it. Any other value, or a sum out of this
+  range, is bad input (exit status 2), and nothing changes.
 
 Examples:
   strongroom incr redb:./data visits
@@ -121,32 +120,32 @@ Examples:
   strongroom scan redb:./data --format jsonl | jq .key
 
 Formats:
-  text   KEY, a tab, VALUE. Visible UTF-8 stands as it is; a backslash is \\\\,
+  text   KEY, a tab, VALUE. Visible UTF-8 is printed as it is; a backslash is \\\\,
          a tab \\t, a newline \\n, a carriage return \\r, any other byte \\xHH.
          Text that begins with hex: is printed as \\x68ex:.
-  jsonl  One object a row: key and value for UTF-8, key_hex and value_hex for
+  jsonl  One object per row: key and value for UTF-8, key_hex and value_hex for
          other bytes, version, and expires_at_ms if the row expires.
          With --keys-only just the key.";
 
 const LOAD_HELP: &str = "\
 Rows:
-  Each row becomes one record. Its key is the column named by --key, its value
-  the row as a JSON object, column by column; of JSON Lines, the line's object.
-  CSV has quotes; TSV has none, so a \" is data. Empty lines are skipped, and
-  in JSON Lines those of white space; in a table white space is data.
-  A number of JSON Lines that is a key is taken as it is written: 1, 1.0 and
-  1e0 are three keys, and 1 and \"1\" are the same one.
-  Rows are numbered from 1, the header not counted.
+  Each row becomes one record. Its key is the column named by --key. Its value is
+  the row as a JSON object, column by column; in JSON Lines, the line's object.
+  CSV has quotes; TSV has none, so a \" is data. Empty lines are skipped, and so
+  are lines of white space in JSON Lines; in a table, white space is data.
+  A JSON number as a key keeps its spelling: 1, 1.0 and 1e0 are three keys, and
+  1 and \"1\" are the same key.
+  Rows are numbered from 1, without the header.
 
 Commits:
   Rows are committed in the order of the file, 10000 (--batch-rows) or 8 MiB at
-  a time, each batch all or nothing, as safe as --durability says, or else the
+  a time. Each batch is atomic, and as durable as --durability says, or else the
   URL, or else power-safe. Whenever a load ends, the store holds a whole number
-  of batches, and the message says which rows. To go on after a load that was
+  of batches, and the message says which rows. To continue a load that was
   stopped, run it again with --on-duplicate first, or with last if it ran with
   last.
-  A new store is created when the first row is good, and stays, empty, if a
-  later row is bad before the first commit.
+  A new store is created once the first row is valid. It stays, empty, if a later
+  row is bad before the first commit.
 
 Examples:
   strongroom load redb:./data cities.csv --format csv --key id
@@ -155,32 +154,31 @@ Examples:
 
 const VERIFY_HELP: &str = "\
 Checks:
-  1. Every row, in one snapshot: its checksum, its place in the order, that it
-     is found by its key, and in reverse; then that the newest commits are
-     there, by the high-water mark, and in a store of integrity=full that no
-     row is missing. Nothing that is stored changes.
-  2. The engine's own check of its files, where it has one. For that the store
-     is opened to be written, and the engine may repair what it finds.
-  The first thing that is wrong is told, with keyspace and key.
+  1. Every row, in one snapshot: its checksum, its order, and that it is found by
+     key and in reverse. Then that the newest commits are present, by the
+     high-water mark, and with integrity=full that no row is missing. This check
+     changes no stored data.
+  2. The engine's own check of its files, if it has one. It opens the store for
+     writing, and the engine may repair what it finds.
+  The first problem is reported, with its keyspace and key.
 
 Process:
-  The store is opened in a process of its own, so that files on which the
-  engine crashes or hangs are told of like any others. Its memory is limited
-  on Linux only, and without what is mapped from files.
+  The store is opened in a child process, so that files that crash or hang the
+  engine are reported like any other damage. The memory limit works on Linux
+  only, and does not include memory that is mapped from files.
 
 Output:
-  Standard output has the verdict, sound or not, and --json the same for
-  machines. Standard error has one line if it is not sound.
+  Standard output has the verdict, sound or not, and with --json as JSON.
+  Standard error has one line if the store is not sound.
   sound          status 0
-  damaged        status 3: restore a backup; an engine that panics while it
-                 reads or checks these files is damage too
-  crashed        status 3: these files end the engine's process, so they are
-                 damaged as well
+  damaged        status 3: restore a backup; a panic of the engine while it
+                 reads or checks these files counts as damage
+  crashed        status 3: these files crash the engine, so they are damaged too
   out_of_time, out_of_memory
-                 status 3: a limit that was asked for ended the check
+                 status 3: the check exceeded a limit that you set
   unknown        status 3: the check could not be made; the reason says why
-  There is no verdict where there is no store or the URL is wrong (status 2),
-  and where the check was stopped (status 130).
+  There is no verdict if the store does not exist or the URL is wrong (status 2),
+  or if the check was stopped (status 130).
 
 Examples:
   strongroom verify redb:./data
@@ -188,18 +186,19 @@ Examples:
 
 const WATCH_HELP: &str = "\
 Formats:
-  text   One line a change: the commit's sequence number, a tab, set, delete or
+  text   One line per change: the commit's sequence number, a tab, set, delete or
          expire, a tab, KEY, and for set a tab and VALUE, escaped as by scan.
-  jsonl  One object a commit: sequence, and changes, each with keyspace, key or
+  jsonl  One object per commit: sequence, and changes, each with keyspace, key or
          key_hex, kind (set, delete or expire), and for set value or value_hex.
-         {\"lagged\":N} where N commits were left out.
+         {\"lagged\":N} where N commits are missing.
 
 End:
-  Ctrl-C ends it (exit status 130), --limit, and the application that closes its
-  store or its socket (both 0). A keyspace that is dropped is gone (1); without a
-  socket there is nothing to watch (2); an application that dies is a failure (3).
-  Commits that were not read in time are left out, and it is said how many, on
-  standard error: nothing that an application writes waits for this command.
+  The command ends on Ctrl-C (exit status 130), after --limit commits (0), when
+  the application closes its store or its socket (0), when the keyspace is
+  dropped (1), or when the application dies (3). Without a socket there is
+  nothing to watch (2). No write of the application waits for this command:
+  commits that are not read in time are missing from the output, and standard
+  error says how many.
 
 Examples:
   strongroom watch redb:./data --prefix user/
@@ -207,7 +206,7 @@ Examples:
 
 const KEY_HELP: &str = "The key; hex:00ff for bytes in hexadecimal";
 
-/// Which store.
+/// The store of a command.
 #[derive(Debug, Args)]
 pub(crate) struct Url {
     /// The store, as ENGINE:PATH[?NAME=VALUE&...]
@@ -215,7 +214,7 @@ pub(crate) struct Url {
     pub(crate) url: String,
 }
 
-/// Which keyspace of it.
+/// The keyspace of a command.
 #[derive(Debug, Args)]
 pub(crate) struct InKeyspace {
     /// The keyspace
@@ -223,17 +222,16 @@ pub(crate) struct InKeyspace {
     pub(crate) name: String,
 }
 
-/// How safe what is committed has to be.
+/// The durability of the commits of a command.
 #[derive(Debug, Args)]
 pub(crate) struct HowDurable {
-    /// How safe the commits are, whatever the URL says: sync (each survives a power cut) or buffered (they are flushed
-    /// at the end)
+    /// Durability of the commits, overriding the URL: sync (each survives a power cut) or buffered (flushed at the end)
     #[arg(long = "durability", value_enum, value_name = "HOW", hide_possible_values = true)]
     how: Option<CommitDurability>,
 }
 
 impl HowDurable {
-    /// None: as the URL says.
+    /// The durability that was asked for; `None` leaves the URL's.
     pub(crate) fn asked(&self) -> Option<Durability> {
         self.how.map(|how| match how {
             CommitDurability::Sync => Durability::PowerSafe,
@@ -244,7 +242,7 @@ impl HowDurable {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CommitDurability {
-    // The URL's longer name is understood too.
+    // The name that URLs use.
     #[value(alias = "power-safe")]
     Sync,
     Buffered,
@@ -266,7 +264,7 @@ pub(crate) struct Put {
     /// The value; hex:00ff for bytes in hexadecimal
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: OsString,
-    /// How long the row lives, such as 90s, 10m, 2h or 7d; without it, it stays (or as is the keyspace's default)
+    /// Time until the row expires, such as 90s, 10m, 2h or 7d; without it, the keyspace's default TTL applies, if any
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) ttl: Option<Duration>,
     #[command(flatten)]
@@ -314,14 +312,14 @@ pub(crate) struct Cas {
     pub(crate) durability: HowDurable,
 }
 
-/// What has to be there for the key to be changed.
+/// The condition of a compare-and-swap.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Expected {
-    /// Only if this is the value; hex:00ff for bytes in hexadecimal
+    /// The expected current value; hex:00ff for bytes in hexadecimal
     #[arg(long = "expect", value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) value: Option<OsString>,
-    /// Only if the key is not there
+    /// Expect that the key does not exist
     #[arg(long)]
     pub(crate) absent: bool,
 }
@@ -354,16 +352,16 @@ pub(crate) struct Scan {
     /// Only keys before this one
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) end: Option<OsString>,
-    /// The same rows from the last to the first
+    /// Print the rows from last to first
     #[arg(long, short)]
     pub(crate) reverse: bool,
     /// At most this many rows
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) limit: Option<u64>,
-    /// No values
+    /// Print only the keys
     #[arg(long)]
     pub(crate) keys_only: bool,
-    /// How rows are printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
     pub(crate) format: ScanFormat,
     #[command(flatten)]
@@ -374,7 +372,7 @@ pub(crate) struct Scan {
 pub(crate) enum ScanFormat {
     /// KEY, a tab, VALUE, with escapes
     Text,
-    /// One JSON object a row
+    /// One JSON object per row
     Jsonl,
 }
 
@@ -395,19 +393,19 @@ pub(crate) struct Load {
     pub(crate) store: Url,
     /// The file to read; - is standard input
     pub(crate) file: PathBuf,
-    /// What kind of file it is
+    /// Format of the file
     #[arg(long, value_enum)]
     pub(crate) format: LoadFormat,
-    /// The column that holds the key; by its number from 1 with --no-header
+    /// The column that holds the key; its number, from 1, with --no-header
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub(crate) key: String,
-    /// What to do about a key that is in the file twice, or stored already
+    /// What to do if a key is in the file twice or is stored already
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDuplicate::Error)]
     pub(crate) on_duplicate: OnDuplicate,
     /// The first line of the CSV or TSV is a row; columns are called 1, 2, 3, ...
     #[arg(long)]
     pub(crate) no_header: bool,
-    /// Rows of one commit (fewer if they have 8 MiB together)
+    /// Rows per commit (fewer if they reach 8 MiB)
     #[arg(long, value_name = "N", default_value = "10000")]
     pub(crate) batch_rows: NonZeroUsize,
     #[command(flatten)]
@@ -418,21 +416,21 @@ pub(crate) struct Load {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoadFormat {
-    /// Fields between commas, in quotes where needed
+    /// Comma-separated fields, quoted where needed
     Csv,
-    /// Fields between tabs, without quotes
+    /// Tab-separated fields, without quotes
     Tsv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnDuplicate {
-    /// Stop and name the row; nothing is overwritten
+    /// Stop and report the row; nothing is overwritten
     Error,
-    /// Keep what is stored or came first
+    /// Keep the stored or earlier row
     First,
-    /// Overwrite it
+    /// Overwrite the stored or earlier row
     Last,
 }
 
@@ -446,13 +444,13 @@ pub(crate) struct Digest {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) store: Url,
-    /// Leave the engine's own check out
+    /// Skip the engine's own check
     #[arg(long)]
     pub(crate) rows_only: bool,
-    /// End the check after this time, such as 90s, 10m or 2h; without it, it may take for ever
+    /// End the check after this time, such as 90s, 10m or 2h; without it, there is no limit
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) time_limit: Option<Duration>,
-    /// Memory that the check may take, such as 4GiB (Linux)
+    /// Memory that the check may use, such as 4GiB (Linux)
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) memory_limit: Option<ByteSize>,
     /// Print JSON
@@ -460,8 +458,8 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
-/// Of the process in which `verify` opens the store. Apart from the others, because nobody is to complete or to read
-/// about it.
+/// The arguments of the child process in which `verify` opens the store. It is not a subcommand, so that help and
+/// completions do not show it.
 #[derive(Debug, Parser)]
 pub(crate) struct VerifyChild {
     #[command(flatten)]
@@ -492,7 +490,7 @@ pub(crate) struct Stats {
     pub(crate) socket: AtSocket,
 }
 
-/// Where a running application is asked.
+/// The admin socket of a running application.
 #[derive(Debug, Args)]
 pub(crate) struct AtSocket {
     /// The application's admin socket, if it is not in the store's directory (`AdminSocket::open_at`)
@@ -510,7 +508,7 @@ pub(crate) struct Watch {
     /// End after this many commits
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) limit: Option<u64>,
-    /// How changes are printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = WatchFormat::Text)]
     pub(crate) format: WatchFormat,
     #[command(flatten)]
@@ -521,9 +519,9 @@ pub(crate) struct Watch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WatchFormat {
-    /// One line a change, with escapes
+    /// One line per change, with escapes
     Text,
-    /// One JSON object a commit
+    /// One JSON object per commit
     Jsonl,
 }
 

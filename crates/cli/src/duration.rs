@@ -1,10 +1,10 @@
-//! Lengths of time, as they are given to options.
+//! Parses durations in options.
 
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// Reads a time: a whole number and `ms`, `s`, `m`, `h` or `d`.
+/// Parses a duration: a whole number and `ms`, `s`, `m`, `h` or `d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits_end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits_end);
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_and_what_is_none_is_refused() {
+    fn durations_are_parsed_and_other_text_is_refused() {
         for (text, ms) in
             [("1ms", 1), ("90s", 90_000), ("10m", 600_000), ("2h", 7_200_000), ("7d", 604_800_000), ("0s", 0)]
         {

@@ -1,4 +1,4 @@
-//! How the command ends: a status for scripts, one line for people.
+//! Exit statuses for scripts, and failures with one line for people.
 
 use crate::message;
 use crate::{panics, text};
@@ -7,25 +7,25 @@ use std::fmt;
 use std::io;
 use strongroom::{Error, ErrorKind};
 
-/// The exit statuses, as printed by `--help` and in the manual page.
+/// The exit statuses, for `--help` and the manual page.
 pub(crate) const STATUSES: &str = "\
 Exit status:
-  0    done; deleting what is not there is done too
-  1    no such key or keyspace, or what `cas` finds is not as expected
+  0    success; deleting a missing key is a success too
+  1    no such key or keyspace, or the condition of `cas` does not hold
   2    wrong usage, bad input, or no such store
-  3    the store is damaged, it or its engine failed, or another process has it open
+  3    the store is damaged, the store or its engine failed, or another process has it open
   130  a load, a check or a watch was stopped by Ctrl-C or SIGTERM";
 
 /// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Status {
-    /// It was done.
+    /// The command succeeded.
     Done,
-    /// The key or keyspace is not there.
+    /// The key or keyspace does not exist.
     NotFound,
-    /// A change was asked for on a condition that does not hold.
+    /// The condition of a change does not hold.
     ConditionFailed,
-    /// What was asked for cannot work, whatever the state of the store.
+    /// The request is invalid, whatever the state of the store.
     BadInput,
     /// The store, its engine or the operating system failed.
     StoreFailed,
@@ -45,8 +45,8 @@ impl Status {
         }
     }
 
-    /// The one place where a kind of error becomes a status. A missing store is bad input; a missing
-    /// keyspace is told apart where it is looked up.
+    /// Maps a kind of error to a status. A missing store is bad input; the lookup of a keyspace reports a missing one
+    /// itself.
     const fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::InvalidInput
@@ -58,47 +58,46 @@ impl Status {
     }
 }
 
-/// Why a command did not do what it was asked: a status, and the line that says so.
+/// The failure of a command: a status and a message of one line.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: Status,
-    /// None where there is nobody left to tell.
+    /// `None` if there is nothing to report.
     line: Option<String>,
-    /// What the store said it is, if it was the store that said something.
+    /// The kind of the error, if the store returned one.
     kind: Option<ErrorKind>,
 }
 
-/// What a command returns.
+/// The result of a command.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// A failure with `status`, told by `line`.
+    /// A failure with `status` and the message `line`.
     pub(crate) fn new(status: Status, line: impl fmt::Display) -> Self {
         Self { status, line: Some(line.to_string()), kind: None }
     }
 
-    /// The input cannot be used.
+    /// Bad input.
     pub(crate) fn bad_input(line: impl fmt::Display) -> Self {
         Self::new(Status::BadInput, line)
     }
 
-    /// What is stored is not what was written.
+    /// Damage: stored data is not as it was written.
     pub(crate) fn damaged(line: impl fmt::Display) -> Self {
         Self { kind: Some(ErrorKind::Corruption), ..Self::new(Status::StoreFailed, line) }
     }
 
-    /// The key or keyspace is not there.
+    /// The key or keyspace does not exist.
     pub(crate) fn not_found(line: impl fmt::Display) -> Self {
         Self::new(Status::NotFound, line)
     }
 
-    /// What is stored is not as it was expected to be, and was left as it is.
+    /// The condition of a change does not hold, and nothing was changed.
     pub(crate) fn condition(line: impl fmt::Display) -> Self {
         Self::new(Status::ConditionFailed, line)
     }
 
-    /// Writing to standard output failed. A reader that left, as `head` does, has all it wanted: that is
-    /// no failure.
+    /// Writing to standard output failed. A closed pipe, as after `head`, is not a failure.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { status: Status::Done, line: None, kind: None };
@@ -106,40 +105,40 @@ impl Failure {
         Self::new(Status::StoreFailed, format_args!("cannot write to standard output: {error}"))
     }
 
-    /// It was asked to stop, which is how it ends: nobody has to be told.
+    /// Stopped by a signal, as intended: there is no message.
     pub(crate) fn stopped() -> Self {
         Self { status: Status::Stopped, line: None, kind: None }
     }
 
-    /// The same failure, told by `line` in place of its own.
+    /// The same failure with another message.
     pub(crate) fn told(self, line: impl fmt::Display) -> Self {
         Self { line: Some(line.to_string()), ..self }
     }
 
-    /// The same failure, and `more` to say about it.
+    /// The same failure with `more` appended to its message.
     pub(crate) fn and_also(self, more: &str) -> Self {
         Self { line: self.line.map(|line| format!("{line}; {more}")), ..self }
     }
 
-    /// Its status.
+    /// The exit status.
     pub(crate) fn status(&self) -> Status {
         self.status
     }
 
-    /// What kind of error of the store it is.
+    /// The kind of the error, if the store returned one.
     pub(crate) fn kind(&self) -> Option<ErrorKind> {
         self.kind
     }
 
-    /// The line that tells it.
+    /// The message; empty if there is none.
     pub(crate) fn line(&self) -> &str {
         self.line.as_deref().unwrap_or_default()
     }
 
-    /// Prints the line, if there is one, and gives the status.
+    /// Prints the message, if there is one, and returns the status.
     pub(crate) fn report(self) -> Status {
         if let Some(line) = self.line {
-            // A path or an engine's message may hold anything, also what a terminal would obey.
+            // A path or an engine's message may contain terminal escape sequences.
             let mut line = text::visible(&line.replace(['\n', '\r'], " "));
             if let Some(place) = panics::location() {
                 line.push_str(" (panicked at ");

@@ -1,16 +1,15 @@
-//! What must hold for any text that the command is given, for the fuzzer and for the tests that run the kept
-//! corpus.
+//! Properties of the parsers of user input, for the fuzzer and for the tests that run the kept corpus.
 //!
-//! This crate is no library, so that of the fuzz targets (`fuzz/src/lib.rs`) compiles the modules that parse again,
-//! and names them one by one.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "to panic is how a property is reported")]
+//! This crate is not a library. The library of the fuzz targets (`fuzz/src/lib.rs`) therefore compiles the parsing
+//! modules again, and lists each of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a violated property panics")]
 
 pub(crate) use crate::load::fuzz::{load_json_lines, load_table};
 use crate::text::{argument, escape_data, hex, visible};
 use std::ffi::OsStr;
 
-/// An argument that stands for bytes: those in hexadecimal are written the same again, and whatever they are, their
-/// escaped text shows them all and nothing that hides.
+/// An argument for bytes: hexadecimal arguments round-trip, and the escaped text of any bytes is complete and has no
+/// invisible characters.
 pub(crate) fn argument_text(bytes: &[u8]) {
     let given = String::from_utf8_lossy(bytes);
     if let Ok(stands_for) = argument("KEY", OsStr::new(&*given)) {

@@ -1,10 +1,10 @@
-//! Stopping on request: Ctrl-C, SIGTERM or a terminal that is closed.
+//! Stops on Ctrl-C, SIGTERM or a closed terminal.
 
 use crate::exit::{Failure, Outcome, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody asked to stop. The first request is noticed between rows; the second one ends the
+/// Whether a signal asked the command to stop. The first signal takes effect between rows. The second ends the
 /// process at once, which every store survives.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
@@ -12,7 +12,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens from now on.
+    /// Starts to listen for signals.
     pub(crate) fn listen() -> Outcome<Self> {
         let requested = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&requested);
@@ -27,7 +27,7 @@ impl Interrupt {
         Ok(Self { requested })
     }
 
-    /// Whether to stop.
+    /// Whether the command should stop.
     pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
 //! The `strongroom` command: load, read, scan, count, digest and verify stores of any engine.
 //!
-//! Standard output carries data and nothing else; what is said to people goes to standard error, and a
-//! failure is one line there and an exit status (see `exit`). Commands that read never create a store.
+//! Standard output carries only data. Messages go to standard error. A failure is one line there and an exit status
+//! (see `exit`). Commands that read never create a store.
 
 mod arguments;
 mod commands;
@@ -28,19 +28,19 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     panics::install();
     let status = std::panic::catch_unwind(run).unwrap_or_else(|_| {
-        Failure::new(Status::StoreFailed, "a defect in strongroom itself stopped it; please report it")
+        Failure::new(Status::StoreFailed, "a bug in strongroom stopped the command; please report it")
             .report()
     });
-    say_what_is_left_behind();
+    report_left_behind();
     ExitCode::from(status.code())
 }
 
-/// An engine that did not close in time goes with the process. Whoever waited for that learns why.
-fn say_what_is_left_behind() {
+/// An engine that did not close in time ends with the process. The message explains the wait to the user.
+fn report_left_behind() {
     for left in strongroom::left_behind() {
         let directory = text::visible(&left.directory.display().to_string());
         message::say(&format!(
-            "{} did not close the store in {directory} in time; what was acknowledged as durable is there",
+            "{} did not close the store in {directory} in time; commits acknowledged as durable are stored",
             left.engine
         ));
     }
@@ -61,16 +61,16 @@ fn run() -> Status {
     }
 }
 
-/// Prints help and version as clap does, and its complaints under this command's name.
+/// Prints help and version like clap, and its errors under this command's name.
 fn usage(error: &clap::Error) -> Status {
     if !error.use_stderr() {
-        // A reader that is gone, as in `strongroom --help | head -1`, has seen enough.
+        // A closed pipe, as in `strongroom --help | head -1`, is not a failure.
         let _ = error.print();
         return Status::Done;
     }
     let text = text::visible(&error.to_string());
     match text.strip_prefix("error: ") {
-        Some(complaint) => message::write(&format!("{PROGRAM}: {complaint}")),
+        Some(error) => message::write(&format!("{PROGRAM}: {error}")),
         None => message::write(&text),
     }
     Status::BadInput

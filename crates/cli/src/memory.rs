@@ -1,15 +1,15 @@
-//! The memory that a check may take.
+//! Limits the memory of a check.
 
 use crate::exit::{Failure, Outcome};
 use strongroom::{ByteSize, parse_bytes};
 
-/// Reads a size.
+/// Parses a size.
 pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
     parse_bytes(text).map(ByteSize).map_err(|error| error.to_string())
 }
 
-/// Limits what this process may take from now on to write to: its heap and its stacks, not the files that it maps.
-/// An engine's map may be far larger than what it reads.
+/// Limits the writable memory of this process: its heap and its stacks, not the files that it maps. An engine's map
+/// may be far larger than the pages that it reads.
 #[cfg(target_os = "linux")]
 pub(crate) fn limit_memory(most: ByteSize) -> Outcome {
     use nix::sys::resource::{Resource, setrlimit};

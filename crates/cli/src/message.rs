@@ -1,24 +1,24 @@
-//! What is said to people, on standard error.
+//! Writes messages to standard error.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 
-/// What every line on standard error begins with.
+/// The prefix of every line on standard error.
 pub(crate) const PROGRAM: &str = "strongroom";
 
-/// Whether somebody watches. In a pipe or a log, what went well is not worth a line.
+/// Whether standard error is a terminal. Success is reported only there, not in a pipe or a log.
 pub(crate) fn is_watched() -> bool {
     stderr().is_terminal()
 }
 
-/// Writes `line` under this command's name, and ends it.
+/// Writes `line` with the prefix and a newline.
 pub(crate) fn say(line: &str) {
     write(&format!("{PROGRAM}: {line}\n"));
 }
 
-/// Writes `text` as it is, in one piece so that no other process writes into the middle of it.
+/// Writes `text` unchanged, in one piece so that no other process writes into the middle of it.
 ///
-/// Nobody can be told that standard error cannot be written, and it must not change the exit status; the
-/// macros of the standard library would panic.
+/// A failure to write is ignored: it cannot be reported and must not change the exit status. The macros of the standard
+/// library would panic.
 pub(crate) fn write(text: &str) {
     let _ = stderr().lock().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Opening stores: everything that can be wrong is looked at before anything is created.
+//! Opens stores. Every check that does not need the store runs before anything is created.
 
 use crate::exit::{Failure, Outcome};
 use std::path::Path;
@@ -6,25 +6,25 @@ use strongroom::core::{check_keyspace_name, is_reserved_keyspace};
 use strongroom::limits::{self, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom::{ByteSize, Config, DEFAULT_KEYSPACE, Durability, ErrorKind, Keyspace, Registry, Store};
 
-/// What a command is going to do with a store.
+/// The access that a command needs to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Only read; a store that is not there is not created.
+    /// Read only; never creates a store.
     Read,
-    /// Change a store that is there.
+    /// Change an existing store.
     Change,
-    /// Write, and create the store if the URL does not forbid it.
+    /// Write, and create the store unless the URL forbids it.
     Create,
 }
 
-/// A store that can be opened, as far as its URL tells.
+/// A store to open, with a URL that was checked.
 #[derive(Debug)]
 pub(crate) struct Target {
     config: Config,
     registry: Registry,
 }
 
-/// What a store takes at most.
+/// The size limits of a store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) key_bytes_max: usize,
@@ -44,8 +44,8 @@ impl Limits {
 }
 
 impl Target {
-    /// Reads a URL. A command that writes has no use for an engine that forgets: the data would be gone when
-    /// the command ends, and its status would say that all is well.
+    /// Parses a URL. Refuses an engine without persistence for a command that writes: the data would be lost when the
+    /// command ends, although its exit status reports success.
     pub(crate) fn of(url: &str, access: Access) -> Outcome<Self> {
         let mut config = Config::from_url(url)?;
         let registry = Registry::builtin();
@@ -65,14 +65,14 @@ impl Target {
         Ok(Self { config, registry })
     }
 
-    /// The same store, with commits of this `durability`, if one is asked for. It stands in the place of the URL's: an
-    /// engine that opens only when less than power-safe is asked for does not mind which of the two asks.
+    /// Replaces the durability of the URL if one is given. An engine that does not claim power-safe commits opens if
+    /// either the URL or the command asks for less.
     pub(crate) fn committing(mut self, durability: Option<Durability>) -> Self {
         self.config.durability = durability.unwrap_or(self.config.durability);
         self
     }
 
-    /// The limits that the URL sets, for a look at keys and values before the store is opened.
+    /// The limits that the URL sets, to check keys and values before the store is opened.
     pub(crate) fn limits(&self) -> Limits {
         let lower = |given: Option<ByteSize>, most: usize| {
             given.and_then(|size| usize::try_from(size.0).ok()).map_or(most, |size| size.min(most))
@@ -83,12 +83,12 @@ impl Target {
         }
     }
 
-    /// The engine, as the URL names it.
+    /// The engine's name in the URL.
     pub(crate) fn engine(&self) -> &str {
         &self.config.engine
     }
 
-    /// The store's directory, if it is in one.
+    /// The store's directory, if it has one.
     pub(crate) fn path(&self) -> Option<&Path> {
         Some(&*self.config.path).filter(|path| !path.as_os_str().is_empty())
     }
@@ -109,11 +109,11 @@ pub(crate) fn open(url: &str, access: Access) -> Outcome<Store> {
     Target::of(url, access)?.open()
 }
 
-/// The keyspace called `name`, or "not found".
+/// Returns the keyspace `name`, or a "not found" failure.
 pub(crate) fn keyspace(store: &Store, name: &str) -> Outcome<Keyspace> {
     store.keyspace(name).map_err(|error| match error.kind() {
-        // Every store on disk has it from its creation on. An engine that finds its files damaged may begin
-        // anew without a word, and an empty answer would hide that.
+        // Every store on disk has this keyspace from its creation on. An engine may silently start over on damaged
+        // files, and an empty result would hide that.
         ErrorKind::NotFound if name == DEFAULT_KEYSPACE && store.path().is_some() => {
             Failure::damaged(format_args!(
                 "{}: the store has lost its keyspace {name:?}, so its files are damaged; restore from a backup",
@@ -121,25 +121,24 @@ pub(crate) fn keyspace(store: &Store, name: &str) -> Outcome<Keyspace> {
             ))
         }
         ErrorKind::NotFound => Failure::not_found(format_args!(
-            "there is no keyspace {name:?}; `strongroom keyspaces URL` lists those that are there"
+            "there is no keyspace {name:?}; `strongroom keyspaces URL` lists the keyspaces"
         )),
         _ => error.into(),
     })
 }
 
-/// Refuses the name of a keyspace that could not be created, before a store is.
+/// Refuses the name of a keyspace that could not be created, before a store is created.
 pub(crate) fn check_name(name: &str) -> Outcome {
     check_keyspace_name(name)?;
     if is_reserved_keyspace(name) {
         return Err(Failure::bad_input(format_args!(
-            "{name:?} is a name of the store's own; choose one that does not begin with '_'"
+            "{name:?} is reserved for the store; choose a name that does not begin with '_'"
         )));
     }
     Ok(())
 }
 
-/// Makes sure that the next command finds what this one wrote, also where the commits that were asked for are only
-/// buffered.
+/// Flushes buffered commits, so that the next command finds the writes of this one.
 pub(crate) fn settle(store: &Store) -> Outcome {
     if store.options().durability == Durability::Buffered && store.engine().capabilities.persistent {
         store.flush()?;

@@ -1,9 +1,9 @@
-//! Data, on standard output.
+//! Writes data to standard output.
 
 use crate::exit::{Failure, Outcome};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Standard output in large pieces.
+/// Buffered standard output.
 pub(crate) struct Output {
     out: BufWriter<StdoutLock<'static>>,
 }
@@ -17,12 +17,12 @@ impl Output {
         self.out.write_all(bytes).map_err(|error| Failure::output(&error))
     }
 
-    /// Hands on what is buffered, to a reader who waits for it.
+    /// Writes the buffered bytes, for a reader that waits for them.
     pub(crate) fn flush(&mut self) -> Outcome {
         self.out.flush().map_err(|error| Failure::output(&error))
     }
 
-    /// What is buffered until then is lost without it: nobody hears of a failure in a destructor.
+    /// Writes the rest and reports a failure, which a destructor could not.
     pub(crate) fn finish(mut self) -> Outcome {
         self.flush()
     }

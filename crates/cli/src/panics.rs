@@ -1,28 +1,28 @@
-//! Keeps a panic from spilling over standard error.
+//! Keeps panic messages off standard error.
 //!
-//! An engine that panics is caught by the store, which answers with an error of one line. The message of
-//! the panic itself may hold keys and values, so only its place is kept.
+//! The store catches a panic of an engine and returns an error of one line. The panic's own message may contain keys
+//! and values, so only its location is kept.
 
 use std::sync::OnceLock;
 
 static LOCATION: OnceLock<String> = OnceLock::new();
 
-/// Remembers where a panic happened, and silences panics, but for those who ask with `RUST_BACKTRACE`.
+/// Records the location of a panic, and silences panics unless `RUST_BACKTRACE` is set.
 pub(crate) fn install() {
-    let told = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let is_verbose = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if let Some(place) = panic.location() {
-            // The first panic is the one that matters.
+            // Later panics are usually consequences of the first.
             let _ = LOCATION.set(format!("{}:{}", place.file(), place.line()));
         }
-        if told {
+        if is_verbose {
             print(panic);
         }
     }));
 }
 
-/// Where a panic happened first, if one did.
+/// The location of the first panic, if there was one.
 pub(crate) fn location() -> Option<&'static str> {
     LOCATION.get().map(String::as_str)
 }

@@ -1,16 +1,16 @@
-//! Bytes as text that nobody can mistake: escapes in output, `hex:` in arguments.
+//! Bytes as unambiguous text: escapes in output, `hex:` in arguments.
 
 use std::ffi::OsStr;
 use std::fmt;
 
-/// What introduces bytes in hexadecimal on the command line.
+/// The prefix of bytes in hexadecimal on the command line.
 const HEX_PREFIX: &str = "hex:";
-/// Characters of a key that are shown in a message.
+/// Characters of a key that a message shows.
 const QUOTED_CHARS_MAX: usize = 60;
-/// Names that are listed in a message.
+/// Names that a message lists.
 const LISTED_MAX: usize = 20;
 
-/// Appends a key or a value as [`escape`] does, and so that it is never taken for an argument in hexadecimal.
+/// Appends a key or a value like [`escape`], and never as text that an argument would parse as hexadecimal.
 pub(crate) fn escape_data(bytes: &[u8], out: &mut Vec<u8>) {
     match bytes.split_first() {
         Some((first, rest)) if bytes.starts_with(HEX_PREFIX.as_bytes()) => {
@@ -21,9 +21,8 @@ pub(crate) fn escape_data(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `bytes` as text on one line: visible UTF-8 as it is, a backslash as `\\`, tab, newline and
-/// carriage return as `\t`, `\n` and `\r`, and every other byte as `\xHH`. Different bytes never become the
-/// same text.
+/// Appends `bytes` as text on one line: visible UTF-8 unchanged, a backslash as `\\`, tab, newline and carriage
+/// return as `\t`, `\n` and `\r`, and every other byte as `\xHH`. The encoding is injective.
 pub(crate) fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\') {
         out.extend_from_slice(bytes);
@@ -50,18 +49,18 @@ fn escape_character(character: char, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether `character` shows on a screen, and moves nothing there but the place of the next one. Not so are
-/// control and format characters, what is private or unassigned, and white space but for the plain space. A
-/// mark that combines shows at the character before it.
+/// Whether `character` is visible on a screen and only advances the cursor. Control and format characters, private and
+/// unassigned ones, and white space other than the plain space are not. A combining mark is visible on the character
+/// before it.
 fn is_visible(character: char) -> bool {
     match character {
         ' '..='~' => true,
-        // Letters, marks and a symbol by their category that are blank.
+        // Blank, although their categories are letter, mark and symbol.
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
         | '\u{ffa0}' => false,
         _ => {
-            // The standard library knows what it would not print. As the second character: at the start of
-            // a text, it would not print a mark either.
+            // `escape_debug` knows which characters are printable. The character is tested in second place, because at
+            // the start of a text it also escapes a combining mark.
             let mut room = [b'a'; 5];
             let end = 1 + character.encode_utf8(&mut room[1..]).len();
             str::from_utf8(&room[..end]).is_ok_and(|text| text.escape_debug().eq(text.chars()))
@@ -69,8 +68,8 @@ fn is_visible(character: char) -> bool {
     }
 }
 
-/// `text` with what is not visible escaped, but for its newlines. A backslash stays as it is: this is for
-/// messages, whose parts may be escaped already.
+/// Escapes the invisible characters of `text`, except newlines. A backslash stays unchanged, because parts of a message
+/// may be escaped already.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     for character in text.chars() {
@@ -96,21 +95,21 @@ pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// `bytes` escaped, for a message.
+/// Returns `bytes` escaped, for a message.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     escape(bytes, &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A key or a name in quotes for a message, escaped, and cut if it is long.
+/// Returns a key or a name in quotes for a message, escaped, and truncated if it is long.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     escape_data(bytes, &mut out);
     in_quotes(&String::from_utf8_lossy(&out))
 }
 
-/// The first of `names`, each in quotes, and how many there are besides.
+/// Returns the first of `names`, each in quotes, and the number of the others.
 pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
     let (shown, others) = names.split_at(names.len().min(LISTED_MAX));
     let shown: Vec<String> = shown.iter().map(|name| quoted(name.as_ref().as_bytes())).collect();
@@ -128,7 +127,7 @@ fn in_quotes(escaped: &str) -> String {
     }
 }
 
-/// Why an argument is refused, for people.
+/// The message for an argument that is refused.
 #[derive(Debug)]
 pub(crate) struct Refused(String);
 
@@ -138,8 +137,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The bytes that an argument stands for: those after `hex:`, or its own. `name` is the argument's name in
-/// the complaint about hexadecimal digits that are none.
+/// Returns the bytes of an argument: those after `hex:`, or its own. `name` is the argument's name in the error about
+/// invalid digits.
 pub(crate) fn argument(name: &str, given: &OsStr) -> Result<Vec<u8>, Refused> {
     let bytes = given.as_encoded_bytes();
     let Some(digits) = bytes.strip_prefix(HEX_PREFIX.as_bytes()) else { return Ok(bytes.to_vec()) };
@@ -181,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_escaped_can_be_read_back(bytes in tricky_bytes()) {
+        fn escaped_bytes_round_trip(bytes in tricky_bytes()) {
             let mut text = Vec::new();
             escape_data(&bytes, &mut text);
             let text = String::from_utf8(text).unwrap();
@@ -193,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn hex_arguments_are_read_back(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn hex_arguments_round_trip(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let mut text = HEX_PREFIX.as_bytes().to_vec();
             hex(&bytes, &mut text);
             let text = String::from_utf8(text).unwrap();
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_seen_stays_and_what_cannot_is_escaped() {
+    fn visible_characters_stay_and_invisible_ones_are_escaped() {
         for text in [
             "'quotes\"",
             "नमस्ते",
@@ -248,18 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn messages_obey_no_terminal_and_keep_their_lines() {
+    fn messages_carry_no_escape_sequences_and_keep_their_lines() {
         assert_eq!(visible("a\u{1b}[31m\tb\\x00\nÄ\u{202e}"), "a\\x1b[31m\\tb\\x00\nÄ\\xe2\\x80\\xae");
     }
 
     #[test]
-    fn data_is_not_taken_for_hexadecimal() {
+    fn printed_data_never_parses_as_hexadecimal() {
         assert_eq!(quoted(b"hex:00"), r#""\x68ex:00""#);
         assert_eq!(quoted(b"ahex:00"), r#""ahex:00""#);
     }
 
     #[test]
-    fn what_is_not_hexadecimal_is_refused() {
+    fn invalid_hexadecimal_is_refused() {
         for wrong in ["hex:0", "hex:zz", "hex:00 11", "hex:ä", "hex:0x00", "hex:+1"] {
             assert!(argument("KEY", OsStr::new(wrong)).is_err(), "{wrong}");
         }
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn long_keys_are_cut_in_messages() {
+    fn long_keys_are_truncated_in_messages() {
         assert_eq!(quoted(b"a\n"), r#""a\n""#);
         assert_eq!(quoted("ä".repeat(61).as_bytes()), format!("\"{}…\"", "ä".repeat(60)));
     }

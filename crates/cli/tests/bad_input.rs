@@ -1,4 +1,4 @@
-//! Each mistake is one clear line and a status, and changes nothing that is stored.
+//! Each mistake is reported in one clear line with a status, and changes no stored data.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::{Sandbox, engines, url, urls};
 
-/// The commands that only read, or that change what has to be there.
-fn of_a_store_that_is_there(url: &str) -> Vec<Vec<&str>> {
+/// The commands that need an existing store.
+fn on_an_existing_store(url: &str) -> Vec<Vec<&str>> {
     vec![
         vec!["get", url, "a"],
         vec!["delete", url, "a"],
@@ -25,7 +25,7 @@ fn of_a_store_that_is_there(url: &str) -> Vec<Vec<&str>> {
 }
 
 fn every_command(url: &str) -> Vec<Vec<&str>> {
-    let mut commands = of_a_store_that_is_there(url);
+    let mut commands = on_an_existing_store(url);
     commands.push(vec!["put", url, "a", "1"]);
     commands.push(vec!["cas", url, "a", "--absent", "1"]);
     commands.push(vec!["incr", url, "a"]);
@@ -49,7 +49,7 @@ fn refused(sandbox: &Sandbox, commands: &[Vec<&str>], status: i32, named: &[&str
 }
 
 #[test]
-fn an_unknown_engine_or_option() {
+fn an_unknown_engine_or_option_is_refused() {
     let sandbox = sandbox();
     refused(&sandbox, &every_command("rocks:data"), 2, &["rocks", "use one of"]);
     refused(&sandbox, &every_command("data"), 2, &["\"data\"", "ENGINE:PATH"]);
@@ -60,7 +60,7 @@ fn an_unknown_engine_or_option() {
 }
 
 #[test]
-fn a_path_that_would_be_another_one() {
+fn a_path_with_a_host_or_a_tilde_is_refused() {
     let sandbox = sandbox();
     let (engine, query) = engines()[0];
     refused(&sandbox, &every_command(&format!("{engine}://data{query}")), 2, &["there is no host"]);
@@ -68,7 +68,7 @@ fn a_path_that_would_be_another_one() {
 }
 
 #[test]
-fn an_engine_that_forgets_takes_no_data() {
+fn writes_to_an_engine_without_persistence_are_refused() {
     let sandbox = sandbox();
     let commands = [
         vec!["put", "memory:", "a", "1"],
@@ -82,7 +82,7 @@ fn an_engine_that_forgets_takes_no_data() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn messages_that_cannot_be_written_change_no_status() {
+fn a_message_that_cannot_be_written_does_not_change_the_status() {
     let sandbox = sandbox();
     for command in [vec!["get", "rocks:data", "a"], vec!["nonsense"]] {
         let full = std::fs::File::create("/dev/full").unwrap();
@@ -92,7 +92,7 @@ fn messages_that_cannot_be_written_change_no_status() {
 }
 
 #[test]
-fn a_message_obeys_no_terminal() {
+fn a_message_contains_no_terminal_escape_sequences() {
     let sandbox = sandbox();
     let engine = engines()[0].0;
     let told = sandbox.run(["get", &format!("{engine}:\u{1b}[31m\u{202e}data"), "a"]);
@@ -104,10 +104,10 @@ fn a_message_obeys_no_terminal() {
 }
 
 #[test]
-fn a_store_that_is_not_there() {
+fn a_missing_store_is_bad_input() {
     let sandbox = sandbox();
     for url in urls("data") {
-        refused(&sandbox, &of_a_store_that_is_there(&url), 2, &["there is no store in data"]);
+        refused(&sandbox, &on_an_existing_store(&url), 2, &["there is no store in data"]);
     }
     let (engine, query) = engines()[0];
     let forbidden = format!("{engine}:data?create=false{}", query.replace('?', "&"));
@@ -115,7 +115,7 @@ fn a_store_that_is_not_there() {
 }
 
 #[test]
-fn a_key_or_keyspace_that_is_not_there() {
+fn a_missing_key_or_keyspace_has_status_1() {
     let sandbox = sandbox();
     for url in urls("data") {
         sandbox.run(["put", &url, "a", "1"]).text();
@@ -136,7 +136,7 @@ fn a_key_or_keyspace_that_is_not_there() {
 }
 
 #[test]
-fn a_directory_of_another_engine() {
+fn a_directory_of_another_engine_is_refused() {
     let sandbox = sandbox();
     for (ours, _) in engines() {
         let (_, query) = engines().into_iter().find(|(engine, _)| *engine == ours).unwrap();
@@ -149,7 +149,7 @@ fn a_directory_of_another_engine() {
 }
 
 #[test]
-fn what_is_no_store() {
+fn a_path_that_is_not_a_store_is_refused() {
     let sandbox = sandbox();
     std::fs::create_dir(sandbox.path("thesis")).unwrap();
     sandbox.write("thesis/chapter-1.txt", "It was a dark and stormy night.");
@@ -162,12 +162,12 @@ fn what_is_no_store() {
         let below = format!("{engine}:rows.csv/data{query}");
         refused(&sandbox, &every_command(&below), 2, &["rows.csv/data", "is not a directory"]);
         let empty = format!("{engine}:empty{query}");
-        refused(&sandbox, &of_a_store_that_is_there(&empty), 2, &["there is no store in empty"]);
+        refused(&sandbox, &on_an_existing_store(&empty), 2, &["there is no store in empty"]);
     }
 }
 
 #[test]
-fn a_path_that_is_too_long() {
+fn a_path_that_is_too_long_is_refused() {
     let sandbox = sandbox();
     for (engine, query) in engines() {
         for path in ["n".repeat(300), "long/".repeat(1_000)] {
@@ -179,7 +179,7 @@ fn a_path_that_is_too_long() {
 
 #[cfg(unix)]
 #[test]
-fn a_current_directory_that_was_removed() {
+fn a_removed_current_directory_is_reported() {
     let sandbox = sandbox();
     let command = env!("CARGO_BIN_EXE_strongroom");
     for url in urls("data") {
@@ -194,7 +194,7 @@ fn a_current_directory_that_was_removed() {
 }
 
 #[test]
-fn a_marker_that_was_cut_or_edited() {
+fn a_truncated_or_edited_marker_is_damage() {
     let sandbox = sandbox();
     for (engine, query) in engines() {
         let url = format!("{engine}:{engine}{query}");
@@ -216,7 +216,7 @@ fn a_marker_that_was_cut_or_edited() {
 }
 
 #[test]
-fn engine_files_that_are_gone() {
+fn missing_engine_files_are_damage() {
     let sandbox = sandbox();
     for (engine, query) in engines() {
         let url = format!("{engine}:{engine}{query}");
@@ -228,7 +228,7 @@ fn engine_files_that_are_gone() {
                 std::fs::remove_file(path).unwrap();
             }
         }
-        // No command may begin a new store in the place of the lost one.
+        // No command may create a new store in place of the lost one.
         for command in every_command(&url) {
             sandbox.run(&command).failed(3, &[engine]);
         }
@@ -236,12 +236,12 @@ fn engine_files_that_are_gone() {
 }
 
 #[test]
-fn keys_and_values_beyond_the_limits() {
+fn keys_and_values_over_the_limits_are_refused() {
     let sandbox = sandbox();
     let (key, value) = ("k".repeat(1_025), "x".repeat(100_000));
     for url in urls("data") {
         let put = |key| vec!["put", &url, key, "1"];
-        // Before there is a store, and when there is one.
+        // Before the store exists, and after.
         for _ in 0..2 {
             refused(&sandbox, &[put(""), put("hex:")], 2, &["key is empty", "at least one byte"]);
             refused(&sandbox, &[put(&key)], 2, &["1025 bytes", "1024"]);
@@ -263,9 +263,9 @@ fn keys_and_values_beyond_the_limits() {
 
 #[cfg(feature = "storage-sled")]
 #[test]
-fn sled_without_a_word_about_durability() {
+fn sled_without_power_safe_commits_needs_an_explicit_durability() {
     let sandbox = sandbox();
-    // As on a file system that cannot write its files through.
+    // As on a file system that does not support write-through.
     let (plain, buffered) =
         ("sled:data?option.write_through=false", "sled:data?option.write_through=false&durability=buffered");
     refused(&sandbox, &[vec!["put", plain, "a", "1"]], 2, &["sled", "durability=buffered"]);
@@ -274,14 +274,14 @@ fn sled_without_a_word_about_durability() {
     assert_eq!(sandbox.run(["get", buffered, "a"]).text(), "1");
 }
 
-/// A way to damage a file.
+/// Damages the bytes of a file.
 type Damage = fn(&[u8]) -> Vec<u8>;
 
 const DAMAGES: [(&str, Damage); 6] = [
-    ("turned over", |bytes| bytes.iter().map(|byte| !byte).collect()),
+    ("inverted", |bytes| bytes.iter().map(|byte| !byte).collect()),
     ("cut in half", |bytes| bytes[..bytes.len() / 2].to_vec()),
     ("emptied", |_| Vec::new()),
-    ("zeroed from the middle on", |bytes| {
+    ("zeroed from the middle", |bytes| {
         let (head, tail) = bytes.split_at(bytes.len() / 2);
         [head, &vec![0; tail.len()]].concat()
     }),
@@ -296,7 +296,7 @@ const DAMAGES: [(&str, Damage); 6] = [
 ];
 
 #[test]
-fn damaged_data_is_one_line_and_never_a_wrong_row() {
+fn damage_is_reported_in_one_line_and_never_returns_a_wrong_row() {
     let sandbox = sandbox();
     sandbox.write("more.csv", support::csv(3_000));
     for (engine, query) in engines() {
@@ -322,12 +322,12 @@ fn damaged_data_is_one_line_and_never_a_wrong_row() {
                     "{engine}: {path_below} {damage}: the row {row:?} was never stored"
                 );
             }
-            // LMDB maps its file, and damage in it may end the process.
+            // LMDB maps its file, so damage may crash the process.
             if engine == "lmdb" && ran.status == -1 {
                 restore(&sandbox.path(engine), &directories, &files);
                 continue;
             }
-            // sled takes damage to its configuration for another version's, which is wrong usage.
+            // sled takes a damaged configuration for that of another version, which is wrong usage.
             if ran.status != 0 {
                 let status = if ran.status == 2 { 2 } else { 3 };
                 ran.failed(status, &[engine]);
@@ -337,7 +337,7 @@ fn damaged_data_is_one_line_and_never_a_wrong_row() {
     }
 }
 
-/// Puts everything back as it was.
+/// Restores all files.
 fn restore(top: &Path, directories: &[&PathBuf], files: &BTreeMap<PathBuf, Vec<u8>>) {
     std::fs::remove_dir_all(top).unwrap();
     for path in directories {
@@ -348,7 +348,7 @@ fn restore(top: &Path, directories: &[&PathBuf], files: &BTreeMap<PathBuf, Vec<u
     }
 }
 
-/// As if an engine had found its files beyond repair and begun anew without a word.
+/// Simulates an engine that silently starts over on files that it cannot repair.
 #[test]
 fn a_store_that_lost_everything_does_not_look_empty() {
     let sandbox = sandbox();
@@ -379,7 +379,7 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_directory_for_pages_that_cannot_be_made() {
+fn a_directory_for_pages_that_cannot_be_created_is_bad_input() {
     let sandbox = sandbox();
     refused(&sandbox, &[vec!["man", "rows.csv"]], 2, &["rows.csv"]);
     sandbox.run(["get", &url("x"), "a"]).failed(2, &[]);

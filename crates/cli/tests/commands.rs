@@ -1,4 +1,4 @@
-//! What every command does when nothing is wrong, on every engine.
+//! Every command in the normal case, on every engine.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -17,7 +17,7 @@ fn a_value_is_put_got_and_deleted() {
         assert_eq!(sandbox.run(["get", &url, "greeting"]).text(), "", "an empty value is not an absent one");
         assert_eq!(sandbox.run(["delete", &url, "greeting"]).text(), "");
         sandbox.run(["get", &url, "greeting"]).failed(1, &["greeting"]);
-        assert_eq!(sandbox.run(["delete", &url, "greeting"]).text(), "", "deleting again is no failure");
+        assert_eq!(sandbox.run(["delete", &url, "greeting"]).text(), "", "deleting again succeeds");
     }
 }
 
@@ -42,7 +42,7 @@ fn bytes_may_be_given_in_hexadecimal() {
 
 #[cfg(unix)]
 #[test]
-fn arguments_that_are_no_text_are_taken_as_they_are() {
+fn arguments_that_are_not_utf8_are_taken_as_bytes() {
     use std::os::unix::ffi::OsStrExt as _;
     let sandbox = Sandbox::new();
     let (url, bytes) = (url("data"), std::ffi::OsStr::from_bytes(b"\xff\xfe"));
@@ -51,7 +51,7 @@ fn arguments_that_are_no_text_are_taken_as_they_are() {
 }
 
 #[test]
-fn keyspaces_are_apart() {
+fn keyspaces_are_independent() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         sandbox.run(["put", &url, "a", "1"]).text();
@@ -67,7 +67,7 @@ fn keyspaces_are_apart() {
     }
 }
 
-/// Keys whose order by bytes differs from other orders, prefixes of each other, and the last bytes.
+/// Keys whose bytewise order differs from other orders, prefixes of each other, and the highest bytes.
 const KEYS: [&str; 12] =
     ["hex:00", "hex:0000", "A", "a", "aa", "ab", "b", "B", "ä", "hex:ff", "hex:ffff", "hex:ff00"];
 
@@ -86,7 +86,7 @@ fn hex_of(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_scan_gives_the_keys_of_its_range_in_order() {
+fn a_scan_returns_the_keys_of_its_range_in_order() {
     let sandbox = Sandbox::new();
     let mut sorted: Vec<Vec<u8>> = KEYS.iter().map(|key| bytes_of(key)).collect();
     sorted.sort();
@@ -154,7 +154,7 @@ fn keys_only_is_the_sorted_column_of_the_file() {
 }
 
 #[test]
-fn the_digest_is_the_same_on_every_engine_and_tells_contents_apart() {
+fn the_digest_is_the_same_on_every_engine_and_differs_for_other_contents() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", support::csv(500));
     let mut digests = Vec::new();
@@ -173,7 +173,7 @@ fn the_digest_is_the_same_on_every_engine_and_tells_contents_apart() {
 }
 
 #[test]
-fn compacting_keeps_everything() {
+fn compaction_keeps_all_rows() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", support::csv(500));
     for url in urls("data") {
@@ -191,7 +191,7 @@ fn compacting_keeps_everything() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn a_closed_output_pipe_is_not_a_failure() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", support::csv(20_000));
     let url = url("data");
@@ -219,7 +219,7 @@ fn output_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn completions_and_pages_are_made() {
+fn completions_and_manual_pages_are_generated() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = sandbox.run(["completions", shell]).text();

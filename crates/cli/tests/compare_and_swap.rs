@@ -1,4 +1,4 @@
-//! `cas`: a key is changed if it is as expected, or else nothing is.
+//! `cas`: a key changes only if its value is as expected.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -7,10 +7,10 @@ mod support;
 use support::{Sandbox, url, urls};
 
 #[test]
-fn a_key_is_changed_if_it_is_as_expected() {
+fn a_key_changes_if_its_value_is_as_expected() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
-        // Makes the store and the keyspace.
+        // Creates the store and the keyspace.
         assert_eq!(sandbox.run(["cas", &url, "lease", "--absent", "ada", "-k", "leases"]).text(), "");
         let get = || sandbox.run(["get", &url, "lease", "-k", "leases"]).text();
         assert_eq!(get(), "ada");
@@ -27,16 +27,16 @@ fn a_key_is_changed_if_it_is_as_expected() {
 }
 
 #[test]
-fn what_is_not_as_expected_is_told_and_left() {
+fn a_failed_condition_is_reported_and_changes_nothing() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         sandbox.run(["put", &url, "a", "secret"]).text();
         let cas = |arguments: &[&str]| sandbox.run([&["cas", &url], arguments].concat());
         for (arguments, told) in [
-            (&["a", "--absent", "new"][..], "the key \"a\" is there already"),
-            (&["a", "--expect", "", "new"], "the value of \"a\" is another one"),
-            (&["a", "--expect", "secret ", "new"], "the value of \"a\" is another one"),
-            (&["b", "--expect", "secret", "new"], "the key \"b\" is not there"),
+            (&["a", "--absent", "new"][..], "the key \"a\" exists already"),
+            (&["a", "--expect", "", "new"], "the value of \"a\" is not as expected"),
+            (&["a", "--expect", "secret ", "new"], "the value of \"a\" is not as expected"),
+            (&["b", "--expect", "secret", "new"], "the key \"b\" does not exist"),
             (&["a", "--expect", "secret", "new", "-k", "other"], "there is no keyspace \"other\""),
         ] {
             let line = cas(arguments).failed(1, &[told]);
@@ -48,7 +48,7 @@ fn what_is_not_as_expected_is_told_and_left() {
 }
 
 #[test]
-fn only_what_is_expected_to_be_absent_makes_a_store() {
+fn only_an_expected_absence_creates_a_store() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         sandbox.run(["cas", &url, "a", "--expect", "1", "2"]).failed(2, &["there is no store in data"]);
@@ -67,7 +67,7 @@ fn only_what_is_expected_to_be_absent_makes_a_store() {
     ] {
         sandbox.run(&arguments).failed(2, &[told]);
     }
-    // Usage, as clap tells it.
+    // Wrong usage, reported by clap.
     for (arguments, told) in [
         (vec!["cas", &url, "a", "1"], "--expect"),
         (vec!["cas", &url, "a", "--absent", "--expect", "0", "1"], "cannot be used with"),
@@ -76,5 +76,5 @@ fn only_what_is_expected_to_be_absent_makes_a_store() {
         let ran = sandbox.run(&arguments);
         assert!(ran.status == 2 && ran.errors.contains(told), "{ran:?}");
     }
-    assert!(sandbox.files(".").len() == 1, "nothing was made");
+    assert!(sandbox.files(".").len() == 1, "nothing was created");
 }

@@ -1,4 +1,4 @@
-//! How safe the commits of a command are, as the command asks for it.
+//! The durability option of the commands that write.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -6,7 +6,7 @@ mod support;
 
 use support::{Sandbox, engines};
 
-/// The commands that write, on a store that has the key `a`.
+/// The commands that write, for a store with the key `a`.
 fn writing(url: &str) -> Vec<Vec<&str>> {
     vec![
         vec!["put", url, "b", "1"],
@@ -19,7 +19,7 @@ fn writing(url: &str) -> Vec<Vec<&str>> {
 }
 
 #[test]
-fn the_next_command_finds_what_was_written_however_safe() {
+fn the_next_command_finds_writes_of_any_durability() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", "id\nc\n");
     for (engine, query) in engines() {
@@ -38,12 +38,12 @@ fn the_next_command_finds_what_was_written_however_safe() {
 }
 
 #[test]
-fn the_option_wins_over_the_url() {
+fn the_option_overrides_the_url() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines() {
         let plain = format!("{engine}:{engine}");
         let (buffered, sync) = (format!("{plain}?durability=buffered"), format!("{plain}?durability=sync"));
-        // One that does not claim to be power-safe opens too: it was asked for less.
+        // An engine that does not claim power-safe commits opens too, because the option asks for less.
         for url in [&plain, &sync, &buffered] {
             sandbox.run(["put", url, "a", "1", "--durability", "buffered"]).text();
         }
@@ -60,11 +60,11 @@ fn the_option_wins_over_the_url() {
 
 #[cfg(feature = "storage-sled")]
 #[test]
-fn what_an_engine_does_not_claim_is_refused_before_anything_is_made() {
+fn an_unclaimed_durability_is_refused_before_anything_is_created() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", "id\nc\n");
     let before = sandbox.files(".");
-    // As on a file system that cannot write its files through.
+    // As on a file system that does not support write-through.
     let plain = "sled:data?option.write_through=false";
     for url in [plain, &format!("{plain}&durability=buffered")] {
         let put = ["put", url, "a", "1", "--durability", "sync"];
@@ -77,7 +77,7 @@ fn what_an_engine_does_not_claim_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_durability_that_is_none_is_refused() {
+fn an_invalid_durability_is_refused() {
     let sandbox = Sandbox::new();
     let url = support::url("data");
     for command in writing(&url) {

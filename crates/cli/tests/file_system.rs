@@ -1,5 +1,5 @@
-//! Full disks and directories that cannot be written. Both need a file system of their own, which only root
-//! can mount; elsewhere these tests say that they were skipped.
+//! Full disks and directories without write access. Both need a file system of their own, which only root can mount.
+//! Without root, these tests print SKIPPED.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use support::{Sandbox, csv, engines, key};
 
-/// A small file system in memory, for as long as it lives.
+/// A small file system in memory, mounted until it is dropped.
 struct Mount {
     path: PathBuf,
 }
 
 impl Mount {
-    /// `size` bytes at `name`; none, and a word about it, where that is not allowed.
+    /// Mounts `size` bytes at `name`. Returns `None` and prints SKIPPED without permission.
     fn new(sandbox: &Sandbox, name: &str, size: &str) -> Option<Self> {
         let path = sandbox.path(name);
         std::fs::create_dir(&path).unwrap();
@@ -61,8 +61,8 @@ fn a_full_disk_stops_a_load_and_loses_nothing() {
         let line = sandbox.run(arguments).failed(3, &[engine, "stored"]);
         println!("{line}");
         disk.remount("size=512m");
-        // At least the rows that the message calls stored, unless it takes that back, and whole batches in the
-        // file's order.
+        // At least the rows that the message calls stored, unless it says that they may be lost, and whole batches in
+        // the order of the file.
         let kept = line
             .split("rows 1 to ")
             .nth(1)
@@ -80,7 +80,7 @@ fn a_full_disk_stops_a_load_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_takes_no_new_store() {
+fn a_full_disk_refuses_a_new_store() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines() {
         let Some(disk) = Mount::new(&sandbox, engine, "64k") else { return };
@@ -89,12 +89,12 @@ fn a_full_disk_takes_no_new_store() {
         let line =
             sandbox.run(["put", &format!("{engine}:{engine}/data{query}"), "a", "1"]).failed(3, &[engine]);
         println!("{line}");
-        assert!(!disk.path.join("data").exists(), "{engine}: half a store is left");
+        assert!(!disk.path.join("data").exists(), "{engine}: a partial store remains");
     }
 }
 
 #[test]
-fn a_read_only_directory_is_refused_untouched() {
+fn a_write_to_a_read_only_file_system_is_refused_and_changes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", csv(10));
     for (engine, query) in engines() {
@@ -120,14 +120,14 @@ fn a_read_only_directory_is_refused_untouched() {
     }
 }
 
-/// The engines that can be read where nothing can be written.
+/// The engines whose stores can be read without write access.
 fn can_be_read_in_place(engine: &str) -> bool {
     ["redb", "rocksdb", "sqlite", "lmdb"].contains(&engine)
 }
 
-/// Reads a store with the key `a`, or is told why not.
+/// Asserts that a store with the key `a` is read, or that the error gives the reason.
 #[track_caller]
-fn is_read_or_told_why(engine: &str, mut command: impl FnMut(&[&str]) -> support::Ran, url: &str) {
+fn is_read_or_refused_with_reason(engine: &str, mut command: impl FnMut(&[&str]) -> support::Ran, url: &str) {
     if can_be_read_in_place(engine) {
         assert_eq!(command(&["get", url, "a"]).text(), "1", "{engine}");
         assert_eq!(command(&["scan", url, "--keys-only"]).text(), "a\n", "{engine}");
@@ -139,7 +139,7 @@ fn is_read_or_told_why(engine: &str, mut command: impl FnMut(&[&str]) -> support
 }
 
 #[test]
-fn a_read_only_file_system_is_read_where_the_engine_can() {
+fn a_store_on_a_read_only_file_system_is_read_if_the_engine_supports_it() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines() {
         let Some(disk) = Mount::new(&sandbox, engine, "64m") else { return };
@@ -147,13 +147,13 @@ fn a_read_only_file_system_is_read_where_the_engine_can() {
         sandbox.run(["put", &url, "a", "1"]).text();
         disk.remount("ro");
         let before = sandbox.files(engine);
-        is_read_or_told_why(engine, |arguments| sandbox.run(arguments), &url);
+        is_read_or_refused_with_reason(engine, |arguments| sandbox.run(arguments), &url);
         assert_eq!(sandbox.files(engine), before);
-        // A copy that nobody has opened yet has no file LOCK.
+        // A copy that was never opened has no file LOCK.
         disk.remount("rw");
         std::fs::remove_file(disk.path.join("data/LOCK")).unwrap();
         disk.remount("ro");
-        is_read_or_told_why(engine, |arguments| sandbox.run(arguments), &url);
+        is_read_or_refused_with_reason(engine, |arguments| sandbox.run(arguments), &url);
     }
 }
 
@@ -164,7 +164,7 @@ fn as_somebody(sandbox: &Sandbox, arguments: &[&str]) -> support::Ran {
     let executable = sandbox.path("strongroom");
     if !executable.exists() {
         let built = env!("CARGO_BIN_EXE_strongroom");
-        // The build directory may be closed to others.
+        // Other users may have no access to the build directory.
         std::fs::hard_link(built, &executable)
             .or_else(|_| std::fs::copy(built, &executable).map(drop))
             .unwrap();
@@ -182,7 +182,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn a_directory_without_write_permission_is_read_where_the_engine_can() {
+fn a_store_without_write_permission_is_read_if_the_engine_supports_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     let set = |path: &std::path::Path, mode| {
@@ -196,7 +196,7 @@ fn a_directory_without_write_permission_is_read_where_the_engine_can() {
         for path in everything.keys() {
             set(path, if path.is_dir() { 0o555 } else { 0o444 });
         }
-        is_read_or_told_why(engine, |arguments| as_somebody(&sandbox, arguments), &url);
+        is_read_or_refused_with_reason(engine, |arguments| as_somebody(&sandbox, arguments), &url);
         as_somebody(&sandbox, &["put", &url, "a", "2"]).failed(3, &[engine, "Permission denied"]);
         assert_eq!(sandbox.files(engine), everything, "{engine}");
         for path in everything.keys() {
@@ -207,7 +207,7 @@ fn a_directory_without_write_permission_is_read_where_the_engine_can() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_no_reason_for_a_store() {
+fn an_unreadable_input_file_creates_no_store() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     sandbox.write("secret.csv", "id\n1\n");

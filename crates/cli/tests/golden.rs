@@ -1,4 +1,4 @@
-//! What is printed, letter for letter. `UPDATE_GOLDEN=1 cargo test` rewrites the files in `tests/golden`.
+//! The exact output of commands. `UPDATE_GOLDEN=1 cargo test` rewrites the files in `tests/golden`.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -7,7 +7,7 @@ mod support;
 use support::{Sandbox, engines, golden, url};
 
 #[test]
-fn help() {
+fn help_is_stable() {
     let sandbox = Sandbox::new();
     golden("help.txt", &sandbox.run(["--help"]).text());
     let commands = [
@@ -45,7 +45,7 @@ fn wrong_usage_is_explained() {
     assert_eq!(sandbox.run(["--version"]).text(), format!("strongroom {}\n", env!("CARGO_PKG_VERSION")));
 }
 
-/// What is printed is known of two builds: the default one, which has the engines in Rust, and the one with all.
+/// Two builds have golden files: the default one with the engines in Rust, and the one with all engines.
 #[cfg(all(
     feature = "storage-redb",
     feature = "storage-sled",
@@ -56,7 +56,7 @@ fn wrong_usage_is_explained() {
     )
 ))]
 #[test]
-fn the_engines() {
+fn the_list_of_engines_is_stable() {
     let sandbox = Sandbox::new();
     let build = if cfg!(feature = "storage-rocksdb") { "engines-all" } else { "engines" };
     golden(&format!("{build}.txt"), &sandbox.run(["engines"]).text());
@@ -64,7 +64,7 @@ fn the_engines() {
 }
 
 #[test]
-fn the_formats_of_a_scan() {
+fn the_formats_of_a_scan_are_stable() {
     let sandbox = Sandbox::new();
     let url = url("data");
     for (key, value) in [
@@ -84,7 +84,7 @@ fn the_formats_of_a_scan() {
     golden("scan-keys-only.txt", &sandbox.run(["scan", &url, "--keys-only"]).text());
     golden("scan-keys-only.jsonl", &sandbox.run(["scan", &url, "--keys-only", "--format", "jsonl"]).text());
     let rows = sandbox.run(["scan", &url, "--format", "jsonl"]).text();
-    // Versions rise with each commit, by steps that are the engine's.
+    // Versions increase with each commit, by steps that depend on the engine.
     let rows: Vec<String> = rows
         .lines()
         .map(|line| {
@@ -97,7 +97,7 @@ fn the_formats_of_a_scan() {
 }
 
 #[test]
-fn the_names_of_figures() {
+fn the_names_of_figures_are_stable() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines() {
         let url = format!("{engine}:{engine}{query}");

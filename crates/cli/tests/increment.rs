@@ -1,4 +1,4 @@
-//! `incr`: a number is added to, and what is none is left as it is.
+//! `incr`: adds to a number, and leaves other values unchanged.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -7,10 +7,10 @@ mod support;
 use support::{Sandbox, url, urls};
 
 #[test]
-fn a_number_is_added_to_and_printed() {
+fn an_increment_stores_and_prints_the_sum() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
-        // Makes the store and the keyspace.
+        // Creates the store and the keyspace.
         assert_eq!(sandbox.run(["incr", &url, "visits", "-k", "counters"]).text(), "1\n");
         assert_eq!(sandbox.run(["incr", &url, "visits", "41", "-k", "counters"]).text(), "42\n");
         assert_eq!(sandbox.run(["incr", &url, "visits", "-50", "-k", "counters"]).text(), "-8\n");
@@ -25,7 +25,7 @@ fn a_number_is_added_to_and_printed() {
 }
 
 #[test]
-fn what_is_no_number_or_too_large_a_sum_is_refused_and_left() {
+fn a_value_that_is_not_a_number_or_a_sum_that_overflows_is_refused() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         for value in ["", "one", "01", "+1", "1.0", " 1", "9223372036854775808", "hex:ff"] {
@@ -43,7 +43,7 @@ fn what_is_no_number_or_too_large_a_sum_is_refused_and_left() {
 }
 
 #[test]
-fn bad_input_makes_no_store() {
+fn bad_input_creates_no_store() {
     let sandbox = Sandbox::new();
     let url = url("data");
     for (arguments, told) in [
@@ -57,5 +57,5 @@ fn bad_input_makes_no_store() {
         let ran = sandbox.run(["incr", &url, "a", by]);
         assert!(ran.status == 2 && ran.errors.contains("[BY]"), "{ran:?}");
     }
-    assert!(sandbox.files(".").len() == 1, "nothing was made");
+    assert!(sandbox.files(".").len() == 1, "nothing was created");
 }

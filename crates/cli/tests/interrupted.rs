@@ -1,4 +1,4 @@
-//! Loads that are stopped, by a signal or for good, and stores that somebody else has open.
+//! Loads that a signal or a kill stops, and stores that another process has open.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
@@ -18,8 +18,8 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success(), "kill {name}");
 }
 
-/// Begins a load from a pipe that stays open, of 2,500 rows in batches of 1,000, and waits until all of them
-/// were read: far more blank lines, which are skipped, went through the pipe than it and the reader can hold.
+/// Starts a load of 2,500 rows in batches of 1,000, from a pipe that stays open, and waits until all rows were read:
+/// more blank lines, which are skipped, follow them than the pipe and the reader can buffer.
 fn loading(sandbox: &Sandbox, url: &str) -> Child {
     let arguments = ["load", url, "-", "--format", "csv", "--key", "id", "--batch-rows", "1000"];
     let mut child = sandbox.spawn(arguments);
@@ -30,19 +30,19 @@ fn loading(sandbox: &Sandbox, url: &str) -> Child {
     child
 }
 
-/// The end of a child whose pipe is still open.
+/// Waits for the end of a child whose pipe is still open.
 fn end_of(mut child: Child) -> Ran {
     let pipe = child.stdin.take();
     let deadline = Instant::now() + Duration::from_secs(30);
     while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it does not stop");
+        assert!(Instant::now() < deadline, "it did not stop");
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(pipe);
     Ran::of(child.wait_with_output().unwrap())
 }
 
-/// The store holds exactly the first `rows` rows of the file.
+/// Asserts that the store holds exactly the first `rows` rows of the file.
 #[track_caller]
 fn holds_the_first(sandbox: &Sandbox, url: &str, rows: usize) {
     let mut wanted: Vec<String> = (1..=rows).map(|row| key(row) + "\n").collect();
@@ -52,7 +52,7 @@ fn holds_the_first(sandbox: &Sandbox, url: &str, rows: usize) {
 }
 
 #[test]
-fn a_signal_stops_a_load_between_rows_and_drops_the_batch() {
+fn a_signal_stops_a_load_between_rows_and_discards_the_batch() {
     let sandbox = Sandbox::new();
     for (name, url) in ["-INT", "-TERM"]
         .into_iter()
@@ -71,12 +71,12 @@ fn a_signal_stops_a_load_between_rows_and_drops_the_batch() {
 }
 
 #[test]
-fn a_signal_before_the_first_row_leaves_nothing() {
+fn a_signal_before_the_first_row_leaves_no_store() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         let mut child = sandbox.spawn(["load", &url, "-", "--format", "csv", "--key", "id"]);
         child.stdin.as_mut().unwrap().write_all(b"id,na").unwrap();
-        // Until it listens, a signal would end it as any other process.
+        // Before the command listens, a signal would end it like any other process.
         std::thread::sleep(Duration::from_millis(500));
         signal(&child, "-INT");
         end_of(child).failed(130, &["stopped", "no row is stored"]);
@@ -108,7 +108,7 @@ fn a_signal_in_the_middle_of_a_file_leaves_whole_batches() {
     }
 }
 
-/// How many batches were there when it was killed, over all rounds: a kill that never hits shows nothing.
+/// Counts the kills that hit the middle of a load: without one, the test would show nothing.
 #[test]
 fn a_killed_load_leaves_whole_batches() {
     let sandbox = Sandbox::new();
@@ -125,13 +125,16 @@ fn a_killed_load_leaves_whole_batches() {
             let status = child.wait().unwrap();
             let counted = sandbox.run(["count", &url]);
             if counted.status == 2 {
-                assert!(counted.errors.contains("there is no store"), "killed before it began: {counted:?}");
+                assert!(
+                    counted.errors.contains("there is no store"),
+                    "killed before it started: {counted:?}"
+                );
                 continue;
             }
             let rows = counted.text().trim().parse::<usize>().unwrap();
             assert_eq!(rows % 250, 0, "{engine}, round {round}: {rows} rows");
             holds_the_first(&sandbox, &url, rows);
-            // And it can be finished.
+            // The load can be finished.
             let again = [&arguments[..], &["--on-duplicate", "first"]].concat();
             assert_eq!(sandbox.run(&again).status, 0);
             hits += u32::from(status.signal() == Some(9) && rows > 0);
@@ -141,10 +144,10 @@ fn a_killed_load_leaves_whole_batches() {
     }
 }
 
-/// The files when the one who has the store open has nothing more to write: it marks how far it came a second later.
+/// The files once the process that has the store open writes no more: it writes its high-water mark a second later.
 fn at_rest(sandbox: &Sandbox, url: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut before = sandbox.files(".");
-    // sled itself goes on writing in the background.
+    // sled itself keeps writing in the background.
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(1_500));
         let after = sandbox.files(".");
@@ -153,11 +156,11 @@ fn at_rest(sandbox: &Sandbox, url: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         }
         before = after;
     }
-    panic!("{url}: it never comes to rest");
+    panic!("{url}: it keeps writing");
 }
 
 #[test]
-fn a_store_that_is_open_elsewhere_is_refused_untouched() {
+fn a_store_that_another_process_has_open_is_refused_and_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.write("one.csv", "id\n1\n");
     for url in urls("data") {
@@ -186,7 +189,7 @@ fn a_store_that_is_open_elsewhere_is_refused_untouched() {
         if !url.starts_with("sled") {
             assert!(sandbox.files(".") == before, "{url}: files changed");
         }
-        // The holder never noticed.
+        // The holder is not affected.
         let mut child = child;
         drop(child.stdin.take());
         assert_eq!(Ran::of(child.wait_with_output().unwrap()).status, 0);
@@ -194,13 +197,13 @@ fn a_store_that_is_open_elsewhere_is_refused_untouched() {
     }
 }
 
-/// SQLite and LMDB let other processes read beside the one that writes; the rest do not.
+/// SQLite and LMDB let other processes read while one process writes. The other engines do not.
 fn others_may_read(url: &str) -> bool {
     url.starts_with("sqlite:") || url.starts_with("lmdb:")
 }
 
 #[test]
-fn a_store_that_is_being_loaded_is_read_where_the_engine_lets_others_read() {
+fn a_store_that_is_being_loaded_is_read_if_the_engine_allows_it() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines() {
         let url = format!("{engine}:beside-{engine}{query}");
@@ -211,12 +214,12 @@ fn a_store_that_is_being_loaded_is_read_where_the_engine_lets_others_read() {
             assert!(sandbox.run(["get", &url, &key(1)]).text().contains("the name of row 1\""));
             let digest = sandbox.run(["digest", &url]).text();
             assert!(sandbox.run(["verify", &url, "--rows-only"]).text().contains("rows          2000\n"));
-            // The engine's own check, where there is one, wants the store for itself.
+            // The engine's own check, if there is one, needs exclusive access.
             if engine == "sqlite" {
                 let told = "all rows are as they were written; --rows-only";
                 sandbox.run(["verify", &url]).failed(3, &[&writer, told]);
             }
-            // Who wants to write is refused all the same.
+            // A second writer is still refused.
             sandbox.run(["put", &url, "k", "v"]).failed(3, &[&writer]);
             drop(child.stdin.take());
             assert!(child.wait().unwrap().success());

@@ -1,4 +1,4 @@
-//! `load`: formats, duplicates, and what is kept when a row is bad.
+//! `load`: formats, duplicates, and the rows that are kept before a bad row.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -6,17 +6,17 @@ mod support;
 
 use support::{Sandbox, csv, key, url, urls};
 
-/// Loads `file` with more arguments; what is in the store afterwards, as `scan` prints it.
+/// Loads `input` with more arguments, and returns the rows of the store as `scan` prints them.
 fn load(sandbox: &Sandbox, url: &str, arguments: &[&str], input: &str) -> String {
     let all = [&["load", url, "-"], arguments].concat();
     let ran = sandbox.run_with_input(&all, input.as_bytes());
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert_eq!(ran.errors, "", "nothing to say in a pipe");
+    assert_eq!(ran.errors, "", "a pipe gets no message");
     sandbox.run(["scan", url]).text()
 }
 
 #[test]
-fn each_format_becomes_json() {
+fn each_format_is_stored_as_json() {
     let sandbox = Sandbox::new();
     for url in urls("csv") {
         let input = "id,name\n2,\"b, \"\"c\"\"\nd\"\n1,é\n";
@@ -42,7 +42,7 @@ fn the_value_is_the_row_byte_for_byte() {
 }
 
 #[test]
-fn without_a_header_columns_have_numbers() {
+fn columns_without_a_header_are_numbered() {
     let sandbox = Sandbox::new();
     let arguments = ["--format", "tsv", "--key", "2", "--no-header"];
     assert_eq!(
@@ -55,7 +55,7 @@ fn without_a_header_columns_have_numbers() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_data() {
+fn a_byte_order_mark_is_skipped() {
     let sandbox = Sandbox::new();
     for format in ["csv", "tsv"] {
         let arguments = ["--format", format, "--key", "id"];
@@ -68,7 +68,7 @@ fn a_byte_order_mark_is_no_data() {
 #[test]
 fn a_duplicate_stops_is_skipped_or_overwrites() {
     let sandbox = Sandbox::new();
-    // The keys fall, so that each is looked up; row 3 repeats row 1 within a batch, row 5 across batches.
+    // The keys descend, so each is looked up. Row 3 repeats row 1 within a batch, row 5 repeats row 2 across batches.
     let input = "id,n\nc,1\nb,2\nc,3\na,4\nb,5\n";
     for (batch, url) in [("10", "once"), ("1", "each"), ("2", "pairs")]
         .into_iter()
@@ -94,7 +94,7 @@ fn a_duplicate_stops_is_skipped_or_overwrites() {
 }
 
 #[test]
-fn a_duplicate_names_both_rows_and_says_what_is_kept() {
+fn a_duplicate_reports_both_rows_and_the_rows_that_are_stored() {
     let sandbox = Sandbox::new();
     let input = "id\nc\nb\na\nb\n";
     let load = |url: &str, batch: &str| {
@@ -112,7 +112,7 @@ fn a_duplicate_names_both_rows_and_says_what_is_kept() {
 }
 
 #[test]
-fn a_bad_row_is_named_and_the_batches_before_it_are_kept() {
+fn a_bad_row_is_reported_and_the_batches_before_it_are_kept() {
     let sandbox = Sandbox::new();
     let good = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
     let long = "k".repeat(1_025);
@@ -122,7 +122,7 @@ fn a_bad_row_is_named_and_the_batches_before_it_are_kept() {
         ("csv", "id,n\n3,1\n2,2\n1,3\n", ",1\n".into(), "empty"),
         ("csv", "id,n\n3,1\n2,2\n1,3\n", format!("{long},1\n"), "1025 bytes"),
         ("tsv", "id\tn\n3\t1\n2\t2\n1\t3\n", "x\n".into(), "1 field"),
-        ("jsonl", good, "{\"id\":4".into(), "no JSON object"),
+        ("jsonl", good, "{\"id\":4".into(), "not a JSON object"),
         ("jsonl", good, "{\"no\":4}\n".into(), "no member \"id\"; it has \"no\""),
         ("jsonl", good, "{\"id\":null}\n".into(), "neither text nor a number"),
         ("jsonl", good, "{\"id\":\"\"}\n".into(), "empty"),
@@ -149,7 +149,7 @@ fn a_bad_row_is_named_and_the_batches_before_it_are_kept() {
 }
 
 #[test]
-fn a_row_without_end_is_refused_before_memory_is_full() {
+fn an_endless_row_is_refused_before_memory_is_full() {
     let sandbox = Sandbox::new();
     let input = [&b"id,n\n1,a\n2,\""[..], &vec![b'x'; 70 * 1_024 * 1_024]].concat();
     let url = url("data");
@@ -159,7 +159,7 @@ fn a_row_without_end_is_refused_before_memory_is_full() {
 }
 
 #[test]
-fn the_advice_for_going_on_fits_the_mode() {
+fn the_advice_to_continue_fits_the_mode() {
     let sandbox = Sandbox::new();
     for (mode, advice) in [("error", "first"), ("first", "first"), ("last", "last")] {
         let url = url(mode);
@@ -171,7 +171,7 @@ fn the_advice_for_going_on_fits_the_mode() {
 }
 
 #[test]
-fn a_quote_that_is_left_open_is_no_end_of_the_file() {
+fn a_quote_that_is_left_open_is_reported() {
     let sandbox = Sandbox::new();
     for (name, input, arguments) in [
         ("end", &b"id,n\n1,a\n2,\"b\n3,c\n"[..], &["--key", "id"][..]),
@@ -191,7 +191,7 @@ fn a_quote_that_is_left_open_is_no_end_of_the_file() {
 }
 
 #[test]
-fn a_row_over_the_limits_of_the_url_creates_nothing() {
+fn a_row_over_the_limits_of_the_url_creates_no_store() {
     let sandbox = Sandbox::new();
     let limited = |limit: &str| {
         let url = url("data");
@@ -224,7 +224,7 @@ fn a_value_over_the_limit_is_refused() {
 #[test]
 fn a_batch_has_8_mib_at_most() {
     let sandbox = Sandbox::new();
-    // 10 rows of 1 MiB, then a bad one: the first 8 or so were committed for their size.
+    // 10 rows of 1 MiB, then a bad one: the first 8 filled a batch.
     let row = |row: usize| format!("{row},{}\n", "x".repeat(1_024 * 1_024));
     let input = format!("id,n\n{}bad\n", (1..=10).map(row).collect::<String>());
     let url = url("data");
@@ -234,7 +234,7 @@ fn a_batch_has_8_mib_at_most() {
 }
 
 #[test]
-fn mistakes_before_the_first_row_create_nothing() {
+fn mistakes_before_the_first_row_create_no_store() {
     let sandbox = Sandbox::new();
     sandbox.write("good.csv", "id,n\n1,2\n");
     sandbox.write("twice.csv", "id,id\n1,2\n");
@@ -272,7 +272,7 @@ fn mistakes_before_the_first_row_create_nothing() {
 }
 
 #[test]
-fn a_load_into_a_keyspace_adds_to_what_is_there() {
+fn a_load_into_a_new_keyspace_leaves_the_others_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.write("rows.csv", csv(100));
     for url in urls("data") {
@@ -287,7 +287,7 @@ fn a_load_into_a_keyspace_adds_to_what_is_there() {
 }
 
 #[test]
-fn buffered_commits_are_found_by_the_next_command() {
+fn the_next_command_finds_buffered_commits() {
     let sandbox = Sandbox::new();
     for (engine, _) in support::engines() {
         let url = format!("{engine}:{engine}?durability=buffered");

@@ -1,4 +1,4 @@
-//! `put --ttl`: rows that are gone after their time.
+//! `put --ttl`: rows that expire.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -11,14 +11,14 @@ fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// When the only row of the store expires, as a scan tells it.
+/// When the only row of the store expires, according to a scan.
 fn expires_at_ms(sandbox: &Sandbox, url: &str) -> Option<u64> {
     let row = sandbox.run(["scan", url, "--format", "jsonl"]).text();
     serde_json::from_str::<serde_json::Value>(&row).unwrap()["expires_at_ms"].as_u64()
 }
 
 #[test]
-fn a_row_is_gone_after_its_time() {
+fn a_row_is_absent_after_its_expiry() {
     let sandbox = Sandbox::new();
     let urls = urls("data");
     let mut gone_at = 0;
@@ -33,15 +33,15 @@ fn a_row_is_gone_after_its_time() {
         sandbox.run(["get", url, "short"]).failed(1, &["\"short\""]);
         assert_eq!(sandbox.run(["scan", url, "--keys-only"]).text(), "long\nstays\n");
         assert_eq!(sandbox.run(["count", url]).text(), "2\n");
-        // What has expired is absent for conditions and counters too.
-        sandbox.run(["cas", url, "short", "--expect", "1", "2"]).failed(1, &["is not there"]);
+        // An expired row is absent for conditions and counters too.
+        sandbox.run(["cas", url, "short", "--expect", "1", "2"]).failed(1, &["does not exist"]);
         assert_eq!(sandbox.run(["incr", url, "short", "7"]).text(), "7\n");
         sandbox.run(["verify", url]).text();
     }
 }
 
 #[test]
-fn a_row_tells_when_it_expires() {
+fn a_scan_reports_when_a_row_expires() {
     let sandbox = Sandbox::new();
     let url = url("data");
     for (time, ms) in
@@ -52,7 +52,7 @@ fn a_row_tells_when_it_expires() {
         let expires = expires_at_ms(&sandbox, &url).unwrap();
         assert!((before + ms..=now_ms() + ms).contains(&expires), "{time}");
     }
-    // A counter keeps its instant, and what is put without a word stays.
+    // A counter keeps its expiry, and a row that is put without a TTL does not expire.
     let expires = expires_at_ms(&sandbox, &url);
     sandbox.run(["incr", &url, "a"]).text();
     assert_eq!(expires_at_ms(&sandbox, &url), expires);
@@ -61,17 +61,17 @@ fn a_row_tells_when_it_expires() {
 }
 
 #[test]
-fn a_time_that_is_none_is_refused_and_changes_nothing() {
+fn an_invalid_ttl_is_refused_and_changes_nothing() {
     let sandbox = Sandbox::new();
     let url = url("data");
-    // Before there is a store, and when there is one.
+    // Before the store exists, and after.
     for _ in 0..2 {
         let before = sandbox.files(".");
         let put = |time| sandbox.run(["put", &url, "a", "2", &format!("--ttl={time}")]);
         for time in ["0s", "0d"] {
             put(time).failed(2, &["--ttl is zero", "90s"]);
         }
-        put("18446744073709551615ms").failed(2, &["--ttl ends behind the end of the clock"]);
+        put("18446744073709551615ms").failed(2, &["--ttl overflows the clock"]);
         for time in ["", "soon", "10", "-1s", "1.5h", "99999999999999999d"] {
             let ran = put(time);
             assert!(ran.status == 2 && ran.errors.contains("--ttl"), "{ran:?}");

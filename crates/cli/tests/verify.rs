@@ -1,4 +1,4 @@
-//! `verify`: what is sound, damaged, cut short or in somebody else's hands, and a check that dies or hangs.
+//! `verify`: sound, damaged, truncated and missing stores, and a check that dies or hangs.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -12,14 +12,14 @@ fn load(sandbox: &Sandbox, url: &str, rows: usize) {
     sandbox.run(["load", url, "rows.csv", "--format", "csv", "--key", "id"]).text();
 }
 
-/// The members of the verdict that are text; empty where there is none.
+/// The members of the verdict that are text; empty if absent.
 fn verdict(ran: &Ran) -> [String; 3] {
     let json: serde_json::Value = serde_json::from_slice(&ran.output).unwrap_or_else(|_| panic!("{ran:?}"));
     ["verdict", "kind", "message"].map(|name| json[name].as_str().unwrap_or_default().to_owned())
 }
 
 #[test]
-fn a_sound_store_on_every_engine() {
+fn a_sound_store_is_sound_on_every_engine() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         load(&sandbox, &url, 2_500);
@@ -27,19 +27,19 @@ fn a_sound_store_on_every_engine() {
         let digest = sandbox.run(["digest", &url]).text();
         let text = sandbox.run(["verify", &url]).text();
         assert!(text.contains("verdict       sound\nkeyspaces     2\nrows          2501\n"), "{url}: {text}");
-        assert!(text.contains("integrity     rows (a row that is gone is not noticed)"), "{url}: {text}");
+        assert!(text.contains("integrity     rows (missing rows are not detected)"), "{url}: {text}");
         let own = if text.contains("engine check  passed") { "passed" } else { "none" };
         let can = sandbox.run(["engines", "--json"]).text();
         let engine = &url[..url.find(':').unwrap()];
         let driver = can.split("\"name\"").find(|driver| driver.contains(&format!("\"{engine}\""))).unwrap();
         assert_eq!(own == "passed", driver.contains("\"integrity_check\": true"), "{url}: {text}");
-        // One process after the other, each with the store to itself.
+        // One process after the other, each with exclusive access.
         assert_eq!(sandbox.run(["digest", &url]).text(), digest);
     }
 }
 
 #[test]
-fn the_formats() {
+fn the_output_formats_are_stable() {
     let sandbox = Sandbox::new();
     let url = url("data");
     load(&sandbox, &url, 10);
@@ -53,7 +53,7 @@ fn the_formats() {
 }
 
 #[test]
-fn the_engine_is_left_out_where_nothing_may_be_written() {
+fn the_engine_check_is_skipped_without_write_access() {
     let sandbox = Sandbox::new();
     for (engine, query) in engines().into_iter().filter(|(engine, _)| *engine == "redb") {
         let url = format!("{engine}:data{query}");
@@ -81,7 +81,7 @@ fn flip(path: &PathBuf, at: usize) {
 }
 
 #[test]
-fn a_flipped_bit_in_a_value_is_told_with_its_key() {
+fn a_flipped_bit_in_a_value_is_reported_with_its_key() {
     let sandbox = Sandbox::new();
     for url in urls("data").into_iter().filter(|url| url.starts_with("redb:")) {
         load(&sandbox, &url, 1_000);
@@ -139,7 +139,7 @@ fn a_marker_that_was_edited_is_damage() {
 }
 
 #[test]
-fn a_store_that_is_not_there_has_no_verdict() {
+fn a_missing_store_has_no_verdict() {
     let sandbox = Sandbox::new();
     for url in urls("data") {
         let ran = sandbox.run(["verify", &url, "--json"]);
@@ -150,7 +150,7 @@ fn a_store_that_is_not_there_has_no_verdict() {
 }
 
 #[test]
-fn limits_that_are_none_are_refused() {
+fn invalid_limits_are_refused() {
     let sandbox = Sandbox::new();
     for (option, value) in [("--time-limit", "soon"), ("--time-limit", "10"), ("--memory-limit", "much")] {
         let ran = sandbox.run(["verify", &url("data"), option, value]);
@@ -160,20 +160,20 @@ fn limits_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_check_that_takes_too_long_is_ended() {
+fn a_check_over_its_time_limit_is_ended() {
     let sandbox = Sandbox::new();
     let url = url("data");
     load(&sandbox, &url, 1_000);
     let ran = sandbox.run(["verify", &url, "--time-limit", "1ms", "--json"]);
     assert_eq!(verdict(&ran)[0], "out_of_time");
-    ran.failed(3, &["verify: the time limit of 1ms", "--time-limit"]);
-    // And harms nothing.
+    ran.failed(3, &["verify: the check exceeded the time limit of 1ms", "--time-limit"]);
+    // The store is unharmed.
     sandbox.run(["verify", &url]).text();
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_check_that_takes_too_much_memory_is_ended() {
+fn a_check_over_its_memory_limit_is_ended() {
     let sandbox = Sandbox::new();
     for url in urls("data").into_iter().filter(|url| url.starts_with("redb:")) {
         load(&sandbox, &url, 1_000);
@@ -190,13 +190,13 @@ mod signals {
     use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
-    /// The process may be gone already, which shows in what came of the check.
+    /// The process may have ended already, which the result of the check shows.
     fn send(signal: &str, process: u32) {
         let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).output();
         assert!(sent.is_ok(), "there is no command `kill`");
     }
 
-    /// The process that `parent` started, as soon as there is one that runs this command.
+    /// The child process of `parent`, as soon as it runs this command.
     fn child_of(parent: &Child) -> u32 {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -206,13 +206,13 @@ mod signals {
                 // `PID (NAME) STATE PARENT …`
                 let Some((_, rest)) = stat.rsplit_once(')') else { continue };
                 let is_child = rest.split_whitespace().nth(1) == Some(&parent.id().to_string());
-                // Until then it is a copy of its parent, which has the parent's handlers of signals.
+                // Until `exec`, the child is a copy of its parent, with the parent's signal handlers.
                 let arguments = std::fs::read(path.join("cmdline")).unwrap_or_default();
                 if is_child && arguments.windows(12).any(|window| window == b"verify-child") {
                     return path.file_name().unwrap().to_str().unwrap().parse().unwrap();
                 }
             }
-            assert!(Instant::now() < deadline, "it starts no process");
+            assert!(Instant::now() < deadline, "it started no process");
         }
     }
 
@@ -220,8 +220,8 @@ mod signals {
         std::path::Path::new(&format!("/proc/{process}")).exists()
     }
 
-    /// Ran a check whose process was stopped in its tracks, so that it neither ended nor answered until `act` did
-    /// something to the two. One that had answered before is tried again.
+    /// Runs a check whose child process is stopped, so that it neither ends nor reports until `act` acts on the two.
+    /// A check that finished before is tried again.
     fn hanging(sandbox: &Sandbox, more: &[&str], act: impl Fn(&Child, u32)) -> (Ran, u32) {
         let url = url("data");
         let arguments = [&["verify", &url], more].concat();
@@ -239,13 +239,13 @@ mod signals {
     }
 
     #[test]
-    fn an_engine_that_crashes_is_told_of() {
+    fn a_crash_of_the_engine_is_reported() {
         let sandbox = Sandbox::new();
         load(&sandbox, &url("data"), 20_000);
         for signal in ["BUS", "SEGV", "ABRT"] {
             let (ran, _) = hanging(&sandbox, &["--json"], |_, child| {
-                // The standard library takes the first one for an overflow of the stack, finds that it is none, and
-                // leaves it to the instruction to fault again.
+                // The standard library handles the first signal as a possible stack overflow, finds none, and returns
+                // so that the instruction faults again.
                 for _ in 0..50 {
                     send(signal, child);
                     send("CONT", child);
@@ -258,21 +258,21 @@ mod signals {
     }
 
     #[test]
-    fn who_is_killed_from_outside_says_nothing_about_the_files() {
+    fn a_kill_from_outside_is_not_damage() {
         let sandbox = Sandbox::new();
         load(&sandbox, &url("data"), 20_000);
         let (ran, _) = hanging(&sandbox, &["--json"], |_, child| send("KILL", child));
         assert_eq!(verdict(&ran)[0], "unknown");
-        ran.failed(3, &["was ended (signal SIGKILL)", "run it again"]);
+        ran.failed(3, &["ended without a result (signal SIGKILL)", "run it again"]);
     }
 
     #[test]
-    fn an_engine_that_hangs_is_ended() {
+    fn a_hanging_engine_is_ended() {
         let sandbox = Sandbox::new();
         load(&sandbox, &url("data"), 20_000);
         let (ran, child) = hanging(&sandbox, &["--time-limit", "2s"], |_, _| {});
         ran.failed(3, &["the time limit of 2s"]);
-        assert!(!is_there(child), "the process is left behind");
+        assert!(!is_there(child), "the child process is still running");
     }
 
     #[test]
@@ -282,25 +282,25 @@ mod signals {
         for signal in ["INT", "TERM"] {
             let (ran, child) = hanging(&sandbox, &[], |parent, _| send(signal, parent.id()));
             assert!(ran.output.is_empty(), "{ran:?}");
-            ran.failed(130, &["verify: stopped before its end"]);
-            assert!(!is_there(child), "the process is left behind");
+            ran.failed(130, &["verify: the check was stopped"]);
+            assert!(!is_there(child), "the child process is still running");
         }
-        // As a terminal does it: the child may be the first to go.
+        // Like a terminal: the child may be the first to receive it.
         let (ran, _) = hanging(&sandbox, &[], |_, child| {
             send("INT", child);
             send("CONT", child);
         });
-        ran.failed(130, &["verify: stopped before its end"]);
+        ran.failed(130, &["verify: the check was stopped"]);
     }
 }
 
 #[test]
-fn the_process_ends_when_nobody_watches_it() {
+fn the_child_process_ends_with_its_parent() {
     let sandbox = Sandbox::new();
     let url = url("data");
     load(&sandbox, &url, 20_000);
-    // Its input, which the other process would hold open, is at its end from the beginning.
+    // Standard input, which the parent would hold open, is empty here.
     let ran = sandbox.run(["verify-child", &url]);
     assert_eq!(ran.status, 3, "{ran:?}");
-    assert!(!String::from_utf8(ran.output).unwrap().contains("sound"), "it went on to the end");
+    assert!(!String::from_utf8(ran.output).unwrap().contains("sound"), "the check ran to its end");
 }

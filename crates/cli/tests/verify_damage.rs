@@ -1,5 +1,5 @@
-//! `verify` on every engine, with one page of its files changed, at many places: the verdict is on standard output, and
-//! it is damage with the way to a backup unless every row is what it was.
+//! `verify` on every engine with one changed page, in many places. The verdict is on standard output, and is damage
+//! with the advice to restore a backup, unless every row is unchanged.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use support::{Ran, Sandbox, csv, urls};
 
 const PAGE: usize = 4_096;
-/// Places that are tried on each engine.
+/// Places to damage on each engine.
 const PLACES: usize = 16;
 const ROWS: usize = 3_000;
 
-/// A store's files as they were, without pages of zeros: some engines reserve much.
+/// The intact files of a store, without pages of zeros: some engines preallocate a lot.
 struct Whole {
     directory: PathBuf,
     files: BTreeMap<PathBuf, (u64, BTreeMap<u64, Vec<u8>>)>,
@@ -49,7 +49,7 @@ impl Whole {
         files.flat_map(|(path, (_, pages))| pages.keys().map(|at| (path.as_path(), *at))).collect()
     }
 
-    /// The store as it was, but for one page of which every bit is another.
+    /// Restores the store with one page whose bits are all inverted.
     fn write_with_damage(&self, damaged: &Path, at: u64) {
         fs::remove_dir_all(&self.directory).unwrap();
         for directory in &self.directories {
@@ -68,7 +68,7 @@ impl Whole {
     }
 }
 
-/// What is said of the damage that is in the store at `url` now; `Err` is what is wrong with that.
+/// The verdict on the damaged store at `url`; `Err` if the verdict is malformed.
 fn verdict(sandbox: &Sandbox, url: &str) -> Result<String, String> {
     let Ran { status, output, errors } = sandbox.run(["verify", url, "--json", "--time-limit", "120s"]);
     let told = format!("status {status}: {}{errors}", String::from_utf8_lossy(&output));
@@ -78,15 +78,16 @@ fn verdict(sandbox: &Sandbox, url: &str) -> Result<String, String> {
     let is_right = match &*verdict {
         "sound" => status == 0 && json["rows"] == ROWS && errors.is_empty(),
         "damaged" | "crashed" => {
-            let says_so = |text: &str| text.contains("backup") && !text.contains("if it happens again");
-            status == 3 && says_so(message) && says_so(&errors) && errors.lines().count() == 1
+            let advises_backup =
+                |text: &str| text.contains("backup") && !text.contains("if it happens again");
+            status == 3 && advises_backup(message) && advises_backup(&errors) && errors.lines().count() == 1
         }
         _ => false,
     };
     if is_right { Ok(verdict) } else { Err(told) }
 }
 
-/// The same for people. The engine may have mended something meanwhile.
+/// Checks the text output too. The engine may have repaired something meanwhile.
 fn text(sandbox: &Sandbox, url: &str) -> Result<(), String> {
     let Ran { status, output, errors } = sandbox.run(["verify", url, "--rows-only", "--time-limit", "120s"]);
     let text = String::from_utf8(output).unwrap();
@@ -101,7 +102,7 @@ fn text(sandbox: &Sandbox, url: &str) -> Result<(), String> {
 }
 
 #[test]
-fn a_page_that_was_changed_is_damage_on_every_engine() {
+fn a_changed_page_is_damage_on_every_engine() {
     let mut problems = Vec::new();
     for url in urls("data") {
         let sandbox = Sandbox::new();
@@ -118,11 +119,11 @@ fn a_page_that_was_changed_is_damage_on_every_engine() {
             let place = format!("{url}: {} at {at}", path.file_name().unwrap().display());
             whole.write_with_damage(path, at);
             match verdict(&sandbox, &url) {
-                // Nobody reads that page: a free one, or an old copy.
+                // The engine does not read that page: it is free, or an old copy.
                 Ok(said) if said == "sound" => {
                     println!("{place}: {said}");
                     if sandbox.run(["digest", &url]).output != digest.as_bytes() {
-                        problems.push(format!("{place}: it is said to be sound, and the rows are others"));
+                        problems.push(format!("{place}: the verdict is sound, but the rows differ"));
                     }
                 }
                 Ok(said) => {
@@ -135,7 +136,7 @@ fn a_page_that_was_changed_is_damage_on_every_engine() {
             }
         }
         if damaged < PLACES / 2 {
-            problems.push(format!("{url}: only {damaged} of {PLACES} places were noticed"));
+            problems.push(format!("{url}: only {damaged} of {PLACES} places were detected"));
         }
     }
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));

@@ -29,7 +29,7 @@ fn application() -> Application {
     Application { socket: Some(AdminSocket::open(&store).unwrap()), store, sandbox }
 }
 
-/// A command that watches, and its lines.
+/// A running `watch` command and its output.
 struct Watching {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -42,11 +42,11 @@ impl Watching {
         line
     }
 
-    /// Its end, with what it still printed.
+    /// Waits for its end and returns the rest of its output.
     fn end(mut self) -> Ran {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "it did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut rest = Vec::new();
@@ -61,7 +61,7 @@ impl Watching {
 }
 
 impl Application {
-    /// Begins to watch, and writes the row `ready` until that is seen.
+    /// Starts a watch, and writes the row `ready` until the watch prints it.
     fn watching(&self, more: &[&str]) -> Watching {
         let url = url("data");
         let mut child = self.sandbox.spawn(["watch", &url].iter().chain(more));
@@ -77,7 +77,7 @@ impl Application {
                 keyspace.set("ready", "1").unwrap();
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // The last of them marks the place.
+            // The last of these rows marks the position.
             keyspace.set("ready", "go").unwrap();
             let mut watching = Watching { child, lines: reader.join().unwrap() };
             while !watching.next().contains("go") {}
@@ -92,7 +92,7 @@ fn changes_are_printed_as_they_are_committed() {
     let keyspace = application.store.default_keyspace().unwrap();
     let mut text = application.watching(&[]);
     let mut jsonl = application.watching(&["--format", "jsonl"]);
-    // The second one's beginning.
+    // Skip the rows that started the second watch.
     while !text.next().contains("go") {}
     let mut batch = application.store.batch();
     batch.set(&keyspace, "a\t", "Zürich").set(&keyspace, b"\xff", b"\x00\xfe").delete(&keyspace, "gone");
@@ -113,7 +113,7 @@ fn changes_are_printed_as_they_are_committed() {
             )
         )
     );
-    // Ctrl-C is how it ends, and nothing is wrong.
+    // Ctrl-C ends the watch without an error message.
     text.signal("-INT");
     jsonl.signal("-TERM");
     for watching in [text, jsonl] {
@@ -123,7 +123,7 @@ fn changes_are_printed_as_they_are_committed() {
 }
 
 #[test]
-fn a_limit_and_a_prefix_are_kept_and_an_end_is_told() {
+fn limit_and_prefix_apply_and_the_end_is_reported() {
     let mut application = application();
     let keyspace = application.store.default_keyspace().unwrap();
     let zero = application.sandbox.run(["watch", &url("data"), "--limit", "0"]);
@@ -135,7 +135,7 @@ fn a_limit_and_a_prefix_are_kept_and_an_end_is_told() {
     }
     let ended = counted.end().text();
     assert!(ended.lines().all(|line| line.contains("\tset\tre")), "{ended}");
-    assert!(!ended.contains("re999\t"), "those before it counted too");
+    assert!(!ended.contains("re999\t"), "the earlier commits count too");
 
     let watching = application.watching(&[]);
     application.socket = None;
@@ -150,7 +150,7 @@ fn a_limit_and_a_prefix_are_kept_and_an_end_is_told() {
 }
 
 #[test]
-fn who_cannot_watch_is_told_why() {
+fn a_watch_that_is_impossible_gives_the_reason() {
     let application = application();
     let sandbox = &application.sandbox;
     let (url, nothing) = (url("data"), url("nothing"));
@@ -173,7 +173,7 @@ fn who_cannot_watch_is_told_why() {
 }
 
 #[test]
-fn a_lag_is_said_where_it_is() {
+fn a_lag_is_reported_in_its_place() {
     let application = application();
     let keyspace = application.store.default_keyspace().unwrap();
     for format in ["text", "jsonl"] {
@@ -204,7 +204,7 @@ fn a_lag_is_said_where_it_is() {
         watching.signal("-INT");
         let ended = watching.end();
         assert_eq!(ended.status, 130);
-        assert!(ended.errors.contains("commits are left out here"), "{}", ended.errors);
+        assert!(ended.errors.contains("commits are missing here"), "{}", ended.errors);
     }
 }
 
@@ -223,7 +223,7 @@ fn figures_come_from_the_application() {
         assert_eq!((&stats["engine"], &stats["conflicts"]), (&engine.into(), &1.into()), "{stats}");
         let text = sandbox.run(["stats", &url]).text();
         assert!(text.lines().any(|line| line.starts_with("conflicts") && line.ends_with(" 1")), "{text}");
-        // Without it, as before; where the engine lets others read, they count for themselves.
+        // Without the socket, `stats` opens the store itself if the engine allows other readers.
         drop(socket);
         let ran = sandbox.run(["stats", &url]);
         if ["sqlite", "lmdb"].contains(&engine) {
@@ -231,7 +231,7 @@ fn figures_come_from_the_application() {
         } else {
             ran.failed(3, &["has the store", "AdminSocket::open"]);
         }
-        // Elsewhere, by its name.
+        // A socket at another path, given explicitly.
         let path = sandbox.path("admin");
         let _socket = AdminSocket::open_at(&store, &path).unwrap();
         let stats = sandbox.run(["stats", &url, "--socket", "admin"]).text();
@@ -254,7 +254,7 @@ fn an_application() {
 }
 
 #[test]
-fn an_application_that_dies_is_told_and_what_it_leaves_is_in_nobodys_way() {
+fn the_death_of_an_application_is_reported_and_its_stale_socket_is_harmless() {
     let sandbox = Sandbox::new();
     let url = url("data");
     let mut application = Command::new(std::env::current_exe().unwrap())

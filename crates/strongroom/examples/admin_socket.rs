@@ -1,4 +1,5 @@
-//! Lets others look at a store that this process has open: `strongroom stats` and `strongroom watch` ask its socket.
+//! Opens an admin socket, so that other processes can inspect the open store: `strongroom stats` and `strongroom watch`
+//! connect to it.
 //!
 //! ```text
 //! cargo run --example admin_socket --features admin
@@ -20,7 +21,7 @@ fn main() -> Result<()> {
         opened => opened?,
     };
 
-    // What another process would do.
+    // Another process would do this.
     let mut watch = AdminClient::connect(&path)?.watch("default", "city/")?;
     store.default_keyspace()?.set("city/zug", "30618")?;
     if let Some(AdminEvent::Commit { changes, .. }) = watch.next_timeout(Duration::from_secs(10))? {
@@ -28,7 +29,7 @@ fn main() -> Result<()> {
     }
     println!("{} commits", AdminClient::connect(&path)?.stats()?.commits);
 
-    // Closes the socket; dropping the store first would do so too, a little later.
+    // Closes the socket. Dropping the store would close it too, slightly later.
     drop(socket);
     Ok(())
 }

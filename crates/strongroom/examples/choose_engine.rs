@@ -1,4 +1,4 @@
-//! One program, any engine: the URL on the command line decides.
+//! One program for any engine: the URL on the command line selects it.
 //!
 //! ```text
 //! cargo run --example choose_engine --features storage-sled -- sled:./data
@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let events = store.create_keyspace("events")?;
     let mut batch = store.batch();
     for number in 0..5_u64 {
-        // Big-endian numbers sort as numbers do.
+        // Big-endian numbers sort in numeric order.
         batch.set(&events, number.to_be_bytes(), format!("event {number}"));
     }
     store.commit(&batch)?;

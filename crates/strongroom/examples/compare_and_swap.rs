@@ -1,9 +1,11 @@
-//! A counter that many threads raise, without losing an update: read, decide, commit on condition, retry.
+//! Many threads increment a counter without a lost update: read, compute, commit on a condition, retry on conflict.
+//!
+//! `Keyspace::increment` does this in one step; the example shows the general pattern.
 
 use std::thread;
 use strongroom::{ErrorKind, Keyspace, Result, Store};
 
-fn raise(store: &Store, counters: &Keyspace) -> Result<u64> {
+fn increment(store: &Store, counters: &Keyspace) -> Result<u64> {
     loop {
         let row = counters.get_row("visits")?;
         let now: u64 = match &row {
@@ -18,7 +20,7 @@ fn raise(store: &Store, counters: &Keyspace) -> Result<u64> {
         batch.set(counters, "visits", (now + 1).to_string());
         match store.commit(&batch) {
             Ok(_) => return Ok(now + 1),
-            // Somebody else was first.
+            // Another thread committed first.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }
@@ -30,7 +32,7 @@ fn main() -> Result<()> {
     let counters = store.create_keyspace("counters")?;
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..250).try_for_each(|_| raise(&store, &counters).map(drop))))
+            .map(|_| scope.spawn(|| (0..250).try_for_each(|_| increment(&store, &counters).map(drop))))
             .collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
     })?;

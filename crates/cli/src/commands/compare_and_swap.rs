@@ -1,4 +1,4 @@
-//! `cas`: a key is changed if it is as expected.
+//! `cas`: changes a key if its value is as expected.
 
 use crate::arguments::Cas;
 use crate::exit::{Failure, Outcome};
@@ -9,14 +9,14 @@ use strongroom::{Row, Swap};
 pub(super) fn run(arguments: &Cas) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
     let new = text::argument("NEW", &arguments.new)?;
-    // None: the key is to be absent, since one of the two is always given.
+    // `None` means `--absent`: clap requires one of the two.
     let expected = arguments.expected.value.as_ref();
     let expected = expected.map(|value| text::argument("--expect", value)).transpose()?;
     let name = &arguments.keyspace.name;
-    // A value can only be expected of a store that is there.
+    // A value can only be expected in an existing store.
     let access = if expected.is_some() { Access::Change } else { Access::Create };
     let target = Target::of(&arguments.store.url, access)?.committing(arguments.durability.asked());
-    // All before the store is opened: a mistake must not leave a new, empty store behind.
+    // Checked before the store is opened: a mistake must not leave a new, empty store.
     target.limits().check_key(&key)?;
     target.limits().check_value(&new)?;
     open::check_name(name)?;
@@ -31,13 +31,13 @@ pub(super) fn run(arguments: &Cas) -> Outcome {
     }
 }
 
-/// What is not as expected. Values are not told: they may be long, or nobody else's business.
+/// The failure of a condition. It contains no values: they may be long or confidential.
 fn refused(is_value_expected: bool, found: Option<&Row>, key: &[u8], keyspace: &str) -> Failure {
     let key = text::quoted(key);
     let (found, remedy) = match (is_value_expected, found) {
-        (false, _) => (format!("the key {key} is there already"), "--expect changes its value"),
-        (true, None) => (format!("the key {key} is not there"), "--absent stores a first value"),
-        (true, Some(_)) => (format!("the value of {key} is another one"), "`strongroom get` prints it"),
+        (false, _) => (format!("the key {key} exists already"), "--expect changes its value"),
+        (true, None) => (format!("the key {key} does not exist"), "--absent stores a first value"),
+        (true, Some(_)) => (format!("the value of {key} is not as expected"), "`strongroom get` prints it"),
     };
     Failure::condition(format_args!("{found} in keyspace {keyspace:?}, and nothing was changed; {remedy}"))
 }

@@ -1,4 +1,4 @@
-//! `engines`: what this build can open.
+//! `engines`: the engines of this build.
 
 use crate::arguments::Engines;
 use crate::exit::Outcome;
@@ -15,7 +15,7 @@ pub(super) fn run(arguments: &Engines) -> Outcome {
     print(table(&registry.drivers().map(cells).collect::<Vec<_>>()))
 }
 
-/// The durabilities that may be asked of an engine, the default first.
+/// The durabilities that an engine accepts, the default first.
 fn durabilities(driver: &Driver) -> Vec<&'static str> {
     let claimed = driver.info().capabilities.power_safe.then_some(Durability::PowerSafe);
     claimed.into_iter().chain([Durability::Buffered]).map(Durability::as_str).collect()
@@ -43,7 +43,7 @@ const TITLES: [&str; 5] = ["ENGINE", "VERSION", "DURABILITY", "SNAPSHOTS", "CAPA
 
 fn cells(driver: &Driver) -> [String; 5] {
     let info = driver.info();
-    // Its own column says whether it is power-safe.
+    // Durability has a column of its own.
     let can = info.capabilities.rows().into_iter().filter(|(name, can)| *can && *name != "power_safe");
     let can: Vec<String> = can.map(|(name, _)| name.replace('_', " ")).collect();
     let can = if can.is_empty() { "-".to_owned() } else { can.join(", ") };

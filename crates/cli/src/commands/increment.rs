@@ -1,4 +1,4 @@
-//! `incr`: a number is added to.
+//! `incr`: adds to a number.
 
 use crate::arguments::Incr;
 use crate::exit::Outcome;
@@ -9,12 +9,12 @@ use crate::text;
 pub(super) fn run(arguments: &Incr) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
     let target = Target::of(&arguments.store.url, Access::Create)?.committing(arguments.durability.asked());
-    // All before the store is opened: a mistake must not leave a new, empty store behind.
+    // Checked before the store is opened: a mistake must not leave a new, empty store.
     target.limits().check_key(&key)?;
     open::check_name(&arguments.keyspace.name)?;
     let store = target.open()?;
     let number = store.create_keyspace(&arguments.keyspace.name)?.increment(key, arguments.by)?;
-    // What is printed has happened for good.
+    // Flush before printing: a printed number must not be lost.
     open::settle(&store)?;
     print(format!("{number}\n"))
 }

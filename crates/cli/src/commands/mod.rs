@@ -1,4 +1,4 @@
-//! The commands, one function each: arguments in, data on standard output, an outcome back.
+//! The commands, one function each: it takes arguments, writes data to standard output and returns an outcome.
 
 mod admin;
 mod compare_and_swap;

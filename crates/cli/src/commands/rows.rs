@@ -21,7 +21,7 @@ pub(super) fn scan(arguments: &Scan) -> Outcome {
     let mut rows = open::keyspace(&store, &arguments.keyspace.name)?.scan(wanted)?;
     let mut output = Output::open();
     let printed = print_rows(&mut rows, arguments, &mut output);
-    // Rows before a failure are printed too, and a failure to print comes after one of the store.
+    // Rows before a failure are printed too. A failure of the store takes precedence over one to print.
     let finished = output.finish();
     printed.and(finished)
 }
@@ -65,7 +65,7 @@ fn json_row(rows: &Rows, keys_only: bool, line: &mut Vec<u8>) {
     line.push(b'}');
 }
 
-/// `"name":"text"`, or `"name_hex":"…"` for what is no text.
+/// Appends `"name":"text"`, or `"name_hex":"…"` for bytes that are not UTF-8.
 pub(super) fn json_bytes(name: &str, bytes: &[u8], line: &mut Vec<u8>) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = write!(line, "\"{name}\":");
@@ -84,7 +84,7 @@ pub(super) fn count(arguments: &Count) -> Outcome {
     print(format!("{count}\n"))
 }
 
-/// The keys that all of `--prefix`, `--start` and `--end` let through.
+/// The intersection of `--prefix`, `--start` and `--end`.
 fn range(arguments: &Scan) -> Outcome<KeyRange> {
     let prefix = optional("--prefix", arguments.prefix.as_ref())?.unwrap_or_default();
     let start = optional("--start", arguments.start.as_ref())?.unwrap_or_default();

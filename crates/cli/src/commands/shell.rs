@@ -1,4 +1,4 @@
-//! `completions` and `man`, both made from the definitions of the commands.
+//! `completions` and `man`, generated from the definitions of the commands.
 
 use crate::arguments::{Arguments, Completions, Man};
 use crate::exit::{Failure, Outcome, STATUSES};
@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-/// What stands at the foot of a page.
+/// The footer of a page.
 const SOURCE: &str = concat!("strongroom ", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn completions(arguments: &Completions) -> Outcome {
     let mut script = Vec::new();
-    // Through memory: the generator panics when a pipe is closed.
+    // Buffered in memory, because the generator panics on a closed pipe.
     clap_complete::generate(arguments.shell, &mut Arguments::command(), PROGRAM, &mut script);
     print(script)
 }
@@ -32,9 +32,7 @@ pub(super) fn man(arguments: &Man) -> Outcome {
 fn write_pages(command: &Command, directory: &Path) -> Outcome {
     let failed = |path: &Path, error: &io::Error| {
         let path = path.display();
-        Failure::bad_input(format_args!(
-            "cannot write {path}: {error}; choose a directory that can be written"
-        ))
+        Failure::bad_input(format_args!("cannot write {path}: {error}; choose a writable directory"))
     };
     std::fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
     for command in std::iter::once(command).chain(command.get_subcommands()) {
@@ -73,8 +71,8 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The text after a command's help as sections of a manual page: a line that stands at the margin is a
-/// heading, the others stand as they are.
+/// Formats the text after a command's help as sections of a manual page: an unindented line is a heading, the others
+/// stay unchanged.
 fn sections(text: &str) -> String {
     let mut page = String::new();
     for line in text.lines().filter(|line| !line.is_empty()) {

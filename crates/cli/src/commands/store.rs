@@ -1,4 +1,4 @@
-//! `digest`, `keyspaces`, `stats` and `compact`: a store as a whole.
+//! `digest`, `keyspaces`, `stats` and `compact`: commands on a whole store.
 
 use super::admin;
 use crate::arguments::{Compact, Digest, Keyspaces, Stats};
@@ -32,8 +32,8 @@ pub(super) fn stats(arguments: &Stats) -> Outcome {
     print(text)
 }
 
-/// Those of the process that has the store open, if it lets itself be asked: also where the engine would let this one
-/// read beside it, since only that process has counted anything.
+/// The figures of the process that has the store open, if it has an admin socket. They take precedence even if the
+/// engine allows a concurrent reader, because only that process has counted anything.
 fn figures(arguments: &Stats) -> Outcome<AdminStats> {
     let target = Target::of(&arguments.store.url, Access::Read)?;
     let socket = arguments.socket.path.as_deref();
@@ -48,7 +48,7 @@ fn figures(arguments: &Stats) -> Outcome<AdminStats> {
     };
     let store = target.open().map_err(|failure| match (failure.kind(), unreachable.kind()) {
         (Some(ErrorKind::Locked), Some(ErrorKind::NotFound)) => failure.and_also(
-            "an application that opens an admin socket (AdminSocket::open) tells its figures while it runs",
+            "an application that opens an admin socket (AdminSocket::open) reports its figures while it runs",
         ),
         (Some(ErrorKind::Locked), _) => failure.and_also(unreachable.line()),
         _ => failure,
@@ -56,8 +56,8 @@ fn figures(arguments: &Stats) -> Outcome<AdminStats> {
     Ok(AdminStats::of(&store)?)
 }
 
-/// Of what is counted from the opening on, that which an application watches is named, so that its figures and these
-/// have the same names.
+/// Includes the counters that an application watches, under the same names as in its own figures. They count from the
+/// opening of the store.
 fn as_json(stats: AdminStats) -> Value {
     let figures: Map<String, Value> =
         stats.engine_figures.into_iter().map(|(name, figure)| (name, figure.into())).collect();

@@ -1,4 +1,4 @@
-//! `put`, `get` and `delete`: one key.
+//! `put`, `get` and `delete`: commands on one key.
 
 use crate::arguments::{Delete, Get, Put};
 use crate::exit::{Failure, Outcome};
@@ -13,7 +13,7 @@ pub(super) fn put(arguments: &Put) -> Outcome {
     let key = text::argument("KEY", &arguments.key)?;
     let value = text::argument("VALUE", &arguments.value)?;
     let target = Target::of(&arguments.store.url, Access::Create)?.committing(arguments.durability.asked());
-    // All before the store is opened: a mistake must not leave a new, empty store behind.
+    // Checked before the store is opened: a mistake must not leave a new, empty store.
     target.limits().check_key(&key)?;
     target.limits().check_value(&value)?;
     arguments.ttl.map_or(Ok(()), check_time_to_live)?;
@@ -27,11 +27,11 @@ pub(super) fn put(arguments: &Put) -> Outcome {
     open::settle(&store)
 }
 
-/// Refuses what the store would, before there is one.
+/// Makes the store's own check before a store is created.
 fn check_time_to_live(time_to_live: Duration) -> Outcome {
     if time_to_live.is_zero() {
         return Err(Failure::bad_input(
-            "--ttl is zero, so that the row would be gone at once; give a time such as 90s, or leave --ttl out",
+            "--ttl is zero, so the row would expire at once; give a time such as 90s, or leave --ttl out",
         ));
     }
     let end = u64::try_from(time_to_live.as_millis())
@@ -40,7 +40,7 @@ fn check_time_to_live(time_to_live: Duration) -> Outcome {
     match end {
         Some(_) => Ok(()),
         None => Err(Failure::bad_input(
-            "--ttl ends behind the end of the clock; give a shorter time, or leave --ttl out to keep the row",
+            "--ttl overflows the clock; give a shorter time, or leave --ttl out to keep the row",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! `watch`: what an application commits, as it happens.
+//! `watch`: prints the commits of an application as they happen.
 
 use super::admin;
 use super::rows::json_bytes;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use strongroom::admin::{AdminChange, AdminChangeKind, AdminEnd, AdminEvent, AdminWatch};
 use strongroom::{Error, ErrorKind, MARKER_FILE};
 
-/// How long it waits before it looks whether somebody wants to stop.
+/// Interval between two checks for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn run(arguments: &Watch) -> Outcome {
@@ -66,7 +66,7 @@ fn print_events(
                     let _ = writeln!(lines, "{{\"lagged\":{missed}}}");
                 }
                 to_say = Some(format!(
-                    "{missed} commits are left out here, since they were not read in time; read anew what matters"
+                    "{missed} commits are missing here because they were not read in time; read the rows again"
                 ));
             }
             AdminEvent::Ended(end) => {
@@ -76,7 +76,7 @@ fn print_events(
                 });
                 return Ok(());
             }
-            // Of a later version.
+            // Events of a later version are skipped.
             _ => {}
         }
         output.write(&lines)?;
@@ -88,7 +88,7 @@ fn print_events(
     Ok(())
 }
 
-/// What is not there is a keyspace: the socket was.
+/// The connection exists, so "not found" refers to the keyspace.
 fn watch_failed(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound => Failure::not_found(error.one_line()),

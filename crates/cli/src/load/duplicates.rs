@@ -1,4 +1,4 @@
-//! Finds keys that are stored already, whether by this load or before it.
+//! Finds keys that are stored already, by this load or before it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,7 +7,7 @@ use strongroom::{Keyspace, Result, Scan, Snapshot, Store};
 /// Where a key was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nowhere: it is new.
+    /// Nowhere: the key is new.
     Nothing,
     /// In this row of the batch that is being collected.
     InBatch(u64),
@@ -19,17 +19,17 @@ pub(super) enum Found {
 pub(super) struct Duplicates {
     /// Keys of the batch that is being collected, with their rows.
     batch: HashMap<Vec<u8>, u64>,
-    /// The highest key of all, stored or in the batch. What lies above it is new, so a file in the order of
-    /// its keys needs no look into the store.
+    /// The highest key of all, stored or in the batch. A higher key is new, so a file in key order needs no lookup in
+    /// the store.
     highest: Vec<u8>,
-    /// The keys of this load, if there were no others before it.
+    /// The keys of this load, if the keyspace was empty before.
     filter: Option<Filter>,
-    /// Taken at the first look after a commit: a snapshot spares each look the opening of a transaction.
+    /// Taken at the first lookup after a commit. Without it, each lookup would open a transaction.
     snapshot: Option<Snapshot>,
 }
 
 impl Duplicates {
-    /// Of what is in `keyspace` now.
+    /// Starts with the current keys of `keyspace`.
     pub(super) fn of(keyspace: &Keyspace) -> Result<Self> {
         let mut rows = keyspace.scan(Scan::all().reverse().keys_only())?;
         let (highest, filter) =
@@ -37,7 +37,7 @@ impl Duplicates {
         Ok(Self { batch: HashMap::new(), highest, filter, snapshot: None })
     }
 
-    /// Looks for `key`.
+    /// Looks `key` up.
     pub(super) fn look(&mut self, store: &Store, keyspace: &Keyspace, key: &[u8]) -> Result<Found> {
         if key > self.highest.as_slice() {
             return Ok(Found::Nothing);
@@ -55,7 +55,7 @@ impl Duplicates {
         Ok(if snapshot.has(keyspace, key)? { Found::Stored } else { Found::Nothing })
     }
 
-    /// Notes that `row` has `key`.
+    /// Records that `row` has `key`.
     pub(super) fn add(&mut self, key: &[u8], row: u64) {
         if key > self.highest.as_slice() {
             self.highest.clear();
@@ -67,17 +67,17 @@ impl Duplicates {
         self.batch.insert(key.to_vec(), row);
     }
 
-    /// Forgets the batch, which is about to be committed, and lets go of the snapshot: held over a commit, it
-    /// would make the engine keep what the commit replaces.
+    /// Clears the batch, which is about to be committed, and releases the snapshot: during a commit, it would make the
+    /// engine keep the values that the commit replaces.
     pub(super) fn forget(&mut self) {
         self.batch.clear();
         self.snapshot = None;
     }
 }
 
-/// A Bloom filter of 16 MiB: it knows for sure that a key is new, and is seldom unsure (1 in 100 after ten
-/// million keys). It spares a look into the store for nearly every row of a load into an empty keyspace, which
-/// is a third of the time on engines where looking is dear.
+/// A Bloom filter of 16 MiB without false negatives, and with 1 % false positives after ten million keys. It saves the
+/// lookup for nearly every row of a load into an empty keyspace, which is a third of the time on engines with expensive
+/// lookups.
 struct Filter {
     words: Vec<u64>,
     hasher: RandomState,
@@ -90,7 +90,7 @@ impl Filter {
         Self { words: vec![0; 1 << Self::WORDS_LOG2], hasher: RandomState::new() }
     }
 
-    /// The word that `key` belongs to, and its bits there. One word: one access to memory.
+    /// The word of `key` and its bits in it. All bits are in one word, so a test is one memory access.
     fn place(&self, key: &[u8]) -> (usize, u64) {
         let hash = self.hasher.hash_one(key);
         let word = usize::try_from(hash >> (u64::BITS - Self::WORDS_LOG2)).unwrap_or(0);
@@ -114,12 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_forgets_nothing_and_is_seldom_wrong() {
+    fn the_filter_has_no_false_negatives_and_few_false_positives() {
         let mut filter = Filter::new();
         let key = |number: u32| number.to_le_bytes();
         (0..500_000).for_each(|number| filter.add(&key(number)));
         assert!((0..500_000).all(|number| filter.may_have(&key(number))));
         let wrong = (500_000..600_000).filter(|number| filter.may_have(&key(*number))).count();
-        assert!(wrong < 100, "{wrong} of 100000 keys that are new are thought to be there");
+        assert!(wrong < 100, "{wrong} of 100000 new keys are false positives");
     }
 }

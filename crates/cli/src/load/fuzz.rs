@@ -1,5 +1,5 @@
-//! What must hold for any file that is loaded.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "to panic is how a property is reported")]
+//! Properties of loading any file.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a violated property panics")]
 
 use super::input::Input;
 use super::json_lines::JsonLines;
@@ -8,8 +8,7 @@ use super::tables::{CsvTable, TsvTable};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// A CSV or TSV, with or without a header: the first byte says which. The name of the key's column is on the first
-/// line.
+/// A CSV or TSV, with or without a header: the first byte selects. The first line is the name of the key column.
 pub(crate) fn load_table(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let (is_csv, has_header) = (kind & 1 == 0, kind & 2 == 0);
@@ -27,14 +26,14 @@ pub(crate) fn load_table(bytes: &[u8]) {
     }
 }
 
-/// JSON Lines; the first one is the name of the key's member.
+/// JSON Lines; the first line is the name of the key's member.
 pub(crate) fn load_json_lines(bytes: &[u8]) {
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return };
     let (key, file) = (String::from_utf8_lossy(&bytes[..end]), &bytes[end + 1..]);
     check_rows(JsonLines::open(Input::of(file), &key), &key, file.len());
 }
 
-/// Every row is an object that says its key, rows are counted, and what was loaded loads as the same again.
+/// Every row is an object that contains its key, rows are numbered, and a loaded row loads as the same row again.
 fn check_rows(mut source: impl Source, key: &str, bytes_total: usize) {
     let mut record = Record::default();
     let mut before = (0, 0, 0);
@@ -44,12 +43,12 @@ fn check_rows(mut source: impl Source, key: &str, bytes_total: usize) {
             Ok(false) => break,
             Err(problem) => {
                 assert!(!problem.is_empty());
-                assert_eq!(record.row, before.0 + 1, "the problem is told of another row");
+                assert_eq!(record.row, before.0 + 1, "the problem names another row");
                 break;
             }
         }
         assert_eq!(record.row, before.0 + 1, "rows are counted one by one");
-        // Not always the next: a CSV's rows may also end with a carriage return, which ends no line.
+        // Not always the next line: a row of a CSV may also end with a carriage return, which does not end a line.
         assert!(record.line == 0 || record.line >= before.1, "line {} after {}", record.line, before.1);
         assert!(source.bytes() >= before.2 && source.bytes() <= bytes_total as u64);
         before = (record.row, record.line, source.bytes());
@@ -58,21 +57,21 @@ fn check_rows(mut source: impl Source, key: &str, bytes_total: usize) {
 
 fn check_row(record: &Record, key: &str) {
     let text = str::from_utf8(&record.value).unwrap();
-    // The members as they are written: a number may be larger than any type that could hold it.
+    // Raw members: a number may be too large for any type.
     let members: BTreeMap<String, &RawValue> = match serde_json::from_str(text) {
         Ok(members) => members,
-        Err(error) => panic!("a row became no object: {error}: {text}"),
+        Err(error) => panic!("a row is not an object: {error}: {text}"),
     };
     let said = members[key].get();
     if said.starts_with('"') {
         let said: String = serde_json::from_str(said).unwrap();
-        assert_eq!(said.as_bytes(), record.key, "the key is another than the row says");
+        assert_eq!(said.as_bytes(), record.key, "the key differs from the row");
     } else {
-        assert_eq!(said.as_bytes(), record.key, "the key is another than the row says");
+        assert_eq!(said.as_bytes(), record.key, "the key differs from the row");
     }
     let mut again = Record::default();
     let mut line = JsonLines::open(Input::of(record.value.clone()), key);
     assert_eq!(line.next(&mut again), Ok(true), "{text}");
-    assert_eq!((&again.key, &again.value), (&record.key, &record.value), "loaded again, the row is another");
+    assert_eq!((&again.key, &again.value), (&record.key, &record.value), "the row does not round-trip");
     assert_eq!(line.next(&mut again), Ok(false), "one row became two: {text}");
 }

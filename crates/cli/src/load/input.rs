@@ -1,4 +1,4 @@
-//! The bytes of a file or of standard input.
+//! Reads the bytes of a file or of standard input.
 
 use super::quotes::{Fault, Quotes};
 use crate::exit::{Failure, Outcome};
@@ -12,20 +12,20 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Most that one row may take in the file. More is a mistake, such as a quote that is left open, and must
-/// not fill the memory.
+/// Maximum size of one row in the file. A larger row is a mistake, such as a quote that is left open, and must not fill
+/// the memory.
 const ROW_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
 const BLOCK_BYTES: usize = 64 * 1_024;
-/// How long a wait for input goes on before it looks whether somebody wants to stop.
+/// Interval between two checks for a signal while waiting for input.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a load reads.
+/// The input of a load.
 pub(super) struct Input {
     /// Its name in messages.
     pub(super) name: String,
-    /// How much there is, if that is known.
+    /// Its size, if known.
     pub(super) bytes_total: Option<u64>,
     pub(super) reader: RowReader,
 }
@@ -35,9 +35,7 @@ impl Input {
     pub(super) fn open(path: &Path, interrupt: &Interrupt) -> Outcome<Self> {
         let name = text::escaped(path.as_os_str().as_encoded_bytes());
         let failed = |error: io::Error| {
-            Failure::bad_input(format_args!(
-                "cannot read {name}: {error}; give the path of a file that can be read"
-            ))
+            Failure::bad_input(format_args!("cannot read {name}: {error}; give the path of a readable file"))
         };
         let waiting = |from| Box::new(Waiting::on(from, interrupt.clone()));
         let (name, bytes_total, mut reader): (_, _, Box<dyn Read>) = if path == Path::new("-") {
@@ -51,7 +49,7 @@ impl Input {
             if found.is_file() {
                 (name, Some(found.len()), Box::new(file))
             } else {
-                // A pipe or a device, which may never have more to say.
+                // A pipe or a device, which may block forever.
                 (name, None, waiting(Box::new(file)))
             }
         };
@@ -65,7 +63,7 @@ impl Input {
         Ok(Self { name, bytes_total, reader: RowReader::new(reader) })
     }
 
-    /// As if a file held `bytes`.
+    /// An input with these bytes.
     #[cfg(any(test, fuzzing))]
     pub(super) fn of(bytes: impl Into<Vec<u8>>) -> Self {
         let reader = RowReader::new(Box::new(io::Cursor::new(bytes.into())));
@@ -73,7 +71,7 @@ impl Input {
     }
 }
 
-/// How far the bytes have been read, and where the row began that is being read.
+/// The position of the reader, and the start of the current row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter {
     read: Rc<Cell<u64>>,
@@ -82,10 +80,10 @@ pub(super) struct Meter {
     quote_fault: Rc<Cell<Option<Fault>>>,
 }
 
-/// What ends the lines of a file, judged by the first one.
+/// The line ending of a file, taken from its first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum LineEnd {
-    /// None was seen so far.
+    /// No line has ended so far.
     #[default]
     Unknown,
     Lf,
@@ -93,28 +91,28 @@ pub(super) enum LineEnd {
 }
 
 impl Meter {
-    /// The next row begins at byte `at`.
+    /// Records that the next row begins at byte `at`.
     pub(super) fn row_starts(&self, at: u64) {
         self.row_start.set(at);
     }
 
-    /// What was found to be wrong with quotes, as far as bytes have been read.
+    /// The fault in the quotes, if the bytes read so far contain one.
     pub(super) fn quote_fault(&self) -> Option<Fault> {
         self.quote_fault.get()
     }
 
-    /// What ends a line.
+    /// The line ending.
     pub(super) fn line_end(&self) -> LineEnd {
         self.line_end.get()
     }
 }
 
-/// Reads bytes, and refuses to go on in a row that has no end.
+/// Reads bytes, and fails in a row that is too large.
 pub(super) struct RowReader {
     reader: Box<dyn Read>,
     meter: Meter,
     last_byte: u8,
-    /// Where quotes mean something.
+    /// `Some` for formats with quotes.
     quotes: Option<Quotes>,
 }
 
@@ -123,7 +121,7 @@ impl RowReader {
         Self { reader, meter: Meter::default(), last_byte: 0, quotes: None }
     }
 
-    /// From the first byte on, watches out for quotes that are left open.
+    /// Detects quotes that are left open, from the first byte on.
     pub(super) fn with_quotes(mut self) -> Self {
         self.quotes = Some(Quotes::new());
         self
@@ -148,7 +146,7 @@ impl RowReader {
         self.last_byte = block.last().copied().unwrap_or(self.last_byte);
     }
 
-    /// Where to say that a row begins.
+    /// The meter on which the parser records the start of rows.
     pub(super) fn meter(&self) -> Meter {
         self.meter.clone()
     }
@@ -158,7 +156,7 @@ impl Read for RowReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.meter.read.get();
         if read.saturating_sub(self.meter.row_start.get()) > ROW_BYTES_MAX {
-            return Err(io::Error::other("the row goes on for over 64 MiB (is a quote left open?)"));
+            return Err(io::Error::other("the row is larger than 64 MiB (is a quote left open?)"));
         }
         let more = self.reader.read(buffer)?;
         self.meter.read.set(read + more as u64);
@@ -168,7 +166,7 @@ impl Read for RowReader {
     }
 }
 
-/// Reads what may keep it waiting for ever, on a thread of its own, and ends when somebody wants to stop.
+/// Reads an input that may block forever, on a thread of its own, and ends on a signal.
 struct Waiting {
     blocks: Receiver<io::Result<Vec<u8>>>,
     block: io::Cursor<Vec<u8>>,
@@ -178,7 +176,7 @@ struct Waiting {
 impl Waiting {
     fn on(from: Box<dyn Read + Send>, interrupt: Interrupt) -> Self {
         let (sender, blocks) = sync_channel(4);
-        // Never joined: it may be waiting when the process ends.
+        // Never joined: it may still block when the process ends.
         std::thread::spawn(move || pump(from, &sender));
         Self { blocks, block: io::Cursor::default(), interrupt }
     }

@@ -1,4 +1,4 @@
-//! JSON Lines: an object a line. White space between tokens means nothing in JSON, so a line of nothing else is blank.
+//! JSON Lines: one object per line. JSON ignores white space between tokens, so a line of white space is blank.
 
 use super::input::Input;
 use super::lines::Lines;
@@ -42,17 +42,18 @@ impl Source for JsonLines {
     }
 }
 
-/// The members stay as they are written, so that no number loses a digit.
+/// Keeps the members as they are written, so that no number loses a digit.
 fn read_object(line: &str, key: &str, record: &mut Record) -> Result<(), String> {
-    let Members { members, twice } = serde_json::from_str(line)
-        .map_err(|error| format!("is no JSON object: {} at column {}", problem(&error), error.column()))?;
+    let Members { members, twice } = serde_json::from_str(line).map_err(|error| {
+        format!("the line is not a JSON object: {} at column {}", problem(&error), error.column())
+    })?;
     if let Some(name) = twice {
-        return Err(format!("has the member {} twice", quoted(name.as_bytes())));
+        return Err(format!("the object has the member {} twice", quoted(name.as_bytes())));
     }
     let Some(value) = members.get(key) else {
         let names: Vec<&str> = members.keys().map(String::as_str).collect();
         let names = if names.is_empty() { "no members".to_owned() } else { listed(&names) };
-        return Err(format!("has no member {}; it has {names}", quoted(key.as_bytes())));
+        return Err(format!("the object has no member {}; it has {names}", quoted(key.as_bytes())));
     };
     record.key.clear();
     match value.get().as_bytes().first() {
@@ -68,7 +69,7 @@ fn read_object(line: &str, key: &str, record: &mut Record) -> Result<(), String>
     Ok(())
 }
 
-/// What serde says, without the place: its line is the first of one, and its column that of a part.
+/// The message of serde without its position: it counts lines and columns within this line or a part of it.
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned()
@@ -77,7 +78,7 @@ fn problem(error: &serde_json::Error) -> String {
 /// The members of an object.
 struct Members<'a> {
     members: BTreeMap<String, &'a RawValue>,
-    /// The first name that is there twice. Readers do not agree which of the values counts.
+    /// The first duplicate name. Parsers disagree on which of its values counts.
     twice: Option<String>,
 }
 
@@ -109,7 +110,7 @@ impl<'a> Visitor<'a> for MembersVisitor {
     }
 }
 
-/// What JSON takes for white space.
+/// White space in JSON.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_object_is_compacted_and_otherwise_left_alone() {
+    fn the_object_is_compacted_and_otherwise_unchanged() {
         let line = r#" { "a b" : "c \" d\\" , "id":12345678901234567890123 , "x" : [ 1.0 , { } ] } "#;
         let (key, value) = record(line).unwrap();
         assert_eq!(key, "12345678901234567890123");
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_white_space_is_blank_and_counted_as_a_line_only() {
+    fn a_line_of_white_space_counts_as_a_line_but_not_as_a_row() {
         let file: &[u8] = b"   \n{\"id\":1}\n\n \t \r\n{\"id\":2}\n  ";
         let mut lines = JsonLines::open(Input::of(file), "id");
         let mut record = Record::default();
@@ -163,15 +164,15 @@ mod tests {
         }
         assert_eq!(found, [(1, 2, "1".to_owned()), (2, 5, "2".to_owned())]);
         assert_eq!(lines.bytes(), file.len() as u64);
-        // JSON's white space alone: others do not belong between its tokens either.
+        // Only JSON's own white space is allowed between tokens.
         for other in ["\u{a0}\n", "\u{b}\n"] {
             let problem = JsonLines::open(Input::of(other.as_bytes()), "id").next(&mut Record::default());
-            assert!(problem.unwrap_err().contains("no JSON object"), "{other:?}");
+            assert!(problem.unwrap_err().contains("not a JSON object"), "{other:?}");
         }
     }
 
     #[test]
-    fn what_has_no_key_is_refused() {
+    fn rows_without_a_key_are_refused() {
         for (line, named) in [
             (r#"{"id":null}"#, "neither"),
             (r#"{"id":[1]}"#, "neither"),
@@ -180,10 +181,10 @@ mod tests {
             (r#"{"id":1,"id":1}"#, r#"has the member "id" twice"#),
             (r#"{"id":1,"a":1,"\u0061":2}"#, r#"has the member "a" twice"#),
             (r#"{"id":"\ud800"}"#, "cannot be read"),
-            ("[1]", "no JSON object"),
-            (r#"{"id":1"#, "no JSON object"),
-            (r#"{"id":1}}"#, "no JSON object"),
-            ("nonsense", "no JSON object"),
+            ("[1]", "not a JSON object"),
+            (r#"{"id":1"#, "not a JSON object"),
+            (r#"{"id":1}}"#, "not a JSON object"),
+            ("nonsense", "not a JSON object"),
         ] {
             let problem = record(line).unwrap_err();
             assert!(problem.contains(named), "{line}: {problem}");
@@ -209,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn compacting_changes_nothing_but_space(value in any_json()) {
+        fn compacting_changes_only_white_space(value in any_json()) {
             let mut out = Vec::new();
             compact(&serde_json::to_string_pretty(&value).unwrap(), &mut out);
             prop_assert_eq!(out, serde_json::to_vec(&value).unwrap());

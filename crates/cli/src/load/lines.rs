@@ -1,9 +1,9 @@
-//! Lines of a file, for formats in which a line is a row.
+//! Lines of a file, for formats with one row per line.
 
 use super::input::{Meter, RowReader};
 use std::io::{BufRead as _, BufReader};
 
-/// Reads lines. Empty ones are skipped, and spaces are no less data than others; the end of a line may be LF or CR LF.
+/// Reads lines. Empty lines are skipped, and spaces are data. A line ends with LF or CR LF.
 pub(super) struct Lines {
     reader: BufReader<RowReader>,
     meter: Meter,
@@ -27,7 +27,7 @@ impl Lines {
             self.number += 1;
             self.meter.row_starts(self.bytes);
             let read = self.reader.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| format!("cannot be read: {error}"))?;
+            let read = read.map_err(|error| format!("the file cannot be read: {error}"))?;
             if read == 0 {
                 return Ok(false);
             }
@@ -41,22 +41,22 @@ impl Lines {
         }
         self.line = String::from_utf8(line).map_err(|error| {
             let place = error.utf8_error().valid_up_to() + 1;
-            format!("is not UTF-8 (byte {place} of the line), so convert the file first")
+            format!("the line is not UTF-8 (byte {place} of the line); convert the file first")
         })?;
         Ok(true)
     }
 
-    /// The line it stands on, without its end.
+    /// The current line, without its ending.
     pub(super) fn text(&self) -> &str {
         &self.line
     }
 
-    /// The number of the line it stands on, from 1. After a problem, that of the line with the problem.
+    /// The number of the current line, from 1. After an error, that of the line with the error.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Bytes read, up to the end of the line it stands on.
+    /// Bytes read, up to the end of the current line.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

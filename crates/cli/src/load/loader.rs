@@ -1,4 +1,4 @@
-//! Collects rows into batches and commits them, and knows at any moment which rows are stored.
+//! Collects rows into batches and commits them, and tracks which rows are stored.
 
 use super::duplicates::{Duplicates, Found};
 use super::source::Record;
@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 use strongroom::{Batch, Error, ErrorKind, Keyspace, Store};
 
-/// Most that one batch holds, keys and values together.
+/// Maximum size of a batch, keys and values together.
 const BATCH_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 
 /// Writes rows to a keyspace, batch by batch.
@@ -22,9 +22,9 @@ pub(super) struct Loader<'s> {
     duplicates: Duplicates,
     file: String,
     started: Instant,
-    /// The last row that was taken.
+    /// The last row that was added to a batch or skipped.
     row: u64,
-    /// The last row that is stored for good, with all before it.
+    /// The last row of the last commit: it and all rows before it are stored.
     row_kept: u64,
     stored: u64,
     skipped: u64,
@@ -55,7 +55,7 @@ impl<'s> Loader<'s> {
         })
     }
 
-    /// Takes a row, and commits the batch when it is full.
+    /// Adds a row, and commits the batch when it is full.
     pub(super) fn add(&mut self, record: &Record) -> Outcome {
         let limits = self.store.options();
         record
@@ -83,7 +83,7 @@ impl<'s> Loader<'s> {
         Ok(())
     }
 
-    /// Commits what is in the batch.
+    /// Commits the batch.
     pub(super) fn commit(&mut self) -> Outcome {
         self.duplicates.forget();
         if !self.batch.is_empty() {
@@ -94,12 +94,12 @@ impl<'s> Loader<'s> {
         Ok(())
     }
 
-    /// Somebody asked to stop: the batch that is being collected is dropped.
+    /// The failure after a signal. The rows of the current batch are not stored.
     pub(super) fn stopped(&self) -> Failure {
         stopped(&self.file, self.row_kept, self.on_duplicate)
     }
 
-    /// A row that cannot be stored. `remedy` is what to do about it.
+    /// The failure for a row that cannot be stored. `remedy` says what to do about it.
     pub(super) fn refuse(&self, record: &Record, problem: &str, remedy: &str) -> Failure {
         let again = match self.row_kept {
             0 => String::new(),
@@ -111,7 +111,7 @@ impl<'s> Loader<'s> {
 
     fn refuse_duplicate(&self, record: &Record, found: Found) -> Failure {
         let place = match found {
-            Found::InBatch(row) => format!("is the key of row {row} already"),
+            Found::InBatch(row) => format!("is already the key of row {row}"),
             Found::Stored | Found::Nothing => "is stored already".to_owned(),
         };
         let problem = format!("the key {} {place}", text::quoted(&record.key));
@@ -135,20 +135,20 @@ impl<'s> Loader<'s> {
         Failure::from(error).told(format_args!("{line}; {kept}"))
     }
 
-    /// What was done, in one line.
+    /// The summary of the load, in one line.
     pub(super) fn summary(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
         let duplicates = match self.on_duplicate {
             OnDuplicate::Error => String::new(),
             OnDuplicate::First => format!(", {} skipped as duplicates", self.skipped),
-            OnDuplicate::Last => format!(" ({} of them over an earlier one)", self.overwritten),
+            OnDuplicate::Last => format!(" ({} of them replaced an earlier row)", self.overwritten),
         };
         let rows = if self.row == 1 { "row" } else { "rows" };
         format!("{} {rows} read, {} stored{duplicates}, in {seconds:.2} s", self.row, self.stored)
     }
 }
 
-/// Which rows are stored if `last` is the last one, in words.
+/// States which rows are stored if `last` is the last one.
 fn kept(last: u64) -> String {
     match last {
         0 => "no row is stored".to_owned(),
@@ -157,8 +157,8 @@ fn kept(last: u64) -> String {
     }
 }
 
-/// What a load has to be told to go on where one with `mode` ended. The rows that are stored would be refused
-/// as duplicates without it, and where the last row of a key wins, the first must not begin to.
+/// The mode that continues a load that ran with `mode`. With `error`, the stored rows would be refused as duplicates.
+/// A load in which the last row of a key wins must continue with the same rule.
 const fn to_go_on(mode: OnDuplicate) -> &'static str {
     match mode {
         OnDuplicate::Error | OnDuplicate::First => "first",
@@ -166,11 +166,11 @@ const fn to_go_on(mode: OnDuplicate) -> &'static str {
     }
 }
 
-/// The load of `file` was stopped by a signal when row `last` was the last one stored.
+/// The failure of a load of `file` that a signal stopped after row `last` was stored.
 pub(super) fn stopped(file: &str, last: u64, mode: OnDuplicate) -> Failure {
     let go_on = match last {
         0 => String::new(),
-        _ => format!("; to go on, load again with --on-duplicate {}", to_go_on(mode)),
+        _ => format!("; to continue, load again with --on-duplicate {}", to_go_on(mode)),
     };
     Failure::new(Status::Stopped, format_args!("{file}: stopped; {}{go_on}", kept(last)))
 }
@@ -182,10 +182,10 @@ mod tests {
     use clap::Parser as _;
 
     #[test]
-    fn the_summary_counts_what_happened() {
+    fn the_summary_counts_read_stored_skipped_and_replaced_rows() {
         for (mode, told) in [
             ("first", "3 rows read, 2 stored, 1 skipped as duplicates, in "),
-            ("last", "3 rows read, 3 stored (1 of them over an earlier one), in "),
+            ("last", "3 rows read, 3 stored (1 of them replaced an earlier row), in "),
         ] {
             let line =
                 ["strongroom", "load", "URL", "-", "--format", "csv", "--key", "id", "--on-duplicate", mode];

@@ -1,7 +1,7 @@
-//! `load`: the rows of a file become records.
+//! `load`: stores the rows of a file as records.
 //!
-//! Rows are committed in the order of the file, each batch all or nothing. However a load ends, by itself,
-//! at a bad row, by a signal or by `kill -9`, the store opens and holds a whole number of batches.
+//! Rows are committed in the order of the file, and each batch is atomic. Whether a load completes, or ends at a bad
+//! row, by a signal or by `kill -9`, the store opens and holds a whole number of batches.
 
 mod duplicates;
 #[cfg(any(test, fuzzing))]
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
         None => Ok(()),
     };
     progress.clear();
-    // Also after a failure: what the message calls stored has to be.
+    // Flushed after a failure too: the rows that the message calls stored have to be stored.
     end_of(outcome, settle(&store))?;
     if message::is_watched() {
         message::say(&loader.summary());
@@ -49,9 +49,9 @@ pub(crate) fn run(arguments: &Load) -> Outcome {
     Ok(())
 }
 
-/// The one failure to tell of how the rows were taken and how they were settled. A failed commit closes the
-/// handle, so it is the cause where both are the store's. What a failure says about rows that are stored is not
-/// to be trusted when they could not be settled.
+/// Chooses the failure to report, from those of loading and of flushing the rows. A failed commit closes the handle,
+/// so it is the cause if both are failures of the store. If the flush failed, the failure of the load must not claim
+/// that rows are stored.
 fn end_of(taken: Outcome, settled: Outcome) -> Outcome {
     match (taken, settled) {
         (Err(failure), Err(_)) if failure.status() == Status::StoreFailed => {
@@ -62,7 +62,7 @@ fn end_of(taken: Outcome, settled: Outcome) -> Outcome {
     }
 }
 
-/// A file that was begun.
+/// A file whose first row was read.
 struct Rows {
     file: String,
     bytes_total: Option<u64>,
@@ -71,8 +71,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// Reads the header and the first row. What is wrong with them or with the request is found before the
-    /// store is opened, so that a mistake does not leave a new, empty store behind.
+    /// Reads the header and the first row. Mistakes in them or in the request are found before the store is opened,
+    /// so that a mistake does not leave a new, empty store.
     fn begin(arguments: &Load, limits: Limits, interrupt: &Interrupt) -> Outcome<Self> {
         if arguments.no_header && arguments.format == LoadFormat::Jsonl {
             return Err(Failure::bad_input("JSON Lines have no header; leave --no-header out"));
@@ -80,7 +80,7 @@ impl Rows {
         let input = Input::open(&arguments.file, interrupt)?;
         let (file, bytes_total) = (input.name.clone(), input.bytes_total);
         let begun = open_source(input, arguments).and_then(|mut rest| Ok((first(&mut *rest, limits)?, rest)));
-        // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
+        // Checked first: an input that a signal cut short looks complete or damaged.
         if interrupt.is_requested() {
             return Err(loader::stopped(&file, 0, arguments.on_duplicate));
         }
@@ -89,7 +89,7 @@ impl Rows {
     }
 }
 
-/// Finds the columns of `input`.
+/// Opens `input` as the format of the arguments.
 fn open_source(input: Input, arguments: &Load) -> Result<Box<dyn Source>, String> {
     let (key, has_header) = (&arguments.key, !arguments.no_header);
     Ok(match arguments.format {
@@ -115,7 +115,7 @@ fn first(source: &mut dyn Source, limits: Limits) -> Result<Option<Record>, Stri
     }
 }
 
-/// Hands all rows to the loader, beginning with the one that was read already.
+/// Passes all rows to the loader, starting with the one that was read already.
 fn feed(
     mut record: Record,
     source: &mut dyn Source,
@@ -127,7 +127,7 @@ fn feed(
         loader.add(&record)?;
         progress.advance(record.row, source.bytes());
         let advanced = source.next(&mut record);
-        // First of all: an input that is given up half-way looks as if it had ended, or were damaged.
+        // Checked first: an input that a signal cut short looks complete or damaged.
         if interrupt.is_requested() {
             return Err(loader.stopped());
         }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_were_not_settled_are_not_called_stored() {
+    fn rows_that_were_not_flushed_are_not_called_stored() {
         let bad_row = || Err(Failure::bad_input("row 3 is bad; rows 1 to 2 are stored"));
         let commit = || Err(Failure::new(Status::StoreFailed, "the commit failed"));
         let flush = || Err(Failure::new(Status::StoreFailed, "the flush failed"));

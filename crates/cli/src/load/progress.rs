@@ -1,14 +1,14 @@
-//! How far a load has come, for somebody who watches. In a pipe it is silent.
+//! The progress bar of a load, on a terminal only.
 
 use crate::message;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// Rows between two looks at the clock.
+/// Rows between two updates.
 const ROWS_PER_UPDATE: u64 = 64;
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
-/// Without the bar, half of a terminal of 80 columns.
+/// Without the bar, this takes half of a terminal of 80 columns.
 const WITH_END: &str = "{wide_bar} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left";
 const WITHOUT_END: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
 
@@ -18,14 +18,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A bar on a terminal. `bytes_total`: what there is to read, if that is known.
+    /// Shows a bar on a terminal. `bytes_total` is the size of the input, if known.
     pub(super) fn start(bytes_total: Option<u64>) -> Self {
         if !message::is_watched() {
             return Self { bar: None };
         }
         let bar = ProgressBar::with_draw_target(bytes_total, ProgressDrawTarget::stderr_with_hz(10));
         let template = if bytes_total.is_some() { WITH_END } else { WITHOUT_END };
-        // The templates are constants, so a mistake in one would be seen at once; a plain bar is no loss.
+        // The templates are constants and valid. Otherwise a plain bar would do.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -33,7 +33,7 @@ impl Progress {
         Self { bar: Some(bar) }
     }
 
-    /// `row` rows and `bytes` bytes are done.
+    /// Reports that `row` rows and `bytes` bytes are done.
     pub(super) fn advance(&self, row: u64, bytes: u64) {
         if let Some(bar) = &self.bar
             && row.is_multiple_of(ROWS_PER_UPDATE)
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away: what is said next begins on a line of its own.
+    /// Removes the bar, so that the next message starts on a line of its own.
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

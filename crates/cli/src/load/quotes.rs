@@ -1,14 +1,14 @@
-//! Finds quotes of a CSV that were left open.
+//! Detects quotes of a CSV that were left open.
 //!
-//! The reader of CSV takes everything: a quote that is not closed swallows the rows after it, up to the next
-//! quote or the end of the file, and nothing is said about it. So the bytes are followed here as well.
+//! The CSV reader accepts everything: an open quote silently swallows the rows after it, up to the next quote or the
+//! end of the file. So this module tracks the quotes too.
 
-/// What is wrong with the quotes of a file, once it is known.
+/// A fault in the quotes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The file ended inside of quotes.
+    /// The file ended inside quotes.
     LeftOpen,
-    /// After the quote that closes a field comes neither a comma nor the end of the line, but this byte.
+    /// The quote that closes a field is followed by this byte, neither a comma nor the end of the line.
     TextAfter(u64),
 }
 
@@ -17,11 +17,11 @@ enum Place {
     FieldStart,
     Plain,
     Quoted,
-    /// After a quote in a quoted field: either it closes the field, or it is the first of two that are data.
+    /// After a quote in a quoted field: it closes the field, or is the first of an escaped pair.
     AfterQuote,
 }
 
-/// Follows the bytes of a file.
+/// Tracks the quotes in the bytes of a file.
 #[derive(Debug)]
 pub(super) struct Quotes {
     place: Place,
@@ -33,8 +33,8 @@ impl Quotes {
         Self { place: Place::FieldStart, read: 0 }
     }
 
-    /// Takes the next bytes; none at the end. The first fault is the one that matters: what comes after it is
-    /// not what somebody meant.
+    /// Takes the next bytes; an empty block is the end. Only the first fault counts, because the bytes after it are
+    /// misread.
     pub(super) fn follow(&mut self, block: &[u8]) -> Option<Fault> {
         if block.is_empty() {
             return (self.place == Place::Quoted).then_some(Fault::LeftOpen);
@@ -63,19 +63,19 @@ mod tests {
 
     fn fault(text: &str) -> Option<Fault> {
         let mut quotes = Quotes::new();
-        // Byte by byte, so that every place is reached between two blocks.
+        // Byte by byte, so that blocks end in every state.
         text.bytes().find_map(|byte| quotes.follow(&[byte])).or_else(|| quotes.follow(&[]))
     }
 
     #[test]
-    fn quotes_that_are_closed_are_fine() {
+    fn closed_quotes_are_no_fault() {
         for text in ["", "a,b\n", "\"a\",\"b\"\r\n", "\"a\"\"b\",\"\"\n\"\"", "5\" pipe\n", "\"a\nb\",c"] {
             assert_eq!(fault(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn quotes_that_are_not_closed_are_found() {
+    fn open_quotes_are_found() {
         for (text, found) in [
             ("a\n1,\"b\n2,c\n", Fault::LeftOpen),
             ("a\n\"b\"\"", Fault::LeftOpen),

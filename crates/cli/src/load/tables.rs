@@ -1,4 +1,4 @@
-//! CSV and TSV: columns with names, one row after the other.
+//! CSV and TSV: rows with named columns.
 
 use super::input::{Input, LineEnd, Meter, RowReader};
 use super::lines::Lines;
@@ -13,7 +13,7 @@ struct Columns {
     names: Vec<String>,
     /// Each name as it begins a member of a JSON object: `"name":`.
     openings: Vec<Vec<u8>>,
-    /// Which column holds the key.
+    /// The index of the key column.
     key: usize,
 }
 
@@ -36,7 +36,7 @@ impl Columns {
         Ok(Self { openings: openings.collect(), names, key })
     }
 
-    /// The names of `count` columns that have none.
+    /// Names for `count` columns of a file without a header.
     fn numbered(count: usize) -> Vec<String> {
         (1..=count).map(|number| number.to_string()).collect()
     }
@@ -60,29 +60,29 @@ impl Columns {
             return Ok(());
         }
         let fields = if found == 1 { "field" } else { "fields" };
-        Err(format!("it has {found} {fields}, and there are {} columns", self.names.len()))
+        Err(format!("the row has {found} {fields}, but there are {} columns", self.names.len()))
     }
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Text can always be written to memory as JSON.
+    // Writing text as JSON to memory does not fail.
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Rows with fields between commas, in quotes where needed.
+/// Rows with comma-separated fields, quoted where needed.
 pub(super) struct CsvTable {
     reader: csv::Reader<RowReader>,
     meter: Meter,
     fields: StringRecord,
     columns: Columns,
-    /// The first row was read to count its fields, and is still to be given out.
+    /// The first row was read to count its fields, and is the next row to return.
     is_pending: bool,
 }
 
 impl CsvTable {
     pub(super) fn open(input: Input, key: &str, has_header: bool) -> Result<Self, String> {
         let meter = input.reader.meter();
-        // Flexible: the wrong number of fields is told in our words.
+        // Flexible, because this module reports a wrong number of fields itself.
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).buffer_capacity(128 * 1_024);
         let mut reader = builder.from_reader(input.reader.with_quotes());
@@ -109,8 +109,8 @@ impl CsvTable {
 }
 
 impl CsvTable {
-    /// The line on which the row begins that was read last; 0 if nobody knows. `start` is where the reader
-    /// stood before it: it may have blank lines ahead, and in a file of CR LF the LF of the row before.
+    /// The line on which the last row begins; 0 if unknown. `start` is the reader's position before the row. Blank
+    /// lines may follow it, and in a file with CR LF the LF of the previous row.
     fn line(&self, start: Option<&csv::Position>) -> u64 {
         let Some(start) = start else { return 0 };
         let (pending_before, pending_after) = match self.meter.line_end() {
@@ -124,9 +124,9 @@ impl CsvTable {
     }
 }
 
-const CARRIAGE_RETURN: &str = "the header has a carriage return inside; if the lines of the file end with it \
-                               alone, convert them to end with a newline";
-const NO_HEADER: &str = "it is empty; the first line has to name the columns (or use --no-header)";
+const CARRIAGE_RETURN: &str = "the header contains a carriage return; if the lines of the file end with carriage \
+                               returns, convert them to newlines";
+const NO_HEADER: &str = "the file is empty; the first line has to name the columns (or use --no-header)";
 
 impl Source for CsvTable {
     fn next(&mut self, record: &mut Record) -> Result<bool, String> {
@@ -155,8 +155,8 @@ impl Source for CsvTable {
     }
 }
 
-/// Whether the quotes of the record that was read last are closed. The bytes are read ahead of it, but the
-/// end of the file is only met by the last record.
+/// Checks that the quotes of the last record are closed. The reader is ahead of the record, but only the last record
+/// reaches the end of the file.
 fn check_quotes(meter: &Meter, reader: &csv::Reader<RowReader>) -> Result<(), String> {
     match meter.quote_fault() {
         Some(Fault::LeftOpen) => Err("a quote is left open".to_owned()),
@@ -171,20 +171,20 @@ fn csv_problem(error: &csv::Error, names: &[String]) -> String {
     match error.kind() {
         CsvErrorKind::Utf8 { err, .. } => match names.get(err.field()) {
             Some(name) => {
-                format!("column {} is not UTF-8, so convert the file first", quoted(name.as_bytes()))
+                format!("column {} is not UTF-8; convert the file first", quoted(name.as_bytes()))
             }
-            None => format!("field {} is not UTF-8, so convert the file first", err.field() + 1),
+            None => format!("field {} is not UTF-8; convert the file first", err.field() + 1),
         },
-        CsvErrorKind::Io(error) => format!("cannot be read: {error}"),
+        CsvErrorKind::Io(error) => format!("the file cannot be read: {error}"),
         _ => error.to_string(),
     }
 }
 
-/// Rows with fields between tabs. There are no quotes.
+/// Rows with tab-separated fields, without quotes.
 pub(super) struct TsvTable {
     lines: Lines,
     columns: Columns,
-    /// The line it stands on is the first row, which was read to count its fields.
+    /// The current line is the first row, which was read to count its fields, and is the next row to return.
     is_pending: bool,
 }
 
@@ -192,7 +192,7 @@ impl TsvTable {
     pub(super) fn open(input: Input, key: &str, has_header: bool) -> Result<Self, String> {
         let mut lines = Lines::of(input.reader);
         let what = if has_header { "header" } else { "first row" };
-        let found = lines.advance().map_err(|problem| format!("the {what} {problem}"))?;
+        let found = lines.advance().map_err(|problem| format!("the {what}: {problem}"))?;
         if has_header && lines.text().contains('\r') {
             return Err(CARRIAGE_RETURN.to_owned());
         }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_whatever_ends_them() {
+    fn lines_are_counted_with_any_line_ending() {
         let lines = |found: Result<Vec<Row>, _>| found.unwrap().iter().map(|row| row.0).collect::<Vec<_>>();
         assert_eq!(lines(csv(b"id\n1\n2\n3")), [2, 3, 4]);
         assert_eq!(lines(csv(b"id\r\n1\r\n2\r\n3\r\n")), [2, 3, 4]);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_header_columns_have_numbers() {
+    fn columns_without_a_header_are_numbered() {
         let found = rows(TsvTable::open(Input::of(b"a\tb\nc\td\n"), "2", false).unwrap()).unwrap();
         assert_eq!(found, [row(1, "b", r#"{"1":"a","2":"b"}"#), row(2, "d", r#"{"1":"c","2":"d"}"#)]);
         let found = rows(CsvTable::open(Input::of(b"a,b\nc,d\n"), "1", false).unwrap()).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_rows_are_named() {
+    fn bad_rows_are_reported_with_row_and_line() {
         for (found, place) in [
             (csv(b"id,n\n1,2\n3\n"), (2, 3)),
             (csv(b"id,n\n1,2\n3,4,5\n"), (2, 3)),
@@ -315,7 +315,7 @@ mod tests {
         for found in [csv(b"id,n\n1,2\n  \n"), tsv(b"id\tn\n1\t2\n  \n")] {
             let (row, line, problem) = found.unwrap_err();
             assert_eq!((row, line), (2, 3), "{problem}");
-            assert!(problem.contains("1 field, and there are 2 columns"), "{problem}");
+            assert!(problem.contains("1 field, but there are 2 columns"), "{problem}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The process in which the store is opened. It may crash or hang, and leaves a judgement of that to the other.
+//! The child process, which opens the store. It may crash or hang; the parent interprets that.
 
 use super::protocol::{EngineCheck, Failed, Found, Line, RowsRead};
 use crate::arguments::VerifyChild;
@@ -12,23 +12,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use strongroom::{DEFAULT_KEYSPACE, Store, Verified, VerifyProgress};
 
-/// Time between two lines about rows.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Interval between two progress lines.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(arguments: &VerifyChild) -> Outcome {
     end_with_parent()?;
     let mut out = io::stdout();
-    // A panic that nobody has caught is an answer too: of the engine where it lends a row, or is let go of.
+    // An uncaught panic is a result too: the engine may panic when it lends a row or is dropped.
     let checked = catch_unwind(AssertUnwindSafe(|| check(arguments, &mut out)));
     let answer = match (checked, panics::location().is_some()) {
         (Ok(Ok(found)), false) => Line::Sound(found),
         (Ok(Ok(_)), true) => {
-            let failure = Failure::damaged("verify: the rows are as they were written");
+            let failure = Failure::damaged("verify: all rows are as they were written");
             Line::Failed(Failed::of(&failure, true))
         }
         (Ok(Err(failure)), has_panicked) => Line::Failed(Failed::of(&failure, has_panicked)),
         (Err(_), _) => {
-            let failure = Failure::new(Status::StoreFailed, "verify: the check did not come to its end");
+            let failure = Failure::new(Status::StoreFailed, "verify: the check did not finish");
             Line::Failed(Failed::of(&failure, true))
         }
     };
@@ -48,8 +48,7 @@ fn check(arguments: &VerifyChild, out: &mut Stdout) -> Outcome<Found> {
         (true, _) => EngineCheck::LeftOut,
         (false, false) => EngineCheck::None,
         (false, true) => engine(url, out).map_err(|failure| {
-            failure
-                .and_also("all rows are as they were written; --rows-only leaves the engine's own check out")
+            failure.and_also("all rows are as they were written; --rows-only skips the engine's own check")
         })?,
     };
     Ok(Found {
@@ -62,14 +61,15 @@ fn check(arguments: &VerifyChild, out: &mut Stdout) -> Outcome<Found> {
 }
 
 fn rows(store: &Store, out: &mut Stdout) -> Outcome<Verified> {
-    // Every store on disk has it; one that begins anew on damaged files may have nothing else to show for it.
+    // Every store on disk has this keyspace. Its absence may be the only sign that an engine started over on damaged
+    // files.
     if store.path().is_some() {
         keyspace(store, DEFAULT_KEYSPACE)?;
     }
     let mut told: Option<Instant> = None;
     let mut lost = None;
     let verified = store.verify(&mut |progress: &VerifyProgress<'_>| {
-        if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+        if told.is_some_and(|told| told.elapsed() < REPORT_EVERY) {
             return ControlFlow::Continue(());
         }
         told = Some(Instant::now());
@@ -87,13 +87,13 @@ fn rows(store: &Store, out: &mut Stdout) -> Outcome<Verified> {
         }
     })?;
     match lost {
-        // Nobody listens any more.
+        // The parent has closed the pipe.
         Some(error) => Err(Failure::output(&error)),
         None => Ok(verified),
     }
 }
 
-/// The engine may repair, so it wants a store that can be written.
+/// Runs the engine's own check. The engine may repair its files, so the store is opened for writing.
 fn engine(url: &str, out: &mut Stdout) -> Outcome<EngineCheck> {
     let target = Target::of(url, Access::Change)?;
     if target.is_read_only() {
@@ -111,7 +111,7 @@ fn tell(out: &mut Stdout, line: &Line) -> io::Result<()> {
     out.flush()
 }
 
-/// Ends this process when the one that watches it is gone, however that ended: the pipe between them closes.
+/// Ends this process when the parent ends, however it ends: the pipe between them closes.
 fn end_with_parent() -> Outcome {
     std::thread::Builder::new()
         .name("end with parent".to_owned())

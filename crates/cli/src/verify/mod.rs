@@ -1,8 +1,7 @@
-//! `verify`: whether a store is as it was written.
+//! `verify`: checks that a store is as it was written.
 //!
-//! An engine may crash or hang on files that are damaged, and one that maps its file is killed when that is too
-//! short. So the store is opened in another process of this executable, and this one tells how that ended,
-//! whatever it was.
+//! An engine may crash or hang on damaged files, and an engine that maps its file is killed if the file is too short.
+//! So a child process of the same executable opens the store, and this process reports how the child ended.
 
 mod child;
 mod progress;
@@ -20,7 +19,7 @@ use progress::Progress;
 use std::process::Command;
 use verdict::Verdict;
 
-/// The first argument of the process that opens the store.
+/// The first argument of the child process.
 pub(crate) const CHILD: &str = "verify-child";
 
 pub(crate) fn run(arguments: &Verify) -> Outcome {
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &Verify) -> Outcome {
     verdict.outcome()
 }
 
-/// The command that checks.
+/// The command of the child process.
 fn child(arguments: &Verify) -> Outcome<Command> {
     let this = std::env::current_exe().map_err(|error| {
         Failure::new(Status::StoreFailed, format_args!("cannot find this executable: {error}"))
@@ -52,7 +51,7 @@ fn child(arguments: &Verify) -> Outcome<Command> {
     if let Some(most) = arguments.memory_limit {
         command.args(["--memory-limit", &most.to_string()]);
     }
-    // Behind everything, and never taken for an option.
+    // Last, so that the URL is never parsed as an option.
     command.args(["--", &arguments.store.url]);
     Ok(command)
 }

@@ -1,4 +1,4 @@
-//! How far a check has come, for somebody who watches. In a pipe it is silent.
+//! The progress of a check, shown on a terminal only.
 
 use super::protocol::{Line, RowsRead};
 use crate::message;
@@ -10,11 +10,11 @@ const REDRAW_EVERY: Duration = Duration::from_millis(200);
 const WITH_END: &str = "{wide_bar} {percent:>3}%  {msg}  {eta} left";
 const WITHOUT_END: &str = "{spinner} {msg}  {elapsed}";
 
-/// A progress bar, or nothing; and what was told last.
+/// A progress bar, if there is a terminal, and the last progress line.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     pub(super) last: RowsRead,
-    /// All rows are sound, and the engine is at work.
+    /// All rows are sound, and the engine's own check is running.
     pub(super) is_engine_check: bool,
 }
 
@@ -58,7 +58,7 @@ impl Progress {
         self.last = rows;
     }
 
-    /// Takes the bar away: what is said next begins on a line of its own.
+    /// Removes the bar, so that the next message starts on a line of its own.
     pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -67,7 +67,7 @@ impl Progress {
 }
 
 fn set_style(bar: &ProgressBar, template: &str) {
-    // The templates are constants, so a mistake in one would be seen at once; a plain bar is no loss.
+    // The templates are constants and valid. Otherwise a plain bar would do.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }

@@ -1,60 +1,60 @@
-//! What the process that checks tells the one that watches it: JSON, a message a line, on standard output.
+//! The protocol from the child process to the parent: one JSON message per line, on standard output.
 
 use crate::exit::{Failure, Status};
 use serde::{Deserialize, Serialize};
 use strongroom::ErrorKind;
 
-/// What to do about damage that an engine shows by dying of it.
+/// The message and remedy for files that crash the engine.
 pub(super) const RESTORE: &str = "they are damaged; restore a backup";
 
-/// A line.
+/// A line of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
-    /// How far the rows have been read.
+    /// The progress through the rows.
     Rows(RowsRead),
-    /// All rows are sound; the engine checks its files now.
+    /// All rows are sound, and the engine's own check begins.
     EngineCheck,
-    /// The last line: nothing is wrong.
+    /// The last line: the store is sound.
     Sound(Found),
-    /// The last line: this is.
+    /// The last line: the check failed.
     Failed(Failed),
 }
 
-/// How far the rows have been read.
+/// The progress through the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RowsRead {
     pub(super) keyspace: String,
     pub(super) rows: u64,
-    /// All there should be, where the store keeps count.
+    /// The expected number of rows, if the store keeps row counts.
     pub(super) rows_expected: Option<u64>,
 }
 
-/// What was read and found to be sound.
+/// The totals of a sound store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Found {
     pub(super) keyspaces: usize,
     pub(super) rows: u64,
-    /// Keys and values.
+    /// Bytes of keys and values.
     pub(super) bytes: u64,
     /// `rows` or `full`.
     pub(super) integrity: String,
     pub(super) engine_check: EngineCheck,
 }
 
-/// What became of the engine's own check.
+/// The result of the engine's own check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EngineCheck {
-    /// It found nothing.
+    /// It found no damage.
     Passed,
     /// The engine has none.
     None,
-    /// Nobody wanted it, or the URL says `read_only=true`.
+    /// `--rows-only` was given, or the URL says `read_only=true`.
     LeftOut,
 }
 
-/// Why there is no such answer.
+/// The failure of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failed {
     pub(super) status: Status,
@@ -65,8 +65,8 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// What `failure` says of the store. `has_panicked`: a panic was caught on the way. It is the engine's, on one of
-    /// its own threads or while it wrote, and it does not panic on files that are as it wrote them.
+    /// Classifies `failure`. `has_panicked` means that a panic was caught. It was the engine's, on one of its own
+    /// threads or while it wrote. An engine does not panic on intact files, so the panic counts as damage.
     pub(super) fn of(failure: &Failure, has_panicked: bool) -> Self {
         let failed = Self {
             status: failure.status(),
@@ -74,8 +74,8 @@ impl Failed {
             kind: failure.kind().map(|kind| kind.as_str().to_owned()),
             line: failure.line().to_owned(),
         };
-        let says_what_to_do = failed.is_damage && failed.line.contains("backup");
-        if !has_panicked || says_what_to_do {
+        let has_remedy = failed.is_damage && failed.line.contains("backup");
+        if !has_panicked || has_remedy {
             return failed;
         }
         let line = format!("{}; the engine panicked on these files: {RESTORE}", failed.line);
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_is_read_back_and_is_one() {
+    fn every_message_is_one_line_and_round_trips() {
         let found = Found {
             keyspaces: 1,
             rows: 2,
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_after_a_panic_is_damage_and_says_what_to_do() {
+    fn an_error_after_a_panic_is_damage_with_a_remedy() {
         let failure = Failure::new(Status::StoreFailed, "redb: commit: the write failed");
         assert!(!Failed::of(&failure, false).is_damage);
         let failed = Failed::of(&failure, true);

@@ -1,4 +1,4 @@
-//! What a check says in the end, for people and for machines.
+//! The verdict of a check, as text and as JSON.
 
 use super::progress::Progress;
 use super::protocol::{EngineCheck, Failed, Found, RESTORE};
@@ -10,11 +10,11 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use std::process::ExitStatus;
 
-/// What is known about the store.
+/// The verdict about the store.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Sound(Found),
-    /// The name of the verdict, the kind of error, and the line that tells it.
+    /// The name of the verdict, the kind of the error, and the message.
     Bad {
         name: &'static str,
         kind: Option<String>,
@@ -23,26 +23,26 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// There is none where the check was stopped, or the store is not there.
+    /// Derives the verdict. There is none if the check was stopped or the store does not exist.
     pub(super) fn of(end: End, engine: &str, arguments: &Verify, progress: &Progress) -> Outcome<Self> {
         let bad = |name, line| Ok(Self::Bad { name, kind: None, line });
         let read = sound_so_far(progress);
         match end {
             End::Sound(found) => Ok(Self::Sound(found)),
-            // An engine may take it for an error like any other.
+            // An engine may report exhausted memory as an ordinary error.
             End::Failed(failed) if arguments.memory_limit.is_some() && is_out_of_memory(&failed.line) => {
                 bad("out_of_memory", out_of_memory(engine, arguments, &failed.line, &read))
             }
             End::Failed(failed) => Self::failed(failed),
             End::Stopped => Err(Failure::new(
                 Status::Stopped,
-                format_args!("{engine}: verify: stopped before its end; {read}"),
+                format_args!("{engine}: verify: the check was stopped; {read}"),
             )),
             End::OutOfTime => {
                 let limit = arguments.time_limit.unwrap_or_default();
                 let line = format!(
-                    "{engine}: verify: the time limit of {limit:?} ended the check; {read}; give it more with \
-                     --time-limit, and if it does not end with that either, restore a backup"
+                    "{engine}: verify: the check exceeded the time limit of {limit:?}; {read}; raise --time-limit, \
+                     and if the check still does not end, restore a backup"
                 );
                 bad("out_of_time", line)
             }
@@ -58,7 +58,7 @@ impl Verdict {
                     return bad("crashed", line);
                 }
                 let line = format!(
-                    "{engine}: verify: the process that checks was ended ({how}); {read}; run it again"
+                    "{engine}: verify: the checking process ended without a result ({how}); {read}; run it again"
                 );
                 bad("unknown", line)
             }
@@ -87,7 +87,7 @@ impl Verdict {
         }
     }
 
-    /// The reason is here too, so that a file or a pipe with the verdict is whole.
+    /// Includes the reason, so that standard output alone is complete.
     pub(super) fn as_text(&self) -> String {
         let found = match self {
             Self::Sound(found) => found,
@@ -97,7 +97,7 @@ impl Verdict {
         };
         let missing = match found.integrity.as_str() {
             "full" => "full",
-            _ => "rows (a row that is gone is not noticed)",
+            _ => "rows (missing rows are not detected)",
         };
         let engine_check = match found.engine_check {
             EngineCheck::Passed => "passed",
@@ -122,22 +122,22 @@ impl Verdict {
     }
 }
 
-/// An engine's message may hold anything, also what a terminal would obey.
+/// Escapes a message of the engine, which may contain newlines and terminal escape sequences.
 fn one_line(text: &str) -> String {
     text::visible(&text.replace(['\n', '\r'], " "))
 }
 
-/// What was sound when nothing more was heard.
+/// States how much was sound at the last progress line.
 fn sound_so_far(progress: &Progress) -> String {
     let rows = &progress.last;
     if progress.is_engine_check {
-        return "all rows were sound, the engine was checking its files".to_owned();
+        return "all rows were sound, and the engine was checking its files".to_owned();
     }
     match rows.keyspace.as_str() {
-        "" => "no row was read until then".to_owned(),
+        "" => "no row was read".to_owned(),
         keyspace => {
             let keyspace = text::quoted(keyspace.as_bytes());
-            format!("some {} rows were sound until then, the last of them in keyspace {keyspace}", rows.rows)
+            format!("at least {} rows were sound, the last of them in keyspace {keyspace}", rows.rows)
         }
     }
 }
@@ -145,8 +145,8 @@ fn sound_so_far(progress: &Progress) -> String {
 fn out_of_memory(engine: &str, arguments: &Verify, how: &str, read: &str) -> String {
     let limit = arguments.memory_limit.map(|size| size.to_string()).unwrap_or_default();
     format!(
-        "{engine}: verify: the memory limit of {limit} ended the check ({how}); {read}; give it more with \
-         --memory-limit, and if that does not help either, restore a backup"
+        "{engine}: verify: the check exceeded the memory limit of {limit} ({how}); {read}; raise --memory-limit, and \
+         if that does not help, restore a backup"
     )
 }
 
@@ -154,22 +154,22 @@ fn how(status: ExitStatus) -> String {
     match (signal(status), status.code()) {
         (Some(signal), _) => format!("signal {signal}"),
         (None, Some(code)) => format!("exit status {code}"),
-        (None, None) => "it is not known how".to_owned(),
+        (None, None) => "the reason is unknown".to_owned(),
     }
 }
 
-/// Whether the process broke down by what it did itself. Who is killed from outside says nothing about the files.
+/// Whether the process crashed by itself. A process that was killed from outside says nothing about the files.
 fn is_crash(status: ExitStatus) -> bool {
     match signal(status) {
         Some(signal) => {
             ["SIGBUS", "SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"].contains(&signal)
         }
-        // Windows has no signals; its exceptions are negative as a status.
+        // Windows has no signals. An exception is a negative exit status.
         None => status.code().is_some_and(|code| code < 0),
     }
 }
 
-/// What Rust and C++ say when they get no memory, before they abort, and what the system and the engines say.
+/// Recognizes the out-of-memory messages of Rust and C++ before an abort, of the system and of the engines.
 fn is_out_of_memory(told: &str) -> bool {
     let told = told.to_ascii_lowercase();
     ["memory allocation of", "bad_alloc", "out of memory", "cannot allocate memory"]
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_is_told_of_too_little_memory_says_so() {
+    fn an_engine_error_about_memory_is_out_of_memory_under_a_limit() {
         let told = "sqlite: open: out of memory";
         assert_eq!(verdict_of(told, &[]), ("unknown", told.to_owned()));
         let (name, line) = verdict_of(told, &["--memory-limit", "1GiB"]);

@@ -1,4 +1,4 @@
-//! Watches over the process that checks: it may answer, die, hang, or be asked to stop.
+//! Supervises the child process, which may report a result, die, hang, or be stopped.
 
 use super::protocol::{Failed, Found, Line};
 use crate::exit::{Failure, Outcome, Status};
@@ -9,23 +9,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long it waits before it looks at the clock, and whether somebody wants to stop.
+/// Interval between two checks of the clock and for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How much is kept of what the process writes to standard error.
+/// Bytes of the child's standard error that are kept.
 const ERRORS_BYTES_MAX: u64 = 64 * 1_024;
 
-/// How it ended.
+/// How the child process ended.
 #[derive(Debug)]
 pub(super) enum End {
     Sound(Found),
     Failed(Failed),
-    /// It died without an answer; with what it wrote to standard error.
+    /// It died without a result. Contains its standard error.
     Died(ExitStatus, String),
     OutOfTime,
     Stopped,
 }
 
-/// Runs `command` to its end, and hands what it tells on the way to `tell`.
+/// Runs `command` to its end, and passes its progress lines to `tell`.
 pub(super) fn run(
     mut command: Command,
     time_limit: Option<Duration>,
@@ -35,7 +35,7 @@ pub(super) fn run(
     let began = Instant::now();
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().map_err(|error| failed("start", &error))?;
-    // Its input stays open as long as this process lives, by which it knows.
+    // The child's standard input stays open as long as this process lives; the child ends when it closes.
     let (lines, errors) = (lines_of(&mut child), errors_of(&mut child));
     let end = loop {
         match lines.recv_timeout(LOOK_EVERY.min(time_left(began, time_limit))) {
@@ -52,7 +52,7 @@ pub(super) fn run(
             break Some(End::OutOfTime);
         }
     };
-    // Also what has answered: it has closed the store before that, and may hang on its way out.
+    // Also after a result: the child has closed the store by then, but may hang at exit.
     if end.is_some() {
         child.kill().map_err(|error| failed("end", &error))?;
     }
@@ -66,14 +66,14 @@ pub(super) fn run(
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {
-    Failure::new(Status::StoreFailed, format_args!("cannot {what} the process that checks: {error}"))
+    Failure::new(Status::StoreFailed, format_args!("cannot {what} the checking process: {error}"))
 }
 
 fn time_left(began: Instant, limit: Option<Duration>) -> Duration {
     limit.map_or(Duration::MAX, |limit| limit.saturating_sub(began.elapsed()))
 }
 
-/// Ctrl-C in a terminal goes to both processes, and this one may hear of it last.
+/// Ctrl-C in a terminal goes to both processes, and the child may receive it first.
 fn was_asked_to_stop(status: ExitStatus) -> bool {
     matches!(signal(status), Some("SIGINT" | "SIGTERM" | "SIGHUP"))
 }
@@ -101,7 +101,7 @@ fn lines_of(child: &mut Child) -> Receiver<Line> {
 
 fn read_lines(output: impl Read, to: &Sender<Line>) {
     for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-        // An engine's library may print to standard output too.
+        // The engine's library may print to standard output too.
         let Ok(line) = serde_json::from_slice(&line) else { continue };
         if to.send(line).is_err() {
             return;
@@ -114,7 +114,7 @@ fn errors_of(child: &mut Child) -> Option<JoinHandle<String>> {
     Some(std::thread::spawn(move || {
         let mut kept = Vec::new();
         let _ = errors.by_ref().take(ERRORS_BYTES_MAX).read_to_end(&mut kept);
-        // Or it would wait for ever to write the rest.
+        // Drained, because the child would block on a full pipe.
         let _ = io::copy(&mut errors, &mut io::sink());
         String::from_utf8_lossy(&kept).into_owned()
     }))

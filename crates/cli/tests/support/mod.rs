@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// The engines of this build, with what their URLs need.
+/// The engines of this build, with the query that their URLs need.
 pub fn engines() -> Vec<(&'static str, &'static str)> {
     let all = [
         (cfg!(feature = "storage-redb"), ("redb", "")),
@@ -25,7 +25,7 @@ pub fn engines() -> Vec<(&'static str, &'static str)> {
     all.into_iter().filter(|(is_compiled, _)| *is_compiled).map(|(_, engine)| engine).collect()
 }
 
-/// What sled's URLs need: whether it claims power-safe commits depends on the file system.
+/// The query of sled's URLs: whether sled claims power-safe commits depends on the file system.
 fn sleds_query() -> &'static str {
     static QUERY: OnceLock<&str> = OnceLock::new();
     QUERY.get_or_init(|| {
@@ -121,14 +121,14 @@ impl Ran {
         Self { status: output.status.code().unwrap_or(-1), output: output.stdout, errors }
     }
 
-    /// It succeeded; what it printed.
+    /// Asserts success and returns the output.
     #[track_caller]
     pub fn text(self) -> String {
         assert_eq!(self.status, 0, "{self:?}");
         String::from_utf8(self.output).unwrap()
     }
 
-    /// It failed with `status` and one line that names all of `named`; the line.
+    /// Asserts a failure with `status` and one line that contains all of `named`, and returns the line.
     #[track_caller]
     pub fn failed(self, status: i32, named: &[&str]) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -141,7 +141,7 @@ impl Ran {
     }
 }
 
-/// A CSV file of `rows` rows whose keys are `row-0000001` and so on, in an order that is not sorted.
+/// A CSV file of `rows` rows with unsorted keys of the form `row-0000001`.
 pub fn csv(rows: usize) -> String {
     let mut text = String::from("id,name\n");
     for row in 1..=rows {
@@ -152,7 +152,7 @@ pub fn csv(rows: usize) -> String {
 
 /// The key of a row of [`csv`].
 pub fn key(row: usize) -> String {
-    // A prime that no number of rows here is a multiple of: every row has another key.
+    // A prime larger than any number of rows in these tests: every row has a distinct key.
     format!("row-{:07}", row * 7_919 % 1_000_003)
 }
 
