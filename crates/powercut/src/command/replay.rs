@@ -1,4 +1,4 @@
-//! `replay`: one trial again.
+//! `replay`: repeats one trial.
 
 use super::arguments::Replay;
 use super::status::{Status, is_stopped};
@@ -20,7 +20,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Replay) -> io::Resu
         Err(why) => return usage(why),
     };
     let Some(subject) = subjects.iter().find(|subject| subject.name() == name.subject()) else {
-        return usage(format!("there is no subject {:?}; list them with: subjects", name.subject()));
+        return usage(format!("unknown subject {:?}; list them with: subjects", name.subject()));
     };
     let needs_disk = matches!(name.section(), Section::Power | Section::Fault);
     if needs_disk && let Some(why) = disk::unavailable() {
