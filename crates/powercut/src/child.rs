@@ -316,7 +316,7 @@ impl Pace {
     }
 }
 
-/// Marks the first writer as finished on drop, so that no writer waits for it, however it ended.
+/// Marks the first writer as finished when dropped, so that no writer waits for it, however it ended.
 struct Ahead<'p>(&'p Pace);
 
 impl Drop for Ahead<'_> {
@@ -363,8 +363,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Runs a step, and repeats it if it fails while the handle stays open. Such a failure must have had no effect, so
-    /// the conditions still hold. The outer error is the harness's own.
+    /// Runs a step, and repeats it if it fails while the handle stays open. Such a failure must have had no effect,
+    /// so the conditions still hold. The outer error is the harness's own.
     fn take_or_retry(&self, step: &Step, at: usize) -> Result<Result<What, Failure>, Failure> {
         // A failed checkpoint may leave a directory that blocks a second try.
         let tries = if matches!(step, Step::Checkpoint(_)) { 1 } else { self.tries };

@@ -32,8 +32,8 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
         };
     }
     let arguments = Arguments::parse();
-    // Must come before any other thread and before the first disk: mounts made from here on disappear with the process.
-    // A process without that privilege cannot mount a disk either, and reports that later.
+    // Must come before any other thread and before the first disk: mounts made from here on disappear with the
+    // process. A process without that privilege cannot mount a disk either, and reports that later.
     if matches!(arguments.command, Command::Matrix(_) | Command::Replay(_))
         && let Err(error) = disk::isolate()
         && disk::unavailable().is_none()

@@ -1,11 +1,12 @@
 //! I/O errors on demand.
 //!
-//! The disk returns an error, and the file system decides what a program sees of it. On Linux 6.18, with ext4, xfs and
-//! btrfs alike, the next `fsync` of a file reports a failed write of its data with `EIO`, once. The pages then count
-//! as clean, so a second `fsync` succeeds and proves nothing. A failed write of the journal or of metadata, and a failed
-//! flush, end the file system: ext4 and btrfs become read-only (`EROFS`) and xfs shuts down (`EIO`) until they are
-//! mounted again. btrfs writes its metadata twice and survives the loss of one copy. The loop device turns every error
-//! into `EIO`, so the disk cannot return `ENOSPC`: use [`Disk::fill`](super::Disk::fill) for a full file system.
+//! The disk returns an error, and the file system decides what a program sees of it. On Linux 6.18, with ext4, xfs
+//! and btrfs alike, the next `fsync` of a file reports a failed write of its data with `EIO`, once. The pages then
+//! count as clean, so a second `fsync` succeeds and proves nothing. A failed write of the journal or of metadata, and
+//! a failed flush, end the file system: ext4 and btrfs become read-only (`EROFS`) and xfs shuts down (`EIO`) until
+//! they are mounted again. btrfs writes its metadata twice and survives the loss of one copy. The loop device turns
+//! every error into `EIO`, so the disk cannot return `ENOSPC`: use [`Disk::fill`](super::Disk::fill) for a full file
+//! system.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

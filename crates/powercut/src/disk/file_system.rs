@@ -39,8 +39,8 @@ impl FileSystem {
 
 #[cfg(target_os = "linux")]
 impl FileSystem {
-    /// The program that formats a disk, and its options. The options leave nothing for the kernel to initialise later,
-    /// because it would write to the disk during a trial.
+    /// The program that formats a disk, and its options. The options leave nothing for the kernel to initialise
+    /// later, because it would write to the disk during a trial.
     pub(super) fn mkfs(self) -> (&'static str, &'static [&'static str]) {
         match self {
             // Blocks of 4 KiB, as on usual disks; the default for a disk this small is 1 KiB.
@@ -63,8 +63,8 @@ impl FileSystem {
     }
 
     /// The program and arguments that repair an image that the kernel refuses to mount, without losing synced data.
-    /// Only ext4 has one: it replays the journal. The tools of xfs discard the journal, and those of btrfs fall back to
-    /// an older superblock without the newest syncs.
+    /// Only ext4 has one: it replays the journal. The tools of xfs discard the journal, and those of btrfs fall back
+    /// to an older superblock without the newest syncs.
     pub(super) fn repair(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
             FileSystem::Ext4 => Some(("e2fsck", &["-f", "-y"])),
