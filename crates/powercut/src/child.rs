@@ -78,7 +78,7 @@ impl Writing<'_> {
         let mut command = Command::new(this_program()?);
         command.args([CHILD, "write", self.subject]).arg(self.directory).arg(self.marks);
         command.args([self.workload.to_string(), self.seed.to_string(), self.commits.to_string()]).arg(end);
-        apart(&mut command).spawn()
+        isolated(&mut command).spawn()
     }
 
     /// Runs the child until it ends, or kills it after `limit`.
@@ -115,7 +115,7 @@ pub fn look_at(
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
     command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
-    let ended = wait(apart(&mut command).spawn()?, limit)?;
+    let ended = wait(isolated(&mut command).spawn()?, limit)?;
     if let Outcome::Failed(why) = ended {
         return Err(io::Error::other(why));
     }
@@ -136,7 +136,7 @@ fn this_program() -> io::Result<PathBuf> {
 
 /// Isolates the child: it shares only a pipe for its errors with its parent. It gets its own process group, because
 /// an interrupt from the terminal is for the harness, and a child that died of it would count as crashed.
-fn apart(command: &mut Command) -> &mut Command {
+fn isolated(command: &mut Command) -> &mut Command {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped())
@@ -219,13 +219,13 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         ("look", [verify, probe]) => {
             let depth = Depth { verify: verify == "1", probe: probe == "1" };
             let mut report = File::create(file).map_err(|error| error.to_string())?;
-            let mut told = Ok(());
+            let mut reported = Ok(());
             look::look(subject, &directory, &script, depth, &mut |seen| {
                 let line = serde_json::to_string(seen).map(|line| line + "\n").map_err(io::Error::from);
                 let outcome = line.and_then(|line| report.write_all(line.as_bytes()));
-                told = std::mem::replace(&mut told, Ok(())).and(outcome);
+                reported = std::mem::replace(&mut reported, Ok(())).and(outcome);
             });
-            told.map_err(|error| error.to_string())
+            reported.map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),
     }

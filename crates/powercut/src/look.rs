@@ -80,20 +80,20 @@ pub struct Depth {
 
 /// Inspects the store in `directory`, which `script` has filled, and the checkpoints next to it.
 ///
-/// Calls `tell` with intermediate results, because the process may die before it sees more.
+/// Calls `report` with intermediate results, because the process may die before it sees more.
 pub fn look(
     subject: &dyn Subject,
     directory: &Path,
     script: &Script,
     depth: Depth,
-    tell: &mut dyn FnMut(&Seen),
+    report: &mut dyn FnMut(&Seen),
 ) -> Seen {
     let mut seen = Seen::default();
     match subject.open(directory) {
         Ok(opened) => {
             read(&*opened, script, &mut seen);
             // Reported before the store closes, because closing may kill the process.
-            tell(&seen);
+            report(&seen);
         }
         Err(failure) => seen.refused = Some(failure),
     }
@@ -110,7 +110,7 @@ pub fn look(
             Err(message) => seen.unusable = Some(message),
         }
     }
-    tell(&seen);
+    report(&seen);
     seen
 }
 
@@ -212,34 +212,34 @@ fn probe(
     script: &Script,
     before: &State,
 ) -> Result<Option<String>, String> {
-    let told = |what: &'static str| move |failure: Failure| format!("{what}: {failure}");
+    let context = |what: &'static str| move |failure: Failure| format!("{what}: {failure}");
     let value = Value { seed: 7, len: 100 };
     let wrong;
     {
-        let opened = subject.open(directory).map_err(told("reopening"))?;
+        let opened = subject.open(directory).map_err(context("reopening"))?;
         for name in KEYSPACES {
-            opened.create_keyspace(name).map_err(told("creating a keyspace"))?;
+            opened.create_keyspace(name).map_err(context("creating a keyspace"))?;
         }
         // The row may be left over from an earlier inspection that was interrupted.
-        opened.commit(&put(PROBE_KEY, None)).map_err(told("deleting"))?;
+        opened.commit(&put(PROBE_KEY, None)).map_err(context("deleting"))?;
         let absent = Batch { conditions: vec![expect(None)], ..put(PROBE_KEY, Some(value)) };
-        let first = opened.commit(&absent).map_err(told("writing"))?;
-        let again = opened.commit(&absent).map_err(told("writing again"))?;
+        let first = opened.commit(&absent).map_err(context("writing"))?;
+        let again = opened.commit(&absent).map_err(context("writing again"))?;
         let equal = Batch { conditions: vec![expect(Some(value))], ..put("probe/more", Some(value)) };
-        let third = opened.commit(&equal).map_err(told("writing more"))?;
+        let third = opened.commit(&equal).map_err(context("writing more"))?;
         let expected = [Verdict::Committed, Verdict::Refused, Verdict::Committed];
         wrong = ([first, again, third] != expected)
             .then(|| format!("conditional commits returned {first:?}, {again:?}, {third:?}"));
     }
-    let opened = subject.open(directory).map_err(told("reopening after writing"))?;
-    let probed = opened.get(KEYSPACES[0], PROBE_KEY.as_bytes()).map_err(told("reading back"))?;
+    let opened = subject.open(directory).map_err(context("reopening after writing"))?;
+    let probed = opened.get(KEYSPACES[0], PROBE_KEY.as_bytes()).map_err(context("reading back"))?;
     if probed.as_deref() != Some(&value.bytes()[..]) {
         return Err("the row just written is missing".to_owned());
     }
     let mut after = Seen::default();
     read(&*opened, script, &mut after);
     if let Some(failure) = after.unread {
-        return Err(told("reading after writing")(failure));
+        return Err(context("reading after writing")(failure));
     }
     if let Some(differs) = after.differs {
         return Err(differs);

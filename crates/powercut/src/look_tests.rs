@@ -206,13 +206,14 @@ fn a_sound_store_is_seen_as_it_is() {
 #[test]
 fn rows_are_reported_before_the_store_is_verified_and_probed() {
     let parent = tempfile::tempdir().unwrap();
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     let depth = Depth { verify: true, probe: true };
     let store = parent.path().join("store");
-    let seen = look(&Fake::new(Flaw::Alarms), &store, &script(), depth, &mut |seen| told.push(seen.clone()));
-    assert_eq!(told.len(), 2);
-    assert_eq!((&told[0].state, &told[0].verify), (&seen.state, &None));
-    assert_eq!(told[1], seen);
+    let seen =
+        look(&Fake::new(Flaw::Alarms), &store, &script(), depth, &mut |seen| reports.push(seen.clone()));
+    assert_eq!(reports.len(), 2);
+    assert_eq!((&reports[0].state, &reports[0].verify), (&seen.state, &None));
+    assert_eq!(reports[1], seen);
 }
 
 #[test]

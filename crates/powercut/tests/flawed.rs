@@ -154,7 +154,7 @@ fn a_negative_control_must_lose_something() {
 
 #[test]
 fn wrong_usage_has_its_own_status_and_a_hint() {
-    for (arguments, told) in [
+    for (arguments, hint) in [
         (&["matrix", "--only", "nobody"][..], "unknown subject \"nobody\""),
         (&["replay", "kill:sound:single"], "is not the name of a trial"),
         (&["replay", "kill:nobody:single:1"], "unknown subject \"nobody\""),
@@ -163,7 +163,7 @@ fn wrong_usage_has_its_own_status_and_a_hint() {
         let output = Command::new(env!("CARGO_BIN_EXE_flawed")).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(told), "{said}");
+        assert!(said.contains(hint), "{said}");
     }
 }
 

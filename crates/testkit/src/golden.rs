@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn the_first_difference_is_reported() {
         assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-        let told = first_difference("a\nb\n", "a\nc\n").unwrap();
-        assert_eq!(told, "line 2: \"b\" expected, found \"c\"");
+        let difference = first_difference("a\nb\n", "a\nc\n").unwrap();
+        assert_eq!(difference, "line 2: \"b\" expected, found \"c\"");
         assert_eq!(first_difference("a\n", "a\nb\n").unwrap(), "line 2: nothing expected, found \"b\"");
     }
 

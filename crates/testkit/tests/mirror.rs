@@ -47,8 +47,8 @@ fn unequal() -> (Mirror, strongroom_core::KeyspaceId) {
 fn a_different_value_is_reported_with_both_sides() {
     let (mirror, names) = unequal();
     assert_eq!(mirror.get(names, b"ada").unwrap().as_deref(), Some(&b"1"[..]));
-    let told = panic_of(|| drop(mirror.get(names, b"alan")));
-    assert!(told.contains("left: None") && told.contains("right: Some(b\"2\")"), "{told}");
+    let message = panic_of(|| drop(mirror.get(names, b"alan")));
+    assert!(message.contains("left: None") && message.contains("right: Some(b\"2\")"), "{message}");
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn a_different_row_is_reported_with_its_scan() {
     let (mirror, names) = unequal();
     let mut cursor = mirror.snapshot().unwrap().cursor(names, Scan::prefix(b"a")).unwrap();
     assert!(cursor.advance().unwrap());
-    let told = panic_of(|| drop(cursor.advance()));
-    assert!(told.contains("the next row") && told.contains("alan"), "{told}");
+    let message = panic_of(|| drop(cursor.advance()));
+    assert!(message.contains("the next row") && message.contains("alan"), "{message}");
 }
 
 #[test]
@@ -65,16 +65,16 @@ fn a_different_kind_of_error_is_a_difference() {
     let (mirror, names) = unequal();
     let mut batch = WriteBatch::new();
     batch.expect(names, b"alan", strongroom_core::Expect::Absent);
-    let told = panic_of(|| drop(mirror.commit(&batch, Durability::Buffered)));
-    assert!(told.contains("conflict"), "{told}");
+    let message = panic_of(|| drop(mirror.commit(&batch, Durability::Buffered)));
+    assert!(message.contains("conflict"), "{message}");
 }
 
 #[test]
 fn different_keyspaces_are_refused_at_once() {
     let (left, right) = (MemoryBackend::in_memory(), MemoryBackend::in_memory());
     left.create_keyspace("names", KeyspaceHints::default()).unwrap();
-    let told = panic_of(|| drop(Mirror::new(Box::new(left), Box::new(right))));
-    assert!(told.contains("keyspaces differs"), "{told}");
+    let message = panic_of(|| drop(Mirror::new(Box::new(left), Box::new(right))));
+    assert!(message.contains("keyspaces differs"), "{message}");
 }
 
 #[test]

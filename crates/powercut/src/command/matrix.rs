@@ -66,9 +66,9 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
 
 /// Reads the results of an earlier run.
 pub(super) fn read_results(path: &Path) -> io::Result<Results> {
-    let told = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
-    let bytes = fs::read(path).map_err(|error| told(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| told(&error))
+    let context = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(|error| context(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| context(&error))
 }
 
 fn size_of(arguments: &Matrix, role: Role) -> Size {

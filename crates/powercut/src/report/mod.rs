@@ -303,22 +303,25 @@ mod tests {
     fn a_report_lists_failures_skips_and_their_trials() {
         let mut failed = results(Promise::PowerSafe);
         failed.skipped.insert("xfs: not there".into());
-        for told in [markdown(&failed), text(&failed)] {
-            assert!(told.contains("power:a:ext4:single:1:drop:0"), "{told}");
+        for report in [markdown(&failed), text(&failed)] {
+            assert!(report.contains("power:a:ext4:single:1:drop:0"), "{report}");
         }
-        let told = markdown(&failed);
-        assert!(told.contains("SKIPPED xfs: not there") && !told.contains("Nothing was skipped"), "{told}");
-        assert!(told.contains("must be zero:** a: power: lost in 3 of 1700 trials"), "{told}");
-        assert!(!told.contains("Every promise was kept") && !told.contains("/tmp/x"), "{told}");
+        let report = markdown(&failed);
+        assert!(
+            report.contains("SKIPPED xfs: not there") && !report.contains("Nothing was skipped"),
+            "{report}"
+        );
+        assert!(report.contains("must be zero:** a: power: lost in 3 of 1700 trials"), "{report}");
+        assert!(!report.contains("Every promise was kept") && !report.contains("/tmp/x"), "{report}");
     }
 
     #[test]
     fn a_report_claims_nothing_about_missing_controls() {
         let mut sound = results(Promise::PowerSafe);
         sound.cells.entry(Section::Power).or_default().insert("a".into(), Cell::default());
-        let told = markdown(&sound);
-        assert!(told.contains("no negative control was tried"), "{told}");
-        assert!(told.contains("Nothing was skipped."), "{told}");
+        let report = markdown(&sound);
+        assert!(report.contains("no negative control was tried"), "{report}");
+        assert!(report.contains("Nothing was skipped."), "{report}");
         let mut control = results(Promise::Loses);
         control.subjects.get_mut("a").unwrap().role = Role::Raw;
         assert!(markdown(&control).contains("and every negative control lost something."));

@@ -203,11 +203,11 @@ impl Twist for TellsValue {
     fn commit(&self, inner: &dyn StorageBackend, batch: &WriteBatch, durability: Durability) -> Result<()> {
         inner.commit(batch, durability).map_err(|error| match batch.conditions().first() {
             Some(condition) if error.kind() == ErrorKind::Conflict => {
-                let told = match &condition.expect {
+                let message = match &condition.expect {
                     Expect::Equals(wanted) => format!("{wanted:x?} or {wanted:?} expected"),
                     _ => format!("not as expected: {}", String::from_utf8_lossy(&condition.key)),
                 };
-                Error::new(ErrorKind::Conflict, told).at("memory", "commit")
+                Error::new(ErrorKind::Conflict, message).at("memory", "commit")
             }
             _ => error,
         })

@@ -136,7 +136,7 @@ pub(super) fn a_checkpoint_is_one_consistent_state(fixture: &Fixture) {
         let id = ok(copied.keyspace(name), "opening a keyspace of a checkpoint");
         assert_same(&all_rows(&*copied, id), rows, demand);
     }
-    assert!(ok(copied.committed(token), "asking for a token"), "property 6: tokens are part of a checkpoint");
+    assert!(ok(copied.committed(token), "looking up a token"), "property 6: tokens are part of a checkpoint");
     let id = keyspace(&*copied, "bytes");
     put(&*copied, id, b"written", b"to the copy");
     drop(copied);
@@ -279,8 +279,8 @@ pub(super) fn errors_say_engine_and_operation_and_no_secret(fixture: &Fixture) {
             let hex = format!("{:02x?}", SECRET.as_bytes()).replace([',', ' ', '[', ']'], "");
             let list = format!("{:?}", SECRET.as_bytes());
             let inner = list.trim_matches(['[', ']']);
-            let told = text.contains(SECRET) || text.to_lowercase().contains(&hex) || text.contains(inner);
-            assert!(!told, "property 11: a message never contains keys or values ({doing}): {text}");
+            let leaks = text.contains(SECRET) || text.to_lowercase().contains(&hex) || text.contains(inner);
+            assert!(!leaks, "property 11: a message never contains keys or values ({doing}): {text}");
         }
     }
 }

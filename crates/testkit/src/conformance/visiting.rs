@@ -75,10 +75,10 @@ pub(super) fn a_visitor_that_panics_breaks_nothing(fixture: &Fixture) {
     let numbers = keyspace(&*backend, "numbers");
     load(&*backend, numbers, &numbered_rows(10));
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
-    let told = catch_unwind(AssertUnwindSafe(|| cursor.visit(&mut |_, _| panic!("the caller's own"))));
-    let told = told.err().and_then(|panic| panic.downcast_ref::<&str>().map(ToString::to_string));
+    let message = catch_unwind(AssertUnwindSafe(|| cursor.visit(&mut |_, _| panic!("the caller's own"))));
+    let message = message.err().and_then(|panic| panic.downcast_ref::<&str>().map(ToString::to_string));
     let demand = "property 11: a panic of the visitor reaches the caller and does not poison the handle";
-    assert_eq!(told.as_deref(), Some("the caller's own"), "{demand}");
+    assert_eq!(message.as_deref(), Some("the caller's own"), "{demand}");
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), demand);
     assert_same(&visited(&mut *cursor, usize::MAX), &numbered_rows(10), demand);
 }

@@ -68,7 +68,7 @@ pub(super) fn the_stream_equals_the_history(fixture: &StoreFixture) {
     let mut last = 0;
     for (sequence, lines) in history {
         let commit = next(&mut watch);
-        let told: Vec<u8> = commit
+        let received: Vec<u8> = commit
             .changes
             .iter()
             .flat_map(|change| match &change.kind {
@@ -76,7 +76,7 @@ pub(super) fn the_stream_equals_the_history(fixture: &StoreFixture) {
                 _ => line(&change.key, None),
             })
             .collect();
-        assert_eq!((commit.sequence, told), (sequence, lines));
+        assert_eq!((commit.sequence, received), (sequence, lines));
         assert!(commit.sequence > last, "out of order");
         last = commit.sequence;
     }
@@ -158,8 +158,8 @@ pub(super) fn a_watch_ends_with_its_store(fixture: &StoreFixture) {
     }
     set(&all, "a", "1");
     drop((all, dropped, store));
-    let told: Vec<WatchEvent> = watch.by_ref().map(|event| ok(event, "an event")).collect();
-    assert_eq!(told.len(), 1);
+    let received: Vec<WatchEvent> = watch.by_ref().map(|event| ok(event, "an event")).collect();
+    assert_eq!(received.len(), 1);
     // The watch must not keep the engine open.
     if fixture.capabilities().persistent {
         assert!(ok(keyspace(&fixture.open(), "rows").has("a"), "reading"));
