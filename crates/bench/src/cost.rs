@@ -46,7 +46,8 @@ type Samples = [Vec<f64>; 3];
 type Bound = (f64, f64);
 
 /// The operations, in the order of the samples.
-const OPERATIONS: [&str; 4] = ["get", "scan by visitor, a row", "scan row by row, a row", "batch load, mixed"];
+const OPERATIONS: [&str; 4] =
+    ["get", "scan by visitor, a row", "scan row by row, a row", "batch load, mixed"];
 
 /// The bounds of backend and store for each operation, from "What the layer may cost" in the design.
 const BOUNDS: [[Bound; 2]; 4] = [

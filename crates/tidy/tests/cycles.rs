@@ -305,8 +305,10 @@ fn imports_point_down_in_the_declared_order() {
     );
     assert_eq!(
         chain().check(&orders("modules of crates/x\na, b\nc, d")),
-        ["crates/x/src/a.rs:1 (crate::b): a imports b, which is on the same line in the order of crates/x in \
-          docs/ARCHITECTURE.md: imports point down"]
+        [
+            "crates/x/src/a.rs:1 (crate::b): a imports b, which is on the same line in the order of crates/x in \
+          docs/ARCHITECTURE.md: imports point down"
+        ]
     );
     // The root is above all others, unless it has a line.
     let below = chain().check(&orders("modules of crates/x\na\nb, c\nd\nlib"));
@@ -319,10 +321,7 @@ fn a_directory_may_have_an_order_too() {
     let down = chain().check(&orders(&format!("{outer}modules of crates/x/src/d\nx\ny")));
     assert!(down.is_empty(), "{down:?}");
     let up = chain().check(&orders(&format!("{outer}modules of crates/x/src/d\ny\nx")));
-    assert!(
-        up[0].starts_with("crates/x/src/d/x.rs:1 (super::y): x imports y, which is above it"),
-        "{up:?}"
-    );
+    assert!(up[0].starts_with("crates/x/src/d/x.rs:1 (super::y): x imports y, which is above it"), "{up:?}");
 }
 
 #[test]

@@ -40,9 +40,7 @@ fn what_is_missing() -> Option<String> {
     }
     for (device, module) in [("/dev/fuse", "fuse"), ("/dev/loop-control", "loop")] {
         if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
-            return Some(format!(
-                "cannot open {device} ({error}): load the kernel module {module}"
-            ));
+            return Some(format!("cannot open {device} ({error}): load the kernel module {module}"));
         }
     }
     let missing =
