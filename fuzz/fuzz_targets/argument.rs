@@ -1,4 +1,4 @@
-//! An argument of the command that stands for bytes.
+//! Fuzzes the parser of command line arguments that represent bytes.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strongroom_fuzz::argument_text(bytes));

@@ -1,4 +1,4 @@
-//! The marker file of a store.
+//! Fuzzes the marker file of a store.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strongroom_store::fuzz::marker(bytes));

@@ -1,9 +1,9 @@
-//! The inputs that are kept, for the tests of the crates whose parsers are fuzzed.
+//! Runs the stored corpus in the tests of the crates whose parsers are fuzzed.
 
 use std::path::Path;
 
-/// Calls `property` with every file in `fuzz/corpus/TARGET`. The name of the one that breaks it is the last line
-/// that the test printed.
+/// Calls `property` with every file in `fuzz/corpus/TARGET`. Prints each file name first, so that the last line
+/// names a failing input.
 pub(crate) fn for_each(target: &str, property: impl Fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let mut files: Vec<_> = std::fs::read_dir(&directory)
@@ -11,7 +11,7 @@ pub(crate) fn for_each(target: &str, property: impl Fn(&[u8])) {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert!(!files.is_empty(), "no inputs are kept for {target}: the test would pass without looking");
+    assert!(!files.is_empty(), "the corpus of {target} is empty: the test would be empty");
     for file in files {
         println!("{}", file.display());
         property(&std::fs::read(&file).unwrap());

@@ -1,5 +1,5 @@
-//! The command's parsers for the fuzzer: `crates/cli` is no library, so those of its modules that parse are
-//! compiled here once more, and what they need.
+//! The parsers of the command line tool for the fuzzer. `crates/cli` is not a library, so its parsing modules and
+//! their dependencies are compiled here again.
 #![allow(dead_code, reason = "the command uses more of these modules")]
 
 #[path = "../../crates/cli/src/exit.rs"]
@@ -25,17 +25,17 @@ mod panics;
 #[path = "../../crates/cli/src/text.rs"]
 mod text;
 
-/// An argument that stands for bytes.
+/// Fuzzes an argument that represents bytes.
 pub fn argument_text(bytes: &[u8]) {
     fuzz::argument_text(bytes);
 }
 
-/// A CSV or TSV to load.
+/// Fuzzes the loading of CSV and TSV.
 pub fn load_table(bytes: &[u8]) {
     fuzz::load_table(bytes);
 }
 
-/// JSON Lines to load.
+/// Fuzzes the loading of JSON Lines.
 pub fn load_json_lines(bytes: &[u8]) {
     fuzz::load_json_lines(bytes);
 }

@@ -1,8 +1,8 @@
-//! What one batch costs in memory: anonymous memory at its peak, beyond what there was when it began.
+//! Measures the memory that one batch takes: the peak of anonymous memory, less the amount before the batch.
 //!
-//! The store makes two copies of what is in the batch, one in the batch and one with the envelopes; the rest is the
-//! engine's. Each engine has a process of its own, because memory that an allocator keeps from one would be counted
-//! for the next. It opens with its default cache: what a cache takes up while the batch is written is in the figure.
+//! The store holds the rows twice, once in the batch and once in envelopes; the rest belongs to the engine. Each
+//! engine runs in its own process, because memory that the allocator keeps from one engine would count against the
+//! next. Engines open with their default cache, so the figure includes cache growth during the write.
 
 use crate::measure::anonymous_bytes;
 use crate::snapshots::engines;
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 use strongroom::{Config, Durability, ErrorKind, Registry};
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(2);
-/// What the store puts around a value, at most.
+/// Upper bound on the bytes that the store adds to a value.
 const ENVELOPE_BYTES_MAX: u64 = 64;
-/// Of these a store needs a few for itself in each batch.
+/// Operations of a batch that are left to the store: it adds a few of its own to each batch.
 const OPS_OF_THE_STORE: u64 = 16;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to try; all that keep files if none is named
+    /// Engines to measure; by default all that keep files
     #[arg(long)]
     engine: Vec<String>,
-    /// Rows of the batch; fewer where an engine takes no more
+    /// Rows of the batch; fewer for an engine with a lower limit
     #[arg(long, default_value_t = 2_000_000)]
     rows: u64,
-    /// Bytes of a value; a key has 16
+    /// Bytes of a value; a key is 16 bytes long
     #[arg(long, default_value_t = 22)]
     value_bytes: usize,
-    /// In this process, which is then expected to try one engine only
+    /// Measure in this process; one engine only
     #[arg(long, hide = true)]
     here: bool,
 }
@@ -59,7 +59,7 @@ fn commit_here(engine: &str, arguments: &Arguments) {
     let claimed = if info.capabilities.power_safe { Durability::PowerSafe } else { Durability::Buffered };
     let config = Config::new(engine, directory.path().join("store")).durability(claimed);
     let store = match registry.open_config(&config) {
-        // It may depend on the file system.
+        // Power safety may depend on the file system.
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             registry.open_config(&config.durability(Durability::Buffered)).unwrap()
         }
@@ -69,7 +69,7 @@ fn commit_here(engine: &str, arguments: &Arguments) {
     let row_bytes = u64::try_from(16 + arguments.value_bytes).unwrap() + ENVELOPE_BYTES_MAX;
     let count = arguments.rows.min(most).min(u64::try_from(info.batch.bytes_max).unwrap() / row_bytes);
     let rows = store.create_keyspace("bench").unwrap();
-    let before = anonymous_bytes().expect("/proc tells the anonymous memory");
+    let before = anonymous_bytes().expect("/proc reports anonymous memory");
     let done = AtomicBool::new(false);
     let (peak, seconds, bytes) = std::thread::scope(|scope| {
         let watch = scope.spawn(|| {

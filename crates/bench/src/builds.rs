@@ -1,7 +1,7 @@
-//! What an engine costs whoever builds an application with it: seconds, crates, native code, bytes, licences.
+//! Measures the build cost of each engine for an application: seconds, crates, native code, bytes, licences.
 //!
-//! For each engine a small application outside the workspace is made and built, as a user would have it: with the
-//! versions of the workspace's lock file, without the network, into an empty target directory.
+//! For each engine it creates and builds a small application outside the workspace, as a user would: with the
+//! versions of the workspace's lock file, offline, into an empty target directory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Rows of the table, and the features of each. `pure` has what the command has by default.
+/// Rows of the table and their features. `pure` has the default engines of the command-line tool.
 const ROWS: &[(&str, &[&str])] = &[
     ("none", &[]),
     ("redb", &["redb"]),
@@ -21,19 +21,19 @@ const ROWS: &[(&str, &[&str])] = &[
     ("rocksdb", &["rocksdb"]),
 ];
 
-/// Crates that a build script takes to compile C; whoever builds with one of them compiles C.
+/// Crates with which build scripts compile C. A crate that depends on one of them counts as native code.
 const COMPILERS: &[&str] = &["autotools", "bindgen", "cc", "cmake", "cxx-build"];
 
-/// They name one of those and do not call it while a feature is on.
+/// Crates that depend on one of those, but do not call it while a feature is on.
 const TAMED: &[(&str, &str)] = &[("blake3", "pure")];
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Rows to measure: an engine, `none` (memory only) or `pure` (redb, sled and fjall together); all but
-    /// RocksDB if none is named
+    /// Rows to measure: an engine, `none` (memory only) or `pure` (redb, sled and fjall together); by default
+    /// all but RocksDB
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ROWS.iter().map(|row| row.0)))]
     engine: Vec<String>,
-    /// RocksDB too: some 15 to 20 minutes on two cores
+    /// Measure RocksDB too: takes 15 to 20 minutes on two cores
     #[arg(long)]
     with_rocksdb: bool,
 }
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) {
         "rocksdb" => arguments.engine.iter().any(|engine| engine == name),
         _ => arguments.engine.is_empty() || arguments.engine.iter().any(|engine| engine == name),
     };
-    // The crates of every engine are here before a clock runs.
+    // Fetched up front, so that no build time includes a download.
     assert!(cargo(&workspace()).args(["fetch", "--quiet", "--locked"]).status().unwrap().success());
     let advisories = fetch_advisories();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) {
         clean.push((*name, row.clean_s));
     }
     if !advisories {
-        println!("\nSKIPPED advisories: cargo-deny or its database could not be had");
+        println!("\nSKIPPED advisories: cargo-deny or its database is not available");
     }
     let seconds = |name: &str| clean.iter().find(|row| row.0 == name).map(|row| row.1);
     if let (Some(pure), Some(rocksdb)) = (seconds("pure"), seconds("rocksdb")) {
@@ -89,7 +89,7 @@ struct Row {
 }
 
 fn measure(name: &str, features: &[&str], advisories: bool) -> Row {
-    // The application, its target directory and its store: gone when the row is done.
+    // Holds the application, its target directory and its store; deleted when the row is done.
     let home = tempfile::tempdir().unwrap();
     let application = home.path().join("application");
     make_application(&application, features);
@@ -116,7 +116,7 @@ fn url(engine: &str, home: &Path) -> String {
         "memory" => String::new(),
         _ => home.join(engine).display().to_string(),
     };
-    // sled and memory claim no more; for the others it is as good.
+    // sled and memory claim no more than buffered, and for the others it makes no difference here.
     format!("{engine}:{place}?durability=buffered")
 }
 
@@ -146,14 +146,14 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// cargo in `directory`, with a target directory there, whatever this process was given.
+/// cargo in `directory`, with its target directory there, whatever the environment of this process says.
 fn cargo(directory: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(directory).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
     command
 }
 
-/// Builds, and says how many seconds that took.
+/// Builds the application and returns the seconds that took.
 fn build(application: &Path) -> f64 {
     let start = Instant::now();
     let status = cargo(application).args(["build", "--release", "--quiet", "--offline"]).status().unwrap();
@@ -171,16 +171,16 @@ fn rustc() -> String {
     text(Command::new("rustc").arg("--version")).trim().to_owned()
 }
 
-/// Seconds of processor time of all processes that were waited for; none where the system does not tell.
+/// CPU seconds of all child processes that were waited for; `None` where the system does not report them.
 fn children_cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the name, which may hold anything: the 16th and 17th field of all, in hundredths of a second.
+    // Fields 16 and 17, in hundredths of a second. Split after the name, which may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some((ticks(13)? + ticks(14)?) / 100.0)
 }
 
-/// What `cargo tree` says of an application, for this machine's platform, without the application itself.
+/// The output of `cargo tree` for an application, on this platform, without the application itself.
 struct Tree {
     crates: usize,
     native: BTreeSet<String>,
@@ -199,7 +199,7 @@ impl Tree {
         let mut crates = BTreeSet::new();
         let mut licences = BTreeSet::new();
         let mut native = BTreeSet::new();
-        // The name and the features of whoever stands at each depth above.
+        // The name and features of the package at each depth above the current line.
         let mut above: Vec<(&str, &str)> = Vec::new();
         for line in tree.lines() {
             let [depth, package, licence, features] =
@@ -225,7 +225,7 @@ impl Tree {
     }
 }
 
-/// A licence in one spelling: some crates still write `MIT/Apache-2.0`, or the same in another order.
+/// Normalizes a licence: some crates still write `MIT/Apache-2.0`, or use another order.
 fn spelled(licence: &str) -> String {
     let licence = licence.replace('/', " OR ").replace(" OR  ", " OR ");
     if licence.contains(['(', '&']) || licence.contains(" AND ") || licence.contains(" WITH ") {
@@ -240,7 +240,7 @@ fn listed(words: &BTreeSet<String>) -> String {
     if words.is_empty() { "none".to_owned() } else { words.iter().cloned().collect::<Vec<_>>().join("; ") }
 }
 
-/// Whether cargo-deny is here and its database can be had.
+/// Whether cargo-deny is installed and its database could be fetched.
 fn fetch_advisories() -> bool {
     eprintln!("fetching the advisory database …");
     let mut command = cargo(&workspace());
@@ -248,7 +248,7 @@ fn fetch_advisories() -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// The advisories and yanked crates that cargo-deny finds, with nothing left out.
+/// The advisories and yanked crates that cargo-deny finds, without any exceptions.
 fn findings(application: &Path) -> String {
     let rules = "[advisories]\nyanked = \"deny\"\nunmaintained = \"all\"\n";
     fs::write(application.join("deny.toml"), rules).unwrap();
@@ -267,7 +267,7 @@ fn findings(application: &Path) -> String {
     if yanked > 0 {
         found.insert(format!("{yanked} yanked"));
     }
-    // What failed without naming a finding was not looked at.
+    // A failure that names no finding means that the check did not run.
     if found.is_empty() && !output.status.success() { "SKIPPED".to_owned() } else { listed(&found) }
 }
 
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tamed_crate_whose_feature_is_off_compiles_c() {
+    fn a_tamed_crate_with_its_feature_off_counts_as_native() {
         let tree = Tree::parse("0|a v0.0.0||\n1|blake3 v1.8.7|CC0-1.0|std\n2|cc v1.0.0|MIT|\n");
         assert_eq!(listed(&tree.native), "blake3");
     }

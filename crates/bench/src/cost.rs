@@ -1,9 +1,9 @@
-//! Get, scan and batch load: the raw engine, the backend and the store take turns in one run.
+//! Measures get, scan and batch load in turn through the raw engine, the backend and the store, in one run.
 //!
-//! Each layer has a database of its own with the same rows, written in the same way, with the same cache.
-//! A value that is got and a row that is scanned are read, in all layers: else whoever verifies a checksum would pay for
-//! bringing them into the cache.
-//! Rounds alternate the order, and the figure is the median over rounds; noise then meets all alike.
+//! Each layer has its own database with the same rows, written in the same way, with the same cache.
+//! All layers read the bytes of every value and row they return. Otherwise only the layer that verifies checksums
+//! would pay for bringing them into the cache.
+//! Rounds alternate the order of the layers and the figure is the median over rounds, so noise affects all alike.
 
 use crate::layers::{LAYERS, Layer, Open, engines, fill};
 use crate::measure::{geometric_mean, median, nanos_each};
@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to measure; all if none is named
+    /// Engines to measure; by default all of this build
     #[arg(long)]
     engine: Vec<String>,
     /// Rows in each database
@@ -42,20 +42,22 @@ pub struct Arguments {
 /// Raw, backend, store.
 type Samples = [Vec<f64>; 3];
 
-/// A ratio to the raw engine, or an added time in nanoseconds: a figure holds if it meets one of the two.
+/// A least ratio to the raw engine and a most added time in nanoseconds. A figure holds if it meets either.
 type Bound = (f64, f64);
 
 /// The operations, in the order of the samples.
-const OPERATIONS: [&str; 4] = ["get", "scan by visitor, a row", "scan row by row, a row", "batch load, mixed"];
+const OPERATIONS: [&str; 4] =
+    ["get", "scan by visitor, a row", "scan row by row, a row", "batch load, mixed"];
 
-/// Of "What the layer may cost" in the design: for each operation the bounds of backend and store.
+/// The bounds of backend and store for each operation, from "What the layer may cost" in the design.
 const BOUNDS: [[Bound; 2]; 4] = [
     [(0.95, 50.0), (0.95, 100.0)],
     [(0.95, 10.0), (0.90, 30.0)],
     [(0.95, 10.0), (0.90, 30.0)],
     [(0.95, 0.0), (0.92, 0.0)],
 ];
-/// A get through the store where the engine wants a read transaction for each get: gets between two commits share one.
+/// The bound of a get through the store where the engine needs a read transaction per get: the store shares one
+/// between the gets that fall between two commits.
 const GET_WITH_READ_VIEW: Bound = (1.2, f64::NEG_INFINITY);
 const WITH_READ_VIEW: [&str; 3] = ["redb", "lmdb", "sqlite"];
 const GEOMETRIC_MEAN_MIN: [f64; 2] = [0.97, 1.0];
@@ -171,7 +173,7 @@ fn loads(engine: &str, open: Open, arguments: &Arguments) -> Samples {
                     layer.apply(batch);
                 }
             }));
-            // Not timed: it is the disk that takes its time here.
+            // Not timed: this is disk time.
             layer.flush();
         }
     }

@@ -1,7 +1,7 @@
-//! The memory of a load: anonymous memory at its peak, which is to be at most the cache and 256 MiB more.
+//! Measures the peak of anonymous memory during a load, which must not exceed the cache plus 256 MiB.
 //!
-//! Each engine is loaded in a process of its own, because memory that an allocator keeps from one would be
-//! counted for the next. Mapped files are the operating system's cache and do not count.
+//! Each engine is loaded in its own process, because memory that the allocator keeps from one engine would count
+//! against the next. Mapped files are the operating system's cache and do not count.
 
 use crate::measure::anonymous_bytes;
 use crate::snapshots::engines;
@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use strongroom::{ByteSize, Config, Durability, Registry, Store};
 
-/// What a load may need beside the cache.
+/// Memory that a load may need in addition to the cache.
 const BESIDE_CACHE_BYTES_MAX: u64 = 256 << 20;
-/// The exit status if an engine needed more.
+/// The exit status if an engine exceeded its bound.
 const BEYOND: i32 = 3;
 const SAMPLE_EVERY: Duration = Duration::from_millis(2);
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to load; all that keep files if none is named
+    /// Engines to load; by default all that keep files
     #[arg(long)]
     engine: Vec<String>,
     /// Rows to load
@@ -32,10 +32,10 @@ pub struct Arguments {
     /// Rows in a batch
     #[arg(long, default_value_t = 1_000)]
     batch: usize,
-    /// The cache of engines that have one, in MiB
+    /// Cache size in MiB, for engines that have a cache
     #[arg(long, default_value_t = 64)]
     cache_mib: u64,
-    /// In this process, which is then expected to load one engine only
+    /// Load in this process; one engine only
     #[arg(long, hide = true)]
     here: bool,
 }
@@ -81,7 +81,7 @@ fn load_here(engine: &str, arguments: &Arguments) {
         let watch = scope.spawn(|| {
             let mut peak = 0;
             while !done.load(Ordering::Relaxed) {
-                peak = peak.max(anonymous_bytes().expect("/proc tells the anonymous memory"));
+                peak = peak.max(anonymous_bytes().expect("/proc reports anonymous memory"));
                 std::thread::sleep(SAMPLE_EVERY);
             }
             peak

@@ -1,8 +1,8 @@
-//! Power-safe single writes by many threads: the raw engine and the store take turns on the same disk.
+//! Measures power-safe single writes by many threads, in turn through the raw engine and the store, on one disk.
 //!
-//! What is measured is how many commits share a sync, so the disk matters more than the processor. It may be a
-//! simulated one whose flush takes as long as one says, or a directory of a real one. On the simulated disk a child
-//! process does the work, as its documentation asks for.
+//! The point is how many commits share a sync, so the disk matters more than the processor. The disk is either
+//! simulated, with a configurable flush time, or a directory of a real disk. On the simulated disk a child process
+//! does the work, as the documentation of the disk demands.
 
 use crate::measure::median;
 use crate::raw::{self, CACHE_BYTES, Raw};
@@ -20,22 +20,22 @@ const VALUE_BYTES: usize = 100;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to measure; all that claim power-safe commits if none is named
+    /// Engines to measure; by default all that claim power-safe commits
     #[arg(long)]
     engine: Vec<String>,
-    /// How many threads write
+    /// Numbers of writing threads
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     threads: Vec<usize>,
-    /// How long each turn of a layer takes, in milliseconds
+    /// Length of a layer's turn, in milliseconds
     #[arg(long, default_value_t = 1_000)]
     turn_ms: u64,
-    /// Turns of each layer
+    /// Turns per layer
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Write there, on a real disk
+    /// Write to this directory, on a real disk
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// Write on a simulated disk whose flush takes so many microseconds (Linux, root)
+    /// Flush time of the simulated disk, in microseconds (Linux, root)
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 2_000)]
     flush_us: u64,
     /// Do the work here, in a child process
@@ -74,10 +74,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn on_simulated_disk(arguments: &Arguments) -> ExitCode {
     if let Some(why) = disk::unavailable() {
-        eprintln!("SKIPPED: {why}; name a --directory to measure on a real disk");
+        eprintln!("SKIPPED: {why}; give --directory to measure on a real disk");
         return ExitCode::from(3);
     }
-    // First of all: what is mounted from here on goes when the process goes.
+    // Before any mount: the mounts of an isolated process disappear with it.
     disk::isolate().unwrap();
     for engine in engines().iter().map(|(name, _)| *name).filter(|name| is_wanted(arguments, name)) {
         let options = DiskOptions { flush_delay: Duration::from_micros(arguments.flush_us) };
@@ -111,7 +111,7 @@ fn measure_all(arguments: &Arguments, directory: &Path) {
 
 type Measure = fn(&str, &Arguments, &Path);
 
-/// Those of this build whose commits are power-safe, each with its raw counterpart.
+/// The engines of this build with power-safe commits, each with its raw counterpart.
 fn engines() -> Vec<(&'static str, Measure)> {
     vec![
         #[cfg(feature = "storage-redb")]
@@ -129,7 +129,7 @@ fn engines() -> Vec<(&'static str, Measure)> {
 
 /// A raw engine that many threads write durably.
 pub trait Durable: Sync {
-    /// Opens it with what makes a commit power-safe.
+    /// Opens the engine with the settings that make a commit power-safe.
     fn open(directory: &Path) -> Self;
     /// Commits one row, durably.
     fn put(&self, key: &[u8], value: &[u8]);
@@ -145,7 +145,7 @@ impl<R: Raw + Sync> Durable for R {
     }
 }
 
-/// One connection, whose statements take turns: the best that SQLite has for many writers.
+/// One shared connection behind a lock: the best that SQLite offers many writers.
 #[cfg(feature = "storage-sqlite")]
 impl Durable for std::sync::Mutex<raw::sqlite::Sqlite> {
     fn open(directory: &Path) -> Self {
@@ -178,7 +178,7 @@ fn measure<R: Durable>(engine: &str, arguments: &Arguments, directory: &Path) {
                     }));
                 }
             };
-            // Who comes second finds a warmer disk, so they take turns at that too.
+            // The second turn finds a warmer disk, so the order alternates.
             turn(round % 2 == 0);
             turn(round % 2 == 1);
         }
@@ -199,7 +199,7 @@ fn open_store(engine: &str, directory: &Path) -> (Store, Keyspace) {
     (store, keyspace)
 }
 
-/// Has so many threads write for that long.
+/// Lets `threads` threads write for `turn_ms`, and returns the commits per second.
 fn commits_a_second(
     threads: usize,
     turn_ms: u64,

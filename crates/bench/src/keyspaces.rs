@@ -1,7 +1,7 @@
-//! Many keyspaces, and keyspaces that come and go: a raw engine with a table for each, and the store.
+//! Measures many keyspaces, and keyspaces that come and go: a raw engine with one table each, and the store.
 //!
-//! Each runs in a process of its own, because memory and descriptors of one would be counted for the next. Who takes
-//! too long with something is stopped, and the figure is of as many as there were by then.
+//! Each subject runs in its own process, because memory and descriptors of one would count against the next. A
+//! phase that exceeds the time limit is stopped, and the figures cover the keyspaces done by then.
 
 use crate::measure::anonymous_bytes;
 use crate::raw::tables::{self, Outcome, Tables};
@@ -11,34 +11,34 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use strongroom::{Config, Durability, Registry, Store};
 
-/// Room for tables where a raw engine has to be told.
+/// The most tables, for raw engines that must know it when they open.
 const TABLES_MAX: u32 = 20_000;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to measure; all that keep files if none is named
+    /// Engines to measure; by default all that keep files
     #[arg(long)]
     engine: Vec<String>,
-    /// Keyspaces to make
+    /// Keyspaces to create
     #[arg(long, default_value_t = 10_000)]
     keyspaces: u32,
-    /// Rounds in which one keyspace is made, gets a row and is dropped
+    /// Rounds of churn: create a keyspace, write a row, drop the keyspace
     #[arg(long, default_value_t = 1_000)]
     rounds: u32,
-    /// Seconds after which a raw engine is stopped while it makes, drops or churns keyspaces
+    /// Seconds after which a raw engine is stopped while it creates, drops or churns keyspaces
     #[arg(long, default_value_t = 60)]
     seconds_max: u64,
-    /// Only one of the two
+    /// Measure only one of the two
     #[arg(long, value_parser = ["raw", "store"])]
     through: Option<String>,
-    /// In this process, which is then expected to measure one engine only
+    /// Measure in this process; one engine only
     #[arg(long, hide = true)]
     here: bool,
 }
 
-/// What is measured of: tables of a raw engine, or keyspaces of a store.
+/// The subject of a measurement: tables of a raw engine, or keyspaces of a store.
 trait Subject {
-    /// Makes one with a row in it.
+    /// Creates one and writes a row to it.
     fn make(&mut self, name: &str) -> Outcome<()>;
     fn remove(&mut self, name: &str) -> Outcome<()>;
 }
@@ -68,9 +68,9 @@ pub fn run(arguments: &Arguments) {
         return arguments.engine.iter().for_each(|engine| measure(engine, through_store, arguments));
     }
     println!(
-        "{} keyspaces with a row each, made durably one by one; then half of them dropped; then, in a fresh \
-         directory, {} rounds of making, writing and dropping one. Open files and memory are those of the process \
-         that has it open.\n",
+        "{} keyspaces with a row each, created durably one by one; then half of them dropped; then, in a fresh \
+         directory, {} rounds of creating, writing and dropping one. Open files and memory are those of the process \
+         that has the database open.\n",
         arguments.keyspaces, arguments.rounds
     );
     println!(
@@ -130,7 +130,7 @@ impl StoreSubject {
 }
 
 impl Subject for StoreSubject {
-    /// As an application does: no hints.
+    /// Without hints, as most applications do it.
     fn make(&mut self, name: &str) -> Outcome<()> {
         let keyspace = self.0.create_keyspace(name)?;
         let mut batch = self.0.batch();
@@ -144,7 +144,7 @@ impl Subject for StoreSubject {
     }
 }
 
-/// How many times something was done in the time there was, how long each took in ms, and what stopped it.
+/// The outcome of a phase: how many steps ran, milliseconds per step, and what stopped it early.
 struct Phase {
     count: u32,
     ms_each: f64,
@@ -209,7 +209,7 @@ fn row<S: Subject>(engine: &str, through: &str, arguments: &Arguments, open: imp
     }
 }
 
-/// Space that the files below a directory take, in MiB.
+/// Space that the files under a directory take, in MiB.
 fn disk_mib(directory: &Path) -> u64 {
     fn bytes(directory: &Path) -> u64 {
         let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
@@ -226,7 +226,7 @@ fn disk_mib(directory: &Path) -> u64 {
     bytes(directory).div_ceil(1 << 20)
 }
 
-/// Files below a directory that this process has open.
+/// Files under a directory that this process has open.
 fn open_files(directory: &Path) -> String {
     let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return "?".to_owned() };
     let targets = open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());

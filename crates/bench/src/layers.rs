@@ -1,4 +1,4 @@
-//! The raw engine, the backend and the store, each with a database of its own, behind one trait.
+//! One trait over the raw engine, the backend and the store, each with its own database.
 
 use crate::measure::{read, read_row};
 use crate::raw::{self, MAP_BYTES, Raw};
@@ -13,13 +13,13 @@ use strongroom::{
 /// The layers, from the bottom up.
 pub const LAYERS: [&str; 3] = ["raw", "backend", "store"];
 
-/// What one of the three layers offers to the measurement.
+/// The operations that are measured in each of the three layers.
 pub trait Layer {
-    /// Gets a value and reads it; its length.
+    /// Gets a value, reads its bytes and returns its length.
     fn get(&self, key: &[u8]) -> usize;
-    /// Reads every row, row by row; the number of rows and of bytes.
+    /// Reads every row, row by row; returns the numbers of rows and bytes.
     fn scan(&self) -> (u64, u64);
-    /// The same by a visitor.
+    /// Reads every row through a visitor; returns the numbers of rows and bytes.
     fn visit(&self) -> (u64, u64);
     fn apply(&self, batch: &[Op]);
     fn flush(&self);
@@ -171,7 +171,7 @@ impl Layer for StoreLayer {
     }
 }
 
-/// Opens one of [`LAYERS`], by its place there, in a directory of its own below this one.
+/// Opens one of [`LAYERS`], by its index there, in its own subdirectory of `directory`.
 fn layer<R: Raw + 'static>(engine: &str, directory: &Path, cache_bytes: u64, place: usize) -> Box<dyn Layer> {
     let directory = directory.join(LAYERS[place]);
     std::fs::create_dir_all(&directory).unwrap();
@@ -182,7 +182,7 @@ fn layer<R: Raw + 'static>(engine: &str, directory: &Path, cache_bytes: u64, pla
     }
 }
 
-/// Opens a layer over an engine: its name, the directory of all layers, bytes of the cache, and the place in [`LAYERS`].
+/// Opens a layer: engine name, directory of all layers, cache in bytes, and index in [`LAYERS`].
 pub type Open = fn(&str, &Path, u64, usize) -> Box<dyn Layer>;
 
 /// The engines of this build.

@@ -1,4 +1,4 @@
-//! What the layer costs over the raw engines, side by side in one run, and what it promises about time and
+//! Measures the cost of the layer over the raw engines, side by side in one run, and checks its bounds on time and
 //! memory. Every performance figure in the docs comes from one of these commands.
 //!
 //! ```text
@@ -13,10 +13,10 @@
 //! cargo run --release -p strongroom-bench --bin long-scan  memory and allocations over ten million rows
 //! ```
 //!
-//! `long-scan` is a program of its own because it counts allocations, which slows every one of them down.
+//! `long-scan` is a separate program because counting allocations makes every allocation slower.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A benchmark that fails should stop.
-#![allow(missing_docs, clippy::missing_panics_doc)] // Not published: modules and names tell enough.
+#![allow(missing_docs, clippy::missing_panics_doc)] // Not published: module docs and names suffice.
 #![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
 
 pub mod batch_memory;

@@ -1,4 +1,6 @@
-//! What four bytes before each key cost: one operation, many times, to be counted by a tool that counts instructions.
+//! Repeats one operation in a dedicated or a packed keyspace, so that a tool can count its instructions.
+//!
+//! The difference between the two is the cost of the four bytes that a packed keyspace puts before each key.
 //!
 //! ```text
 //! cargo build --release -p strongroom-bench
@@ -6,7 +8,7 @@
 //!     target/release/strongroom-bench placement --engine redb --keyspace packed --operation get --times $times; done
 //! ```
 //!
-//! The difference of both counts, by 20,000, is what one operation takes: opening and loading are the same.
+//! One operation takes the difference of the two counts divided by 20,000, as opening and loading cancel out.
 
 use crate::measure::read;
 use crate::workload::{key, value};
@@ -22,13 +24,13 @@ pub struct Arguments {
     /// The engine
     #[arg(long, default_value = "redb")]
     engine: String,
-    /// Where the keyspace is
+    /// Placement of the keyspace
     #[arg(long, value_parser = ["dedicated", "packed"], default_value = "packed")]
     keyspace: String,
-    /// What is done
+    /// Operation to repeat
     #[arg(long, value_parser = ["get", "put", "scan"], default_value = "get")]
     operation: String,
-    /// How often: gets, buffered commits of one row, or rows that are scanned
+    /// Repetitions: gets, buffered commits of one row, or rows scanned
     #[arg(long, default_value_t = 20_000)]
     times: u64,
 }

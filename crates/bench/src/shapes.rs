@@ -1,5 +1,5 @@
-//! Shapes that the contract could have had, measured on the raw engines: how a read hands out its value,
-//! and how a cursor hands out its rows. ADR 0002 weighs the figures.
+//! Measures alternative shapes of the contract on the raw engines: how a read returns its value, and how a cursor
+//! returns its rows. ADR 0002 weighs the figures.
 
 use crate::measure::{median, nanos_each};
 use crate::workload::{key, scatter, value};
@@ -10,7 +10,7 @@ use strongroom::Bytes;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Bytes of a value; several may be given
+    /// Bytes of a value; may be given several times
     #[arg(long, default_values_t = [16, 100, 4_096, 65_536])]
     value_bytes: Vec<usize>,
     /// Rounds
@@ -21,7 +21,7 @@ pub struct Arguments {
 type Pair<G> = Option<(G, G)>;
 type Row<'r> = Option<(&'r [u8], &'r [u8])>;
 
-/// One engine: a read as it is, and what it costs to hand it out in three ways through a trait object.
+/// One engine: the raw read, and three ways to return its value through a trait object.
 trait Engine {
     fn name(&self) -> &'static str;
     fn raw_get(&self, key: &[u8]);
@@ -32,7 +32,7 @@ trait Engine {
     fn cursor(&self) -> Box<dyn Cursor + '_>;
 }
 
-/// Two shapes of a cursor: a step and two accessors, or a step that gives the row.
+/// Two shapes of a cursor: a step and two accessors, or a step that returns the row.
 trait Cursor {
     fn row(&mut self) -> Row<'_>;
     fn advance(&mut self) -> bool;
@@ -249,7 +249,7 @@ fn scans(engine: &dyn Engine, rows: u64, rounds: usize) -> [f64; 4] {
     samples.map(|samples| median(&samples))
 }
 
-/// Rows copied into a buffer, 256 at a time, as a cursor that crosses a wire would do.
+/// Copies rows into a buffer, 256 at a time, as a cursor over a network would.
 fn in_blocks(cursor: &mut dyn Cursor) {
     let mut buffer = Vec::new();
     let mut ends = Vec::new();

@@ -1,4 +1,4 @@
-//! Opening a snapshot: under a millisecond over a million keys, and no writer waits for it.
+//! Measures how long a snapshot takes to open: under a millisecond over a million keys, without blocking a writer.
 
 use crate::measure::median;
 use crate::workload::{key, value};
@@ -6,36 +6,36 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use strongroom::{ByteSize, Config, Durability, Keyspace, Registry, Store};
 
-/// Between two snapshots beside the writer, so that they meet it at many moments.
+/// Pause between two snapshots during the writer's run, so that they hit it at many points of a commit.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Engines to measure; all if none is named
+    /// Engines to measure; by default all of this build
     #[arg(long)]
     engine: Vec<String>,
     /// Rows in the store
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Snapshots to open beside a writer
+    /// Snapshots to open while a writer runs
     #[arg(long, default_value_t = 100)]
     beside: usize,
     /// Rows in each batch of the writer
     #[arg(long, default_value_t = 10_000)]
     writer_batch: u64,
-    /// Snapshots to open
+    /// Snapshots to open without a writer
     #[arg(long, default_value_t = 1_000)]
     snapshots: usize,
 }
 
 pub fn run(arguments: &Arguments) {
     println!(
-        "{} rows; {} snapshots idle and {} beside a writer that commits batches of {} rows; each is read once \
-         and dropped\n",
+        "{} rows; {} snapshots idle and {} concurrent with a writer that commits batches of {} rows; each is \
+         read once and dropped\n",
         arguments.rows, arguments.snapshots, arguments.beside, arguments.writer_batch
     );
     println!(
-        "| engine | idle: median us | longest us | beside the writer: median us | longest us | medians under \
+        "| engine | idle: median us | longest us | with a writer: median us | longest us | medians under \
          1 ms | rows written a second without / with snapshots |"
     );
     println!("|---|--:|--:|--:|--:|---|--:|");
@@ -80,7 +80,7 @@ pub fn open(engine: &str, path: &std::path::Path) -> Store {
     registry.open_config(&config).unwrap()
 }
 
-/// A store of `engine` with rows of 16 + 100 bytes.
+/// A store of `engine` with `rows` rows of 16 + 100 bytes.
 pub fn filled(
     engine: &str,
     directory: &std::path::Path,
@@ -101,7 +101,7 @@ pub fn filled(
     (store, keyspace)
 }
 
-/// Microseconds that each opening took.
+/// Opens and drops `count` snapshots; returns the microseconds that each took to open.
 fn opened(store: &Store, keyspace: &Keyspace, count: usize, pause: Duration) -> Vec<f64> {
     let open = |number: usize| {
         std::thread::sleep(pause);
@@ -114,7 +114,8 @@ fn opened(store: &Store, keyspace: &Keyspace, count: usize, pause: Duration) -> 
     (0..count).map(open).collect()
 }
 
-/// Runs `work` while another thread overwrites rows in batches; its rows a second and what `work` gave.
+/// Runs `work` while another thread overwrites rows in batches; returns rows written per second and the result of
+/// `work`.
 fn beside_writer(
     store: &Store,
     keyspace: &Keyspace,

@@ -1,7 +1,6 @@
-//! The processes that do the work and die of it.
+//! Runs everything that touches a store in a child process, so that a hang, a crash or a kill never ends the harness.
 //!
-//! Everything that touches a store runs in a child, so that a hang, a crash or a kill never takes the harness along.
-//! A child is this very program with hidden arguments; it has limits on its memory, and its parent on its time.
+//! A child is this same program with hidden arguments. It limits its own memory, and its parent limits its time.
 
 use crate::look::{self, Depth, Seen};
 use crate::marks::{Mark, What};
@@ -18,11 +17,11 @@ use std::time::{Duration, Instant};
 /// The first argument of a child.
 pub const CHILD: &str = "child";
 
-/// Address space of a child at most, in bytes: more than any engine needs for these stores, LMDB's map included.
+/// Limit on a child's address space, in bytes: more than any engine needs for these stores, including LMDB's map.
 #[cfg(target_os = "linux")]
 const MEMORY_BYTES_MAX: u64 = 8 * 1_024 * 1_024 * 1_024;
 
-/// How long the high-water mark of a store may lag behind its commits, and some more.
+/// Longer than the high-water mark of a store may lag its commits.
 const SETTLE: Duration = Duration::from_millis(1_400);
 
 /// How a writing child ends.
@@ -30,16 +29,16 @@ const SETTLE: Duration = Duration::from_millis(1_400);
 pub enum End {
     /// It closes the store.
     Close,
-    /// It pauses before the last fifth of its steps, for longer than the high-water mark lags, and dies behind them.
+    /// It pauses before the last fifth of its steps, for longer than the high-water mark lags, and aborts after them.
     Die,
 }
 
-/// What a writing child is to do.
+/// The task of a writing child.
 #[derive(Debug, Clone)]
 pub struct Writing<'w> {
     /// The subject's name.
     pub subject: &'w str,
-    /// The store's directory, which exists.
+    /// The store's directory, which must exist.
     pub directory: &'w Path,
     /// The file for its marks.
     pub marks: &'w Path,
@@ -56,17 +55,17 @@ pub struct Writing<'w> {
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
-    /// It did what it was to do.
+    /// It completed its task.
     Done(T),
-    /// It was killed, since its time was up.
+    /// It was killed at its time limit.
     Hung,
-    /// It gave up with a message.
+    /// It gave up, with this message.
     Failed(String),
-    /// It died; the words say of what.
+    /// It died; the text gives the cause.
     Died(String),
 }
 
-/// The exit status with which a child gives up.
+/// The exit status of a child that gives up.
 pub const GAVE_UP: u8 = 9;
 
 impl Writing<'_> {
@@ -79,10 +78,10 @@ impl Writing<'_> {
         let mut command = Command::new(this_program()?);
         command.args([CHILD, "write", self.subject]).arg(self.directory).arg(self.marks);
         command.args([self.workload.to_string(), self.seed.to_string(), self.commits.to_string()]).arg(end);
-        apart(&mut command).spawn()
+        isolated(&mut command).spawn()
     }
 
-    /// Runs the child to its end, or for `limit`.
+    /// Runs the child until it ends, or kills it after `limit`.
     pub fn run(&self, limit: Duration) -> io::Result<Outcome<()>> {
         Ok(match wait(self.start()?, limit)? {
             Outcome::Died(_) if self.end == End::Die => Outcome::Done(()),
@@ -91,19 +90,19 @@ impl Writing<'_> {
     }
 }
 
-/// What filled a store: the script of a workload and a seed, and its length in commits.
+/// The script that filled a store: workload, seed and length in commits.
 pub type Filling = (Workload, u64, usize);
 
-/// What a child that looks has told.
+/// The report of a child that inspects a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// What it saw, as far as it came: all of it if it ended well.
+    /// What it saw before it ended; complete if it ended well.
     pub seen: Option<Seen>,
-    /// Why it came no further, if it did not: it hung or died. Never [`Outcome::Failed`].
+    /// How it ended: done, hung or died. Never [`Outcome::Failed`].
     pub ended: Outcome<()>,
 }
 
-/// Has a child look into `directory`. One that gives up is the harness's own failure, and an error.
+/// Inspects the store in `directory` in a child. A child that gives up is a failure of the harness, and an error.
 pub fn look_at(
     subject: &str,
     directory: &Path,
@@ -116,40 +115,40 @@ pub fn look_at(
     command.args([CHILD, "look", subject]).arg(directory).arg(report.path());
     command.args([workload.to_string(), seed.to_string(), commits.to_string()]);
     command.args([u8::from(depth.verify).to_string(), u8::from(depth.probe).to_string()]);
-    let ended = wait(apart(&mut command).spawn()?, limit)?;
+    let ended = wait(isolated(&mut command).spawn()?, limit)?;
     if let Outcome::Failed(why) = ended {
         return Err(io::Error::other(why));
     }
-    // The last line that is whole: each says more than the one before.
+    // Each line repeats and extends the one before, so the last complete line is the report.
     let written = std::fs::read(report.path())?;
     let last = written.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice(line).ok());
     if last.is_none() && ended == Outcome::Done(()) {
-        return Err(io::Error::other("a child that looked has left no report"));
+        return Err(io::Error::other("the child that inspected the store left no report"));
     }
     Ok(Look { seen: last, ended })
 }
 
-/// The file that this process runs, even when another build has taken its place: a long run must not go on with
-/// children of another version.
+/// The executable of this process, even if another build has replaced it: children of a long run must not be of
+/// another version.
 fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }
 
-/// With nothing of its parent's but the pipe for its errors. Not in its process group either: an interrupt from the
-/// terminal is for the harness, and a child that died of it would look like one that crashed.
-fn apart(command: &mut Command) -> &mut Command {
+/// Isolates the child: it shares only a pipe for its errors with its parent. It gets its own process group, because
+/// an interrupt from the terminal is for the harness, and a child that died of it would count as crashed.
+fn isolated(command: &mut Command) -> &mut Command {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped())
 }
 
-/// Waits for a child, and kills it when its time is up. Never longer.
+/// Waits for a child, and kills it at its time limit.
 pub fn wait(mut child: Child, limit: Duration) -> io::Result<Outcome<()>> {
     let said = child.stderr.take().map(|mut stderr| {
         std::thread::spawn(move || {
             let mut said = Vec::new();
             let _ = io::Read::read_to_end(&mut io::Read::take(&mut stderr, 64 * 1_024), &mut said);
-            // The rest is of no use, but a full pipe would stop the child.
+            // Discards the rest, because a full pipe would block the child.
             let _ = io::copy(&mut stderr, &mut io::sink());
             said
         })
@@ -177,7 +176,7 @@ pub fn wait(mut child: Child, limit: Duration) -> io::Result<Outcome<()>> {
     if status.code() == Some(i32::from(GAVE_UP)) {
         return Ok(Outcome::Failed(line.to_owned()));
     }
-    // The first line of a panic's message names its place.
+    // The first line of a panic message gives its location.
     let line = said.lines().find(|line| line.contains("panicked")).unwrap_or(line);
     Ok(Outcome::Died(format!("{}: {line}", how(status))))
 }
@@ -196,7 +195,7 @@ fn how(status: ExitStatus) -> String {
     status.to_string()
 }
 
-/// The entry of a child: what its arguments say, with the subject of that name. An `Err` is for its standard error.
+/// Entry point of a child: runs the task in its arguments. The caller prints an `Err` to standard error.
 pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), String> {
     crate::disk::die_with_parent().map_err(|error| error.to_string())?;
     limit_resources()?;
@@ -204,7 +203,7 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         return Err("too few arguments".to_owned());
     };
     let subject = subjects.iter().find(|subject| subject.name() == name);
-    let subject = &**subject.ok_or_else(|| format!("there is no subject {name:?}"))?;
+    let subject = &**subject.ok_or_else(|| format!("unknown subject {name:?}"))?;
     let (directory, file) = (PathBuf::from(directory), PathBuf::from(file));
     let [workload, seed, commits, rest @ ..] = rest else {
         return Err("too few arguments".to_owned());
@@ -220,13 +219,13 @@ pub fn main(subjects: &[Box<dyn Subject>], arguments: &[String]) -> Result<(), S
         ("look", [verify, probe]) => {
             let depth = Depth { verify: verify == "1", probe: probe == "1" };
             let mut report = File::create(file).map_err(|error| error.to_string())?;
-            let mut told = Ok(());
+            let mut reported = Ok(());
             look::look(subject, &directory, &script, depth, &mut |seen| {
                 let line = serde_json::to_string(seen).map(|line| line + "\n").map_err(io::Error::from);
                 let outcome = line.and_then(|line| report.write_all(line.as_bytes()));
-                told = std::mem::replace(&mut told, Ok(())).and(outcome);
+                reported = std::mem::replace(&mut reported, Ok(())).and(outcome);
             });
-            told.map_err(|error| error.to_string())
+            reported.map_err(|error| error.to_string())
         }
         _ => Err(format!("wrong arguments for {what}")),
     }
@@ -237,16 +236,16 @@ fn limit_resources() -> Result<(), String> {
     use nix::sys::resource::{Resource, setrlimit};
     setrlimit(Resource::RLIMIT_AS, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX)
         .and_then(|()| setrlimit(Resource::RLIMIT_CORE, 0, 0))
-        .map_err(|error| format!("the limits of a child cannot be set: {error}"))
+        .map_err(|error| format!("cannot set the resource limits of a child: {error}"))
 }
 
-/// Only time is limited elsewhere.
+/// Other systems limit only the time.
 #[cfg(not(target_os = "linux"))]
 fn limit_resources() -> Result<(), String> {
     Ok(())
 }
 
-/// The file of marks: one line, one write.
+/// The file of marks. Each mark is one line in one write.
 struct Marks(Mutex<File>);
 
 impl Marks {
@@ -273,7 +272,7 @@ fn write(
     marks.say(Mark::new(What::Ready, 0, 0))?;
     let beside = directory.parent().unwrap_or(directory);
     let pace = Pace { of: script.writers.first().map_or(0, Vec::len), taken: AtomicUsize::new(0) };
-    // An engine of its own may have done what it says that it failed to do.
+    // A raw engine may have done a step that it reports as failed, so the step must not be repeated.
     let tries = if subject.role() == Role::Raw { 1 } else { 2 };
     let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
         let writers: Vec<_> = script
@@ -290,7 +289,7 @@ fn write(
             .collect();
         writers
             .into_iter()
-            // A panic is no message that a child gives up with: it dies of it.
+            // A panic must kill the child, not turn into the message of a child that gives up.
             .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
@@ -302,14 +301,14 @@ fn write(
     marks.say(Mark::new(What::Ended, 0, 0))
 }
 
-/// How far the first writer is: what is done beside it is spread over all of its time.
+/// The progress of the first writer, used to spread compactions and checkpoints of the others over its whole run.
 struct Pace {
     of: usize,
     taken: AtomicUsize,
 }
 
 impl Pace {
-    /// Waits until the first writer has taken as much of its script as `at` steps of `len` are of another's.
+    /// Waits until the first writer has done the same share of its script as `at` of `len` steps.
     fn keep(&self, at: usize, len: usize) {
         while self.taken.load(Ordering::Acquire).saturating_mul(len) < at * self.of {
             std::thread::sleep(Duration::from_micros(100));
@@ -317,7 +316,7 @@ impl Pace {
     }
 }
 
-/// Nobody waits for a first writer that takes no more steps, whatever ended it.
+/// Marks the first writer as finished when dropped, so that no writer waits for it, however it ended.
 struct Ahead<'p>(&'p Pace);
 
 impl Drop for Ahead<'_> {
@@ -333,12 +332,12 @@ struct Writer<'w> {
     pace: &'w Pace,
     number: usize,
     end: End,
-    /// How often a step is taken that fails without a word about the handle.
+    /// How often to try a step that fails while the handle stays open.
     tries: usize,
 }
 
 impl Writer<'_> {
-    /// Takes the steps; stops at the first that fails for good, which is no failure of the child.
+    /// Runs the steps; stops at the first that fails for good, which does not count as a failure of the child.
     fn run(&self, steps: &[Step]) -> Result<(), Failure> {
         for (at, step) in steps.iter().enumerate() {
             if self.number == 0 {
@@ -354,7 +353,7 @@ impl Writer<'_> {
             match self.take_or_retry(step, at)? {
                 Ok(what) => self.say(what, at)?,
                 Err(failure) if failure.closed => return self.go_on(at),
-                // It says that nothing of it was done.
+                // A store that stays open promises that a failed commit had no effect.
                 Err(_) if self.tries > 1 && matches!(step, Step::Commit { .. }) => {
                     return self.say(What::Undone, at);
                 }
@@ -364,10 +363,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A handle that does not say that it is closed has done nothing of what failed, and goes on: its conditions still
-    /// hold, and what is acknowledged then is there. The outer error is the harness's own.
+    /// Runs a step, and repeats it if it fails while the handle stays open. Such a failure must have had no effect,
+    /// so the conditions still hold. The outer error is the harness's own.
     fn take_or_retry(&self, step: &Step, at: usize) -> Result<Result<What, Failure>, Failure> {
-        // A checkpoint that was begun is in its own way.
+        // A failed checkpoint may leave a directory that blocks a second try.
         let tries = if matches!(step, Step::Checkpoint(_)) { 1 } else { self.tries };
         let mut turn = 1;
         loop {
@@ -400,7 +399,7 @@ impl Writer<'_> {
         Ok(if look::exists(done?) { What::Acknowledged } else { What::Lacking })
     }
 
-    /// A handle that said it is closed has to stay closed.
+    /// Writes once more to a handle that reported that it is closed, which must fail.
     fn go_on(&self, at: usize) -> Result<(), Failure> {
         let op = Op::new(KEYSPACES[0], "probe/after", Some(Value { seed: 3, len: 9 }));
         let accepted = self.opened.commit(&Batch { ops: vec![op], ..Batch::default() }).is_ok();

@@ -1,8 +1,8 @@
-//! Compares what is left with what was done.
+//! Compares the rows that are left with the script that wrote them.
 //!
-//! For each writer, the rows that are left have to be the state behind one of its steps: at least the last that had to
-//! survive, at most the last that had begun. What is no such state is torn; what holds a value that no step wrote is
-//! wrong. Between writers, a commit that was acknowledged before another began is not missing while the other is there.
+//! For each writer, the remaining rows must be the state after one of its steps: at least the last one that had to
+//! survive, at most the last one that had begun. Any other state is torn, and a value that no step wrote is wrong.
+//! Between writers, a commit that was acknowledged before another began must not be missing while the other exists.
 
 use crate::look::{Checkpoint, Row, State};
 use crate::marks::{Mark, What};
@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-/// What a trial found.
+/// A kind of result of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// An acknowledged commit is missing.
     Lost,
-    /// A batch is there by half, or a later commit without an earlier one.
+    /// Half of a batch is there, or a later commit without an earlier one.
     Torn,
-    /// A value that was never written under that key, or a row that nobody wrote.
+    /// A value that was never written under that key, or a row that was never written.
     Wrong,
-    /// It does not open, or cannot be read.
+    /// The store does not open, or cannot be read.
     Unopenable,
-    /// It opened and read, and then could not be written, closed or opened again.
+    /// The store could be opened and read, but then not written, closed or reopened.
     Unusable,
-    /// A condition was judged wrongly.
+    /// A condition was evaluated wrongly.
     Condition,
     /// The process that opened it did not answer in time.
     Hung,
@@ -33,18 +33,19 @@ pub enum Finding {
     Crashed,
     /// A commit was accepted on a handle on which an earlier one had failed.
     WentOn,
-    /// Something is missing, and neither opening, reading nor verifying said so.
+    /// Rows are missing, and neither opening, reading nor verifying reported it.
     Unnoticed,
-    /// The newest commits are missing, more than a second's, and neither opening, reading nor verifying said so.
+    /// The newest commits are missing, over more than a second, and neither opening, reading nor verifying reported
+    /// it.
     UnnoticedTail,
-    /// Damage was noticed: by opening, reading or verifying.
+    /// Opening, reading or verifying reported the damage.
     Noticed,
-    /// Nothing that matters was damaged: all is there, and verifying says so.
+    /// The damage had no effect: all rows are there, and verifying passes.
     Harmless,
 }
 
 impl Finding {
-    /// All of them.
+    /// All findings.
     pub const ALL: [Self; 13] = [
         Self::Lost,
         Self::Torn,
@@ -82,40 +83,40 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A finding and what it is about.
+/// A finding and its details.
 pub type Found = (Finding, String);
 
 /// Length and hash of a value; a keyspace itself counts as a row with an empty key.
 type Content = (u64, u64);
 type Place = (String, String);
 
-/// What a step changes.
+/// A change made by a step.
 #[derive(Debug, Clone)]
 enum Effect {
     Row(Place, Option<Content>),
     DropKeyspace(String),
 }
 
-/// A script, with what each step leaves.
+/// A script with the effects of each step.
 #[derive(Debug)]
 pub struct History {
     script: Script,
     effects: Vec<Vec<Vec<Effect>>>,
-    /// Every value that a place may ever hold.
+    /// Every value that a step writes to a place.
     known: HashMap<Place, BTreeSet<Content>>,
 }
 
-/// How far a writer came.
+/// The progress of a writer.
 #[derive(Debug, Clone, Default)]
 struct Progress {
-    /// The place among the marks at which each step began.
+    /// The index of the mark at which each step began.
     begun: Vec<usize>,
-    /// And ended.
+    /// The index and outcome of the mark at which each step ended.
     ended: Vec<Option<(usize, What)>>,
 }
 
 impl History {
-    /// Works out what every step leaves.
+    /// Computes the effects of every step.
     pub fn new(script: Script) -> Self {
         let effects: Vec<Vec<Vec<Effect>>> =
             script.writers.iter().map(|steps| steps.iter().map(effects_of).collect()).collect();
@@ -133,7 +134,7 @@ impl History {
         &self.script
     }
 
-    /// Conditions that were not judged as the script says.
+    /// Returns conditions whose outcome differs from the script.
     pub fn conditions(&self, marks: &[Mark]) -> Vec<Found> {
         let mut found = Vec::new();
         for mark in marks {
@@ -155,13 +156,13 @@ impl History {
         found
     }
 
-    /// What is wrong with the state that is left after `marks` had been made. Buffered commits since the last
-    /// power-safe one may be gone, whether the power went or the process.
+    /// Returns what is wrong with the state left by a run that made `marks`. Buffered commits since the last
+    /// power-safe one may be missing, whether the power or the process failed.
     pub fn judge(&self, marks: &[Mark], state: &State) -> Vec<Found> {
         let progress = self.progress(marks);
         let bounds: Vec<(usize, usize)> = (0..progress.len())
             .map(|writer| {
-                // What was said not to be done must not be there.
+                // A step reported as undone must not be visible.
                 let is_undone = |mark: &Mark| mark.what == What::Undone && mark.writer == writer;
                 let undone = usize::from(marks.iter().any(is_undone));
                 (self.required(&progress, writer), progress[writer].begun.len() - undone)
@@ -175,12 +176,12 @@ impl History {
         found
     }
 
-    /// What is wrong with rows of a store that could not be read to its end: those that nobody wrote.
+    /// Returns what is wrong with rows of a store that could not be read completely: those that were never written.
     pub fn judge_part(&self, state: &State) -> Vec<Found> {
         self.strange(state)
     }
 
-    /// What is wrong with the checkpoints beside the store. One that was acknowledged has to be there.
+    /// Returns what is wrong with the checkpoints next to the store. An acknowledged one must exist.
     pub fn judge_checkpoints(&self, marks: &[Mark], seen: &[Checkpoint]) -> Vec<Found> {
         let mut found = Vec::new();
         for (writer, steps) in self.script.writers.iter().enumerate() {
@@ -189,14 +190,14 @@ impl History {
                 if let Some(there) = seen.iter().find(|checkpoint| checkpoint.name == *name) {
                     found.extend(self.judge_checkpoint(marks, writer, at, there.state.as_ref()));
                 } else if marks.contains(&Mark::new(What::Acknowledged, writer, at)) {
-                    found.push((Finding::Lost, format!("the checkpoint of step {at} is gone")));
+                    found.push((Finding::Lost, format!("the checkpoint of step {at} is missing")));
                 }
             }
         }
         found
     }
 
-    /// What is wrong with a checkpoint that `writer` made in its step `step`; `state` is none if it does not open.
+    /// Returns what is wrong with the checkpoint of step `step` of `writer`; `state` is `None` if it does not open.
     fn judge_checkpoint(
         &self,
         marks: &[Mark],
@@ -210,7 +211,7 @@ impl History {
         let ended = own.ended.get(step).copied().flatten();
         let finished = matches!(ended, Some((_, What::Acknowledged)));
         let Some(state) = state else {
-            // One that was cut short may be anything but a store that opens with less in it.
+            // An interrupted checkpoint may be anything except a store that opens with rows missing.
             return if finished {
                 vec![(Finding::Unopenable, format!("the checkpoint of step {step} does not open"))]
             } else {
@@ -231,9 +232,9 @@ impl History {
         found.into_iter().map(|(finding, text)| (finding, format!("checkpoint: {text}"))).collect()
     }
 
-    /// After damage, what is missing or stale in `state`, if anything is: the steps that had ended before the last
-    /// [`What::Settled`] have to be there, all later ones may be. It is [`Finding::UnnoticedTail`] if
-    /// what is there is a whole earlier state, and [`Finding::Unnoticed`] otherwise. An `Err` is a wrong value.
+    /// Returns what is missing or stale in `state` after damage, if anything. Steps that ended before the last
+    /// [`What::Settled`] must be there, later ones may be missing. The finding is [`Finding::UnnoticedTail`] if the
+    /// rows form a complete earlier state, and [`Finding::Unnoticed`] otherwise. An `Err` describes a wrong value.
     pub fn missing(&self, marks: &[Mark], state: &State) -> Result<Option<Found>, String> {
         let progress = self.progress(marks);
         let settled = marks.iter().rposition(|mark| mark.what == What::Settled).unwrap_or(0);
@@ -275,8 +276,8 @@ impl History {
         all
     }
 
-    /// How many steps of `writer` have to be there: those of which a power-safe commit was the last, and whatever was
-    /// acknowledged before such a commit of another writer began.
+    /// How many steps of `writer` must be there: those up to its last power-safe commit, and those acknowledged
+    /// before a power-safe commit of another writer began.
     fn required(&self, all: &[Progress], writer: usize) -> usize {
         let before = self.last_safe(all);
         let mut required = 0;
@@ -289,7 +290,7 @@ impl History {
         required
     }
 
-    /// Where the last power-safe commit that was acknowledged began.
+    /// The mark at which the last acknowledged power-safe commit began.
     fn last_safe(&self, all: &[Progress]) -> usize {
         let mut last = 0;
         for (writer, progress) in all.iter().enumerate() {
@@ -311,7 +312,8 @@ impl History {
             }
     }
 
-    /// Whether each writer's rows are a state between its bounds; and which states they are.
+    /// Checks that each writer's rows are a state between its bounds; returns findings, and the first and last
+    /// such state of each writer.
     fn within(
         &self,
         state: &State,
@@ -324,7 +326,7 @@ impl History {
         }
         let names: BTreeSet<&str> = state.keyspaces.iter().map(String::as_str).collect();
         if ready && let Some(lost) = KEYSPACES.iter().find(|name| !names.contains(*name)) {
-            return (vec![(Finding::Lost, format!("the keyspace {lost} is gone"))], Vec::new());
+            return (vec![(Finding::Lost, format!("the keyspace {lost} is missing"))], Vec::new());
         }
         let mut prefixes = Vec::new();
         for (writer, &(required, possible)) in bounds.iter().enumerate() {
@@ -333,7 +335,7 @@ impl History {
             match (states.first(), states.last()) {
                 (Some(_), Some(&last)) if last < required => {
                     let text = format!(
-                        "writer {writer}: {} of {required} acknowledged steps are gone",
+                        "writer {writer}: {} of {required} acknowledged steps are missing",
                         required - last
                     );
                     found.push((Finding::Lost, text));
@@ -348,7 +350,7 @@ impl History {
         (found, prefixes)
     }
 
-    /// Rows and keyspaces that nobody wrote, and values that were never there.
+    /// Returns rows, values and keyspaces that no step wrote.
     fn strange(&self, state: &State) -> Vec<Found> {
         let mut found = Vec::new();
         for row in &state.rows {
@@ -363,13 +365,13 @@ impl History {
         for name in &state.keyspaces {
             let place = (name.clone(), String::new());
             if !KEYSPACES.contains(&name.as_str()) && !self.known.contains_key(&place) {
-                found.push((Finding::Wrong, format!("a keyspace {name} that nobody made")));
+                found.push((Finding::Wrong, format!("a keyspace {name} that was never created")));
             }
         }
         found
     }
 
-    /// After how many steps of `writer`, up to `possible`, its rows are just `rows`.
+    /// The numbers of steps of `writer`, up to `possible`, after which its rows are exactly `rows`.
     fn states(&self, writer: usize, rows: &BTreeMap<Place, Content>, possible: usize) -> Vec<usize> {
         let mut model: BTreeMap<Place, Content> = BTreeMap::new();
         let mut differing = rows.len();
@@ -407,11 +409,11 @@ impl History {
     }
 }
 
-/// A commit that is missing though it was acknowledged before one that is there had begun.
+/// Returns a missing commit that was acknowledged before another commit, which is there, had begun.
 fn out_of_order(progress: &[Progress], prefixes: &[(usize, usize)]) -> Option<Found> {
     for (writer, &(_, last)) in prefixes.iter().enumerate() {
         let Some(Some((acknowledged, what))) = progress[writer].ended.get(last) else { continue };
-        // One that failed is rightly missing, and others may go on.
+        // A failed step may be missing while later steps of other writers are there.
         if *what == What::Failed {
             continue;
         }

@@ -21,7 +21,7 @@ fn script(writers: usize, steps: usize) -> Script {
     Script { writers: (0..writers).map(writer).collect() }
 }
 
-/// What a store holds behind so many steps of each writer.
+/// The state of a store after the given number of steps of each writer.
 fn state(script: &Script, steps: &[usize]) -> State {
     let mut rows: BTreeMap<Place, Content> = BTreeMap::new();
     let mut keyspaces: BTreeSet<String> = KEYSPACES.iter().map(|name| (*name).to_owned()).collect();
@@ -42,7 +42,7 @@ fn state(script: &Script, steps: &[usize]) -> State {
     State { keyspaces: keyspaces.into_iter().collect(), rows: rows.into_iter().map(row).collect() }
 }
 
-/// All steps acknowledged, one after the other; the last one of writer 0 only begun, if `open`.
+/// Marks of `steps` acknowledged steps of writer 0, plus one that only began if `open`.
 fn marks(steps: usize, open: bool) -> Vec<Mark> {
     let mut marks = vec![Mark::new(What::Ready, 0, 0)];
     for step in 0..steps {
@@ -59,7 +59,7 @@ fn findings(found: &[Found]) -> Vec<Finding> {
 }
 
 #[test]
-fn what_was_acknowledged_is_required_and_what_had_begun_is_allowed() {
+fn acknowledged_steps_are_required_and_a_begun_step_is_allowed() {
     let script = script(1, 6);
     let history = History::new(script.clone());
     let judge = |steps| findings(&history.judge(&marks(4, true), &state(&script, &[steps])));
@@ -67,18 +67,18 @@ fn what_was_acknowledged_is_required_and_what_had_begun_is_allowed() {
     assert_eq!(judge(5), []);
     assert_eq!(judge(3), [Finding::Lost]);
     assert_eq!(judge(0), [Finding::Lost]);
-    // A step that had not begun when the power went.
+    // A step that had not begun at the power cut.
     assert_eq!(judge(6), [Finding::Torn]);
 }
 
 #[test]
-fn what_was_said_not_to_be_done_must_not_be_there() {
+fn a_step_reported_as_undone_must_not_be_there() {
     let script = script(1, 6);
     let history = History::new(script.clone());
     let mut marks = marks(4, true);
     marks.extend([Mark::new(What::Failed, 0, 4), Mark::new(What::Failed, 0, 4)]);
     let judge = |marks: &[Mark], steps| findings(&history.judge(marks, &state(&script, &[steps])));
-    assert_eq!(judge(&marks, 5), [], "who says no more than that it failed");
+    assert_eq!(judge(&marks, 5), [], "a failed step may have been done");
     marks.push(Mark::new(What::Undone, 0, 4));
     assert_eq!(judge(&marks, 4), []);
     assert_eq!(judge(&marks, 5), [Finding::Torn]);
@@ -98,7 +98,7 @@ fn half_a_batch_is_torn() {
 }
 
 #[test]
-fn what_nobody_wrote_is_wrong() {
+fn values_rows_and_keyspaces_that_were_never_written_are_wrong() {
     let script = script(1, 4);
     let history = History::new(script.clone());
     let whole = state(&script, &[4]);
@@ -115,7 +115,7 @@ fn what_nobody_wrote_is_wrong() {
 }
 
 #[test]
-fn a_keyspace_that_is_gone_is_lost_once_it_was_there() {
+fn a_missing_keyspace_is_lost_only_after_it_was_created() {
     let script = script(1, 1);
     let history = History::new(script.clone());
     let nothing = State::default();
@@ -124,7 +124,7 @@ fn a_keyspace_that_is_gone_is_lost_once_it_was_there() {
 }
 
 #[test]
-fn buffered_commits_may_go_until_a_power_safe_one_follows() {
+fn buffered_commits_may_be_missing_until_a_power_safe_one_follows() {
     let mut script = script(1, 6);
     for (step, taken) in script.writers[0].iter_mut().enumerate() {
         if let Step::Commit { batch, .. } = taken {
@@ -139,7 +139,7 @@ fn buffered_commits_may_go_until_a_power_safe_one_follows() {
 }
 
 #[test]
-fn writers_are_judged_apart_and_their_order_together() {
+fn writers_are_checked_separately_and_their_order_together() {
     let script = script(2, 3);
     let history = History::new(script.clone());
     let mark = Mark::new;
@@ -154,7 +154,7 @@ fn writers_are_judged_apart_and_their_order_together() {
     assert_eq!(judge([1, 0], &marks), []);
     assert_eq!(judge([1, 1], &marks), []);
     assert_eq!(judge([0, 0], &marks), [Finding::Lost]);
-    // Buffered, the first may be missing, but not while the second is there.
+    // If buffered, the first may be missing, but not while the second is there.
     let mut buffered = script.clone();
     for step in buffered.writers.iter_mut().flatten() {
         if let Step::Commit { batch, .. } = step {
@@ -174,18 +174,18 @@ fn keyspaces_come_and_go_with_their_steps() {
     let steps = script.writers[0].len();
     for at in 0..=steps {
         let marks = marks(at, false);
-        assert_eq!(history.judge(&marks, &state(&script, &[at])), [], "behind step {at}");
+        assert_eq!(history.judge(&marks, &state(&script, &[at])), [], "after step {at}");
         let mut more = state(&script, &[at]);
         more.keyspaces.push("extra-0-0".to_owned());
         let has_it = state(&script, &[at]).keyspaces.contains(&"extra-0-0".to_owned());
         if !has_it && at > 0 {
-            assert_ne!(history.judge(&marks, &more), [], "behind step {at}");
+            assert_ne!(history.judge(&marks, &more), [], "after step {at}");
         }
     }
 }
 
 #[test]
-fn a_condition_has_to_be_judged_as_the_script_says() {
+fn a_condition_must_be_evaluated_as_the_script_says() {
     let script = Script::new(Workload::Batches, 1, 40);
     let history = History::new(script.clone());
     let holds = |wanted: bool| {
@@ -200,7 +200,7 @@ fn a_condition_has_to_be_judged_as_the_script_says() {
 }
 
 #[test]
-fn a_checkpoint_holds_what_was_there_while_it_was_made() {
+fn a_checkpoint_contains_a_state_from_while_it_was_taken() {
     let mut script = script(1, 6);
     script.writers.push(vec![Step::Checkpoint("checkpoint-0".to_owned())]);
     let history = History::new(script.clone());
@@ -219,13 +219,13 @@ fn a_checkpoint_holds_what_was_there_while_it_was_made() {
     assert_eq!(judge(&all, Some(1)), [Finding::Lost]);
     assert_eq!(judge(&all, Some(4)), [Finding::Torn]);
     assert_eq!(judge(&all, None), [Finding::Unopenable]);
-    // One that was cut short need not open, but must not open with less.
+    // An interrupted checkpoint need not open, but must not open with rows missing.
     assert_eq!(judge(&unfinished, None), []);
     assert_eq!(judge(&unfinished, Some(1)), [Finding::Lost]);
 }
 
 #[test]
-fn after_damage_only_what_is_within_the_lag_may_be_missing() {
+fn after_damage_only_commits_within_the_lag_may_be_missing() {
     let script = script(1, 6);
     let history = History::new(script.clone());
     let missing = |marks: &[Mark], steps| history.missing(marks, &state(&script, &[steps]));
@@ -249,7 +249,7 @@ fn after_damage_only_what_is_within_the_lag_may_be_missing() {
     assert!(history.missing(&closed, &wrong).is_err());
 }
 
-/// Both writers' commits, buffered but for those that `is_safe` names.
+/// The commits of both writers, buffered except those that `is_safe` selects.
 fn buffered_but(is_safe: impl Fn(usize, usize) -> bool) -> Script {
     let mut script = script(2, 3);
     for (writer, steps) in script.writers.iter_mut().enumerate() {
@@ -263,7 +263,7 @@ fn buffered_but(is_safe: impl Fn(usize, usize) -> bool) -> Script {
 }
 
 #[test]
-fn a_power_safe_commit_of_another_writer_makes_durable_what_was_acknowledged_before_it_began() {
+fn a_power_safe_commit_makes_durable_the_commits_acknowledged_before_it_began() {
     let script = buffered_but(|writer, _| writer == 1);
     let history = History::new(script.clone());
     let mark = Mark::new;
@@ -273,17 +273,17 @@ fn a_power_safe_commit_of_another_writer_makes_durable_what_was_acknowledged_bef
     let before = [&[begun, acknowledged][..], &other].concat();
     assert_eq!(judge(&before, [0, 1]), [Finding::Lost]);
     assert_eq!(judge(&before, [1, 1]), []);
-    // One that was acknowledged while the other went on may be missing,
+    // A commit acknowledged during the other one may be missing,
     let meanwhile = [begun, other[0], acknowledged, other[1]];
     assert_eq!(judge(&meanwhile, [0, 1]), []);
-    // and so may one that failed, before the other or not.
+    // and so may a failed one, even if it failed before.
     let failed = [&[begun, mark(What::Failed, 0, 0)][..], &other].concat();
     assert_eq!(judge(&failed, [0, 1]), []);
     assert_eq!(judge(&failed, [1, 1]), []);
 }
 
 #[test]
-fn a_keyspace_made_or_dropped_is_power_safe_and_a_compaction_is_not() {
+fn creating_or_dropping_a_keyspace_is_power_safe_and_a_compaction_is_not() {
     for (last, findings_of_a_loss) in [
         (Step::Create("extra-0-0".to_owned()), vec![Finding::Lost]),
         (Step::Drop("extra-0-0".to_owned()), vec![Finding::Lost]),
@@ -304,7 +304,7 @@ fn a_keyspace_made_or_dropped_is_power_safe_and_a_compaction_is_not() {
 }
 
 #[test]
-fn a_refused_step_leaves_what_was_there() {
+fn a_refused_step_changes_nothing() {
     let mut script = script(1, 3);
     if let Step::Commit { holds, .. } = &mut script.writers[0][2] {
         *holds = false;
@@ -317,7 +317,7 @@ fn a_refused_step_leaves_what_was_there() {
 }
 
 #[test]
-fn a_keyspace_that_is_gone_is_missed_in_a_checkpoint_and_after_damage() {
+fn a_missing_keyspace_is_found_in_a_checkpoint_and_after_damage() {
     let mut script = script(1, 2);
     script.writers.push(vec![Step::Checkpoint("checkpoint-0".to_owned())]);
     let history = History::new(script.clone());
@@ -332,7 +332,7 @@ fn a_keyspace_that_is_gone_is_missed_in_a_checkpoint_and_after_damage() {
 }
 
 #[test]
-fn an_acknowledged_checkpoint_is_there() {
+fn an_acknowledged_checkpoint_must_exist() {
     let mut script = script(1, 4);
     let name = "checkpoint-0".to_owned();
     script.writers.push(vec![Step::Checkpoint(name.clone())]);
@@ -345,10 +345,10 @@ fn an_acknowledged_checkpoint_is_there() {
     assert_eq!(findings(&history.judge_checkpoints(&marks, &[])), [Finding::Lost]);
     let seen = |steps| Checkpoint { name: name.clone(), state: Some(state(&script, &[steps, 0])) };
     assert_eq!(history.judge_checkpoints(&marks, &[seen(2)]), []);
-    // Nothing that began when it was done is in it.
+    // A step that began after the checkpoint was done must not be in it.
     marks.push(Mark::new(What::Begun, 0, 2));
     assert_eq!(findings(&history.judge_checkpoints(&marks, &[seen(3)])), [Finding::Torn]);
-    // What failed before it began need not be in it.
+    // A step that failed before the checkpoint began may be missing from it.
     let failed = [&unfinished[..5], &[Mark::new(What::Begun, 0, 2), Mark::new(What::Failed, 0, 2)]].concat();
     let failed = [&failed[..], &[Mark::new(What::Begun, 1, 0), Mark::new(What::Acknowledged, 1, 0)]].concat();
     assert_eq!(history.judge_checkpoints(&failed, &[seen(2)]), []);
@@ -356,7 +356,7 @@ fn an_acknowledged_checkpoint_is_there() {
 }
 
 #[test]
-fn what_failed_may_be_missing_while_later_commits_of_others_are_there() {
+fn a_failed_commit_may_be_missing_while_later_commits_of_others_are_there() {
     let script = script(2, 2);
     let history = History::new(script.clone());
     let mark = Mark::new;

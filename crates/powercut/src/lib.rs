@@ -1,15 +1,15 @@
-//! Power cuts, kills, I/O errors and damaged files: what a storage engine really keeps.
+//! Tests what a storage engine keeps across power cuts, kills, I/O errors and damaged files.
 //!
-//! A child process runs a seeded script against a store and marks, step by step, what was acknowledged. Then it is cut
-//! off: killed, or the simulated disk below it loses its power at some moment of its log, or a write fails, or
-//! somebody flips a bit in a file. Another child opens what is left and tells what it sees. The [`judge`] compares
-//! that with the script: every acknowledged commit has to be there, every other whole or not at all, in the order in
-//! which they happened, and the store has to go on working.
+//! A child process runs a seeded script against a store and marks each step as begun and acknowledged. Then it is
+//! interrupted: it is killed, the simulated disk under it loses power at some point of its log, a write fails, or a
+//! file is damaged. Another child opens the remains and reports what it sees. The [`judge`] compares that with the
+//! script: every acknowledged commit must be there, every other commit completely or not at all, in the order in
+//! which they happened, and the store must still work.
 //!
-//! The disk is real to the engine: a recording block device served over FUSE, under a loop device, under ext4, xfs or
-//! btrfs ([`disk`]). From one recording, as many crash images are made as one likes.
+//! The engine sees a real disk: a recording block device served over FUSE, under a loop device, under ext4, xfs or
+//! btrfs ([`disk`]). One recording yields any number of crash images.
 //!
-//! Subjects stand behind a trait ([`subject`]), so any store can be tried: `examples/flawed.rs` shows how.
+//! Subjects implement a trait ([`subject`]), so any store can be tested: see `examples/flawed/main.rs`.
 
 pub mod child;
 pub mod command;

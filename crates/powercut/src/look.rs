@@ -1,4 +1,4 @@
-//! What another process sees in what is left: every row, and whether the store still works.
+//! Inspects a store after an interruption: reads every row, and checks that the store still works.
 
 use crate::script::{Batch, Condition, KEYSPACES, Op, Script, Value};
 use crate::subject::{Done, Failure, Opened, Subject, Verdict};
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Keys of the rows with which a store is tried out; the judge never sees them.
+/// Key prefix of the rows that probe a store; the judge never sees them.
 const PROBE: &str = "probe/";
 
 /// One row.
@@ -15,7 +15,7 @@ const PROBE: &str = "probe/";
 pub struct Row {
     /// Its keyspace.
     pub keyspace: String,
-    /// Its key; bytes that are no text are replaced, which makes it a key that nobody wrote.
+    /// Its key. Invalid UTF-8 is replaced, which makes it a key that was never written.
     pub key: String,
     /// Length of its value.
     pub len: u64,
@@ -30,7 +30,7 @@ impl Row {
     }
 }
 
-/// Everything that is in a store.
+/// The contents of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Names of its keyspaces.
@@ -39,66 +39,66 @@ pub struct State {
     pub rows: Vec<Row>,
 }
 
-/// What one look saw.
+/// The result of one inspection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Why it did not open, if it did not.
+    /// Why the store did not open, if so.
     pub refused: Option<Failure>,
-    /// Why it could not be read to the end, if so.
+    /// Why it could not be read completely, if so.
     pub unread: Option<Failure>,
-    /// What it holds, as far as it could be read: what scans gave, and what gets gave beyond that.
+    /// Its contents as far as they could be read: the rows of scans, and further rows of gets.
     pub state: State,
-    /// A key for which a get answers something else than the scan, or that a scan gave out of order.
+    /// A key whose get differs from the scan, or that a scan returned out of order.
     pub differs: Option<String>,
-    /// What verifying said, if it found something.
+    /// The error of verifying, if it found something.
     pub verify: Option<Failure>,
-    /// Why it could not be written, closed and opened again, if so.
+    /// Why it could not be written, closed and reopened, if so.
     pub unusable: Option<String>,
-    /// A condition that was judged wrongly while it was tried out.
+    /// A condition that was evaluated wrongly during the probe.
     pub condition: Option<String>,
-    /// The checkpoints beside it.
+    /// The checkpoints next to it.
     pub checkpoints: Vec<Checkpoint>,
 }
 
-/// What is in a checkpoint.
+/// The contents of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The name of its directory.
     pub name: String,
-    /// Its rows; none if it does not open or cannot be read.
+    /// Its rows; `None` if it does not open or cannot be read.
     pub state: Option<State>,
 }
 
-/// How much to look at.
+/// How thoroughly to inspect a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Verify it.
+    /// Verify the store.
     pub verify: bool,
-    /// Write to it, close it, open it again.
+    /// Write to the store, close it and reopen it.
     pub probe: bool,
 }
 
-/// Opens the store in `directory`, which `script` has filled, and the checkpoints beside it.
+/// Inspects the store in `directory`, which `script` has filled, and the checkpoints next to it.
 ///
-/// `tell` is handed what was seen by then whenever that is much: the process may not live to see more.
+/// Calls `report` with intermediate results, because the process may die before it sees more.
 pub fn look(
     subject: &dyn Subject,
     directory: &Path,
     script: &Script,
     depth: Depth,
-    tell: &mut dyn FnMut(&Seen),
+    report: &mut dyn FnMut(&Seen),
 ) -> Seen {
     let mut seen = Seen::default();
     match subject.open(directory) {
         Ok(opened) => {
             read(&*opened, script, &mut seen);
-            // Before it is closed, which may be what it dies of.
-            tell(&seen);
+            // Reported before the store closes, because closing may kill the process.
+            report(&seen);
         }
         Err(failure) => seen.refused = Some(failure),
     }
     if depth.verify && seen.refused.is_none() {
-        // Opened anew: what it knows from reading must not help.
+        // Reopened, so that state cached by reading does not help.
         seen.verify = subject.open(directory).and_then(|opened| opened.verify()).err();
     }
     for (name, path) in checkpoints_beside(directory) {
@@ -110,7 +110,7 @@ pub fn look(
             Err(message) => seen.unusable = Some(message),
         }
     }
-    tell(&seen);
+    report(&seen);
     seen
 }
 
@@ -123,7 +123,7 @@ fn read(opened: &dyn Opened, script: &Script, seen: &mut Seen) {
         }
     };
     for keyspace in &keyspaces {
-        // What was served before an error has to be right too, and so have the other keyspaces.
+        // An error does not end the reading: rows before it and the other keyspaces must be right too.
         if let Err(failure) = read_keyspace(opened, keyspace, script, seen) {
             seen.unread.get_or_insert(failure);
         }
@@ -131,8 +131,8 @@ fn read(opened: &dyn Opened, script: &Script, seen: &mut Seen) {
     seen.state.keyspaces = keyspaces;
 }
 
-/// The rows of a keyspace. Every row is also asked for by its key, and so is every other key of the script: a get may
-/// give what a scan leaves out, and it goes on behind a row at which a scan ends with an error.
+/// Reads the rows of a keyspace by scan, and gets every scanned key and every other key of the script: a get may
+/// return a row that the scan omits, and it can read past a row at which the scan fails.
 fn read_keyspace(
     opened: &dyn Opened,
     keyspace: &str,
@@ -166,9 +166,9 @@ fn read_keyspace(
                     continue;
                 }
                 if given.is_some() || scanned.is_ok() {
-                    seen.differs = Some(format!("{keyspace} {text}: a get and a scan do not give the same"));
+                    seen.differs = Some(format!("{keyspace} {text}: a get and a scan differ"));
                 }
-                // Whatever was served is judged.
+                // Every returned row is checked.
                 got_rows.extend(got.map(|(len, hash)| Row {
                     keyspace: keyspace.to_owned(),
                     key: text,
@@ -197,7 +197,7 @@ fn checkpoints_beside(directory: &Path) -> Vec<(String, PathBuf)> {
 }
 
 fn whole_state(subject: &dyn Subject, path: &Path, script: &Script) -> Option<State> {
-    // To open an empty directory would make a new store of it.
+    // Opening an empty directory would create a new store in it.
     std::fs::read_dir(path).ok()?.next()?.ok()?;
     let opened = subject.open(path).ok()?;
     let mut seen = Seen::default();
@@ -205,47 +205,47 @@ fn whole_state(subject: &dyn Subject, path: &Path, script: &Script) -> Option<St
     seen.unread.is_none().then_some(seen.state)
 }
 
-/// Writes, judges conditions, closes, opens again and looks whether all is there. Says which condition went wrong.
+/// Writes, tests conditions, reopens the store and checks all rows. Returns a condition that was evaluated wrongly.
 fn probe(
     subject: &dyn Subject,
     directory: &Path,
     script: &Script,
     before: &State,
 ) -> Result<Option<String>, String> {
-    let told = |what: &'static str| move |failure: Failure| format!("{what}: {failure}");
+    let context = |what: &'static str| move |failure: Failure| format!("{what}: {failure}");
     let value = Value { seed: 7, len: 100 };
     let wrong;
     {
-        let opened = subject.open(directory).map_err(told("opening it again"))?;
+        let opened = subject.open(directory).map_err(context("reopening"))?;
         for name in KEYSPACES {
-            opened.create_keyspace(name).map_err(told("making a keyspace"))?;
+            opened.create_keyspace(name).map_err(context("creating a keyspace"))?;
         }
-        // Of an earlier look, which may have been cut off.
-        opened.commit(&put(PROBE_KEY, None)).map_err(told("deleting"))?;
+        // The row may be left over from an earlier inspection that was interrupted.
+        opened.commit(&put(PROBE_KEY, None)).map_err(context("deleting"))?;
         let absent = Batch { conditions: vec![expect(None)], ..put(PROBE_KEY, Some(value)) };
-        let first = opened.commit(&absent).map_err(told("writing"))?;
-        let again = opened.commit(&absent).map_err(told("writing again"))?;
+        let first = opened.commit(&absent).map_err(context("writing"))?;
+        let again = opened.commit(&absent).map_err(context("writing again"))?;
         let equal = Batch { conditions: vec![expect(Some(value))], ..put("probe/more", Some(value)) };
-        let third = opened.commit(&equal).map_err(told("writing more"))?;
+        let third = opened.commit(&equal).map_err(context("writing more"))?;
         let expected = [Verdict::Committed, Verdict::Refused, Verdict::Committed];
         wrong = ([first, again, third] != expected)
-            .then(|| format!("conditions answered {first:?}, {again:?}, {third:?}"));
+            .then(|| format!("conditional commits returned {first:?}, {again:?}, {third:?}"));
     }
-    let opened = subject.open(directory).map_err(told("opening it after writing"))?;
-    let probed = opened.get(KEYSPACES[0], PROBE_KEY.as_bytes()).map_err(told("reading back"))?;
+    let opened = subject.open(directory).map_err(context("reopening after writing"))?;
+    let probed = opened.get(KEYSPACES[0], PROBE_KEY.as_bytes()).map_err(context("reading back"))?;
     if probed.as_deref() != Some(&value.bytes()[..]) {
-        return Err("what was just written is not there".to_owned());
+        return Err("the row just written is missing".to_owned());
     }
     let mut after = Seen::default();
     read(&*opened, script, &mut after);
     if let Some(failure) = after.unread {
-        return Err(told("reading after writing")(failure));
+        return Err(context("reading after writing")(failure));
     }
     if let Some(differs) = after.differs {
         return Err(differs);
     }
     if after.state.rows != before.rows {
-        return Err("rows changed while others were written".to_owned());
+        return Err("writing changed other rows".to_owned());
     }
     Ok(wrong)
 }
@@ -261,7 +261,7 @@ fn expect(value: Option<Value>) -> Condition {
     Condition { keyspace: KEYSPACES[0].to_owned(), key: PROBE_KEY.to_owned(), expect: value }
 }
 
-/// Whether `done` says that the operation exists.
+/// Whether the subject has the operation that returned `done`.
 pub(crate) fn exists(done: Done) -> bool {
     done == Done::Done
 }

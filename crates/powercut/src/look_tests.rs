@@ -1,4 +1,4 @@
-//! Looks at a store in memory that does one thing wrong.
+//! Inspections of a fake store in memory that does one thing wrong.
 
 use super::*;
 use crate::script::Workload;
@@ -11,29 +11,29 @@ enum Flaw {
     None,
     /// The names of the keyspaces cannot be read.
     NoNames,
-    /// A scan ends with an error at its second row.
+    /// A scan fails at its second row.
     ScanFails,
-    /// A scan gives the last row first.
+    /// A scan returns rows in reverse order.
     Backwards,
     /// A get of one key fails.
     GetFails,
-    /// A get of one key gives what nobody wrote.
+    /// A get of one key returns a value that was never written.
     GetsOther,
-    /// A get of one key gives what a scan does not.
+    /// A get of one key returns a row that scans omit.
     GetsHidden,
-    /// Verifying finds something.
+    /// Verification fails.
     Alarms,
-    /// All conditions hold.
+    /// Every condition counts as met.
     Misjudges,
-    /// A commit is acknowledged and not there.
+    /// An acknowledged commit is lost.
     Forgets,
-    /// A commit takes another row along.
+    /// A commit deletes another row.
     Spoils,
-    /// Once it has been written, scans fail.
+    /// After a write, scans fail.
     FailsLater,
-    /// Once it has been written, gets find nothing but what was written.
+    /// After a write, gets find only the rows of the probe.
     DiffersLater,
-    /// It opens once.
+    /// It opens only once.
     OpensOnce,
 }
 
@@ -46,9 +46,9 @@ struct Content {
 }
 
 #[derive(Clone)]
-struct Pretend(Flaw, Arc<Mutex<Content>>);
+struct Fake(Flaw, Arc<Mutex<Content>>);
 
-impl Pretend {
+impl Fake {
     fn new(flaw: Flaw) -> Self {
         let rows = ["w0/0001", "w0/0003", "w0/0005"].map(|key| (at(key), key.as_bytes().to_vec()));
         Self(flaw, Arc::new(Mutex::new(Content { rows: rows.into(), opened: 0 })))
@@ -64,13 +64,13 @@ fn at(key: &str) -> (String, String) {
 }
 
 #[expect(clippy::unnecessary_literal_bound)] // the trait's signature
-impl Subject for Pretend {
+impl Subject for Fake {
     fn name(&self) -> &str {
-        "pretend"
+        "fake"
     }
 
     fn engine(&self) -> &str {
-        "pretend"
+        "fake"
     }
 
     fn role(&self) -> Role {
@@ -91,7 +91,7 @@ impl Subject for Pretend {
     }
 }
 
-impl Opened for Pretend {
+impl Opened for Fake {
     fn keyspaces(&self) -> Result<Vec<String>, Failure> {
         if self.0 == Flaw::NoNames {
             return Err(Failure::new("no names"));
@@ -124,7 +124,7 @@ impl Opened for Pretend {
         }
         match self.0 {
             Flaw::Spoils => drop(content.rows.remove(&at("w0/0003"))),
-            // What the conditions need is there; what is looked for later is not.
+            // The row that the conditions need is there, but the row that is read back is lost.
             Flaw::Forgets if batch.ops.iter().any(|op| op.key != PROBE_KEY) => {
                 content.rows.remove(&at(PROBE_KEY));
             }
@@ -174,7 +174,7 @@ impl Opened for Pretend {
     }
 }
 
-/// A script that writes the rows above, and one that is not there any more.
+/// A script that writes the rows above, and one more that the store does not have.
 fn script() -> Script {
     let op =
         |number: usize| Op::new(KEYSPACES[0], format!("w0/{number:04}"), Some(Value { seed: 1, len: 9 }));
@@ -185,7 +185,7 @@ fn script() -> Script {
 fn seen(flaw: Flaw) -> Seen {
     let parent = tempfile::tempdir().unwrap();
     look(
-        &Pretend::new(flaw),
+        &Fake::new(flaw),
         &parent.path().join("store"),
         &script(),
         Depth { verify: true, probe: true },
@@ -204,35 +204,35 @@ fn a_sound_store_is_seen_as_it_is() {
 }
 
 #[test]
-fn what_was_read_is_told_before_the_rest_is_tried() {
+fn rows_are_reported_before_the_store_is_verified_and_probed() {
     let parent = tempfile::tempdir().unwrap();
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     let depth = Depth { verify: true, probe: true };
     let store = parent.path().join("store");
     let seen =
-        look(&Pretend::new(Flaw::Alarms), &store, &script(), depth, &mut |seen| told.push(seen.clone()));
-    assert_eq!(told.len(), 2);
-    assert_eq!((&told[0].state, &told[0].verify), (&seen.state, &None));
-    assert_eq!(told[1], seen);
+        look(&Fake::new(Flaw::Alarms), &store, &script(), depth, &mut |seen| reports.push(seen.clone()));
+    assert_eq!(reports.len(), 2);
+    assert_eq!((&reports[0].state, &reports[0].verify), (&seen.state, &None));
+    assert_eq!(reports[1], seen);
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_what_was_served_is_kept() {
+fn read_errors_are_reported_and_rows_read_before_them_are_kept() {
     for flaw in [Flaw::NoNames, Flaw::ScanFails, Flaw::GetFails] {
         let seen = seen(flaw);
         assert!(seen.unread.is_some(), "{flaw:?}");
-        assert_eq!(seen.unusable, None, "{flaw:?}: what cannot be read is not tried out");
+        assert_eq!(seen.unusable, None, "{flaw:?}: an unreadable store is not probed");
     }
     let given: Vec<String> = seen(Flaw::ScanFails).state.rows.into_iter().map(|row| row.key).collect();
-    assert_eq!(given, ["w0/0001", "w0/0003", "w0/0005", "w0/0007"], "behind the error, gets go on");
+    assert_eq!(given, ["w0/0001", "w0/0003", "w0/0005", "w0/0007"], "gets read past the error");
 }
 
 #[test]
-fn gets_and_scans_have_to_agree() {
+fn gets_and_scans_must_agree() {
     for flaw in [Flaw::Backwards, Flaw::GetsOther, Flaw::GetsHidden] {
         assert!(seen(flaw).differs.is_some(), "{flaw:?}");
     }
-    // What a get has served is among the rows, for the judge.
+    // Rows that gets returned are among the rows for the judge.
     for (flaw, value) in [(Flaw::GetsOther, "other"), (Flaw::GetsHidden, "hidden")] {
         let served =
             seen(flaw).state.rows.iter().any(|row| (row.len, row.hash) == Row::content_of(value.as_bytes()));
@@ -241,7 +241,7 @@ fn gets_and_scans_have_to_agree() {
 }
 
 #[test]
-fn a_store_is_tried_out() {
+fn a_probe_finds_a_store_that_cannot_be_used() {
     for flaw in [Flaw::Forgets, Flaw::Spoils, Flaw::FailsLater, Flaw::DiffersLater, Flaw::OpensOnce] {
         assert!(seen(flaw).unusable.is_some(), "{flaw:?}");
     }
@@ -250,13 +250,13 @@ fn a_store_is_tried_out() {
     let parent = tempfile::tempdir().unwrap();
     let depth = Depth { verify: false, probe: false };
     for flaw in [Flaw::Alarms, Flaw::Spoils] {
-        let seen = look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {});
-        assert_eq!((seen.verify, seen.unusable), (None, None), "{flaw:?}: nobody asked");
+        let seen = look(&Fake::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {});
+        assert_eq!((seen.verify, seen.unusable), (None, None), "{flaw:?}: not requested");
     }
 }
 
 #[test]
-fn checkpoints_are_opened() {
+fn checkpoints_next_to_the_store_are_read() {
     let parent = tempfile::tempdir().unwrap();
     for name in ["store", "checkpoint-0", "checkpoint-1", "else"] {
         std::fs::create_dir(parent.path().join(name)).unwrap();
@@ -264,7 +264,7 @@ fn checkpoints_are_opened() {
     std::fs::write(parent.path().join("checkpoint-0/file"), "x").unwrap();
     let checkpoints = |flaw| {
         let depth = Depth { verify: false, probe: false };
-        look(&Pretend::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {}).checkpoints
+        look(&Fake::new(flaw), &parent.path().join("store"), &script(), depth, &mut |_| {}).checkpoints
     };
     let found = checkpoints(Flaw::None);
     let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.name.as_str()).collect();
@@ -276,7 +276,7 @@ fn checkpoints_are_opened() {
 }
 
 #[test]
-fn a_script_names_what_it_writes() {
+fn a_script_lists_the_places_it_writes() {
     let script = Script::new(Workload::Overwrites, 1, 20);
     let places = script.places();
     assert!(places.contains(&(KEYSPACES[0], "w0/step")));

@@ -1,4 +1,4 @@
-//! The matrix of Strongroom: its store over every engine, and the raw engines beside it.
+//! The matrix of Strongroom: its store over every engine, and the raw engines for comparison.
 
 use std::process::ExitCode;
 use strongroom_powercut::{command, subjects};

@@ -1,32 +1,32 @@
-//! What a child says while it works, so that whoever cuts it off knows what had been acknowledged.
+//! Marks: the record that a child keeps of its steps, which tells what had been acknowledged at the interruption.
 //!
-//! A mark is one line in one write to a file. On the simulated disk that file lies beside the disk, and its writes
-//! stand in one log with the disk's own; for a killed process it is an ordinary file.
+//! A mark is one line in one write to a file. With a simulated disk, that file is next to the disk and its writes are
+//! in one log with those of the disk. For a killed process it is an ordinary file.
 
 use std::fmt;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The store is open and its first keyspaces are there.
+    /// The store is open and its first keyspaces exist.
     Ready,
-    /// A step begins.
+    /// A step began.
     Begun,
-    /// It was acknowledged.
+    /// The step was acknowledged.
     Acknowledged,
     /// A condition did not hold.
     Refused,
     /// The subject has no such operation.
     Lacking,
-    /// It failed.
+    /// The step failed.
     Failed,
-    /// It failed for good, and the store said that nothing of it was done.
+    /// The step failed for good, and the store reported that it had no effect.
     Undone,
     /// After a failure, another commit was refused as it should be.
     Poisoned,
     /// After a failure, another commit was accepted.
     WentOn,
-    /// A second has passed since the last commit: what was committed before is more than the high-water mark's lag ago.
+    /// More than the lag of the high-water mark has passed since the last commit.
     Settled,
     /// All steps are done.
     Ended,
@@ -51,19 +51,19 @@ const LETTERS: [(What, char); 11] = [
 pub struct Mark {
     /// What happened.
     pub what: What,
-    /// To which writer; 0 where it is about none.
+    /// The writer; 0 if the mark belongs to none.
     pub writer: usize,
-    /// At which of its steps.
+    /// The index of the writer's step.
     pub step: usize,
 }
 
 impl Mark {
-    /// A mark about one step.
+    /// Creates a mark of one step.
     pub fn new(what: What, writer: usize, step: usize) -> Self {
         Self { what, writer, step }
     }
 
-    /// Reads the lines of a mark file; a last line that was cut short is left out.
+    /// Parses the lines of a mark file; ignores an incomplete last line.
     pub fn parse_all(text: &[u8]) -> Vec<Self> {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         String::from_utf8_lossy(&text[..whole]).lines().filter_map(Self::parse).collect()
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_a_cut_line_is_not() {
+    fn marks_round_trip_and_an_incomplete_line_is_ignored() {
         let marks: Vec<_> =
             LETTERS.iter().enumerate().map(|(at, (what, _))| Mark::new(*what, at, at * 7)).collect();
         let text: String = marks.iter().map(ToString::to_string).collect();

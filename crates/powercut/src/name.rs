@@ -1,4 +1,4 @@
-//! Names of trials: all that is needed to run one again.
+//! Names of trials, which contain everything needed to repeat one.
 
 use crate::disk::FileSystem;
 use crate::script::Workload;
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How a crash image is made: the six kinds.
+/// How a crash image is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ImageKind {
-    /// Nothing behind the last flush is there.
+    /// All writes after the last flush are lost.
     Drop,
-    /// Everything is there.
+    /// All writes are kept.
     Keep,
-    /// Each sector behind the last flush is there or not.
+    /// Each sector written after the last flush is kept or lost.
     Random,
-    /// Some writes behind the last flush, whatever their order.
+    /// Some writes after the last flush are kept, regardless of their order.
     Reordered,
-    /// The last write is there by half.
+    /// The last write is kept in part.
     Torn,
-    /// The power goes once more while the store recovers from one of the others.
+    /// The power fails again while the store recovers from an image of another kind.
     Recovery,
 }
 
-/// What goes wrong with the disk.
+/// How the disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultKind {
     /// One write fails.
     Write,
     /// All writes fail from then on.
     Writes,
-    /// One write is done by half and fails.
+    /// One write fails after storing its first half.
     ShortWrite,
     /// One flush fails.
     Flush,
@@ -40,27 +40,27 @@ pub enum FaultKind {
     NoSpace,
 }
 
-/// What is done to a file.
+/// How a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DamageKind {
     /// One bit is flipped.
     FlippedBit,
     /// A page of 4 KiB becomes zeros.
     ZeroedPage,
-    /// The end is cut off.
+    /// The file is truncated.
     Truncated,
-    /// Bytes are added.
+    /// Bytes are appended.
     Extended,
-    /// Two pages, or two files, change places.
+    /// Two pages, or two files, are swapped.
     Swapped,
-    /// The file is gone.
+    /// The file is deleted.
     Deleted,
 }
 
 macro_rules! words {
     ($kind:ident { $($variant:ident = $word:literal),* $(,)? }) => {
         impl $kind {
-            /// All of them.
+            /// All variants.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
         }
 
@@ -76,7 +76,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(format!("{text:?} is none of {:?}", [$($word),*])),
+                    _ => Err(format!("unknown word {text:?}: use one of {:?}", [$($word),*])),
                 }
             }
         }
@@ -117,10 +117,10 @@ pub enum Name {
         subject: String,
         /// The script.
         workload: Workload,
-        /// Its seed, which also says when.
+        /// Its seed, which also decides when.
         seed: u64,
     },
-    /// The power goes.
+    /// The power is cut.
     Power {
         /// The subject.
         subject: String,
@@ -132,7 +132,7 @@ pub enum Name {
         seed: u64,
         /// How the image is made.
         kind: ImageKind,
-        /// Which of them: it says when, and what survives.
+        /// The number of the image, which decides when the power fails and what survives.
         number: u64,
     },
     /// A write or a flush fails.
@@ -145,18 +145,18 @@ pub enum Name {
         workload: Workload,
         /// What fails.
         kind: FaultKind,
-        /// The script's seed, which also says when.
+        /// The script's seed, which also decides when.
         seed: u64,
     },
     /// A file is damaged.
     Damage {
         /// The subject.
         subject: String,
-        /// Whether the store was closed before, or its process had died.
+        /// Whether the store was closed before; otherwise its process had died.
         closed: bool,
-        /// What is done.
+        /// How the file is damaged.
         kind: DamageKind,
-        /// The seed of the script and of the place.
+        /// The seed of the script and of the damage.
         seed: u64,
     },
 }
@@ -182,7 +182,7 @@ impl Name {
         }
     }
 
-    /// What the report counts it under, beside its subject.
+    /// The kind under which the report counts it, within its subject.
     pub fn kind(&self) -> String {
         match self {
             Self::Kill { workload, .. } => workload.to_string(),
@@ -231,7 +231,7 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is not a number"));
         let words: Vec<&str> = text.split(':').collect();
         Ok(match words[..] {
             ["kill", subject, workload, seed] => {
@@ -260,7 +260,7 @@ impl FromStr for Name {
             },
             _ => {
                 return Err(format!(
-                    "{text:?} is no name of a trial: it looks like kill:redb/store:single:1"
+                    "{text:?} is not the name of a trial: use a name such as kill:redb/store:single:1"
                 ));
             }
         })
@@ -272,7 +272,7 @@ mod tests {
     use super::Name;
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn names_round_trip() {
         for text in [
             "kill:redb/store:single:1",
             "power:redb:ext4:batches:7:recovery:12",

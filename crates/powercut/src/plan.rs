@@ -1,4 +1,4 @@
-//! Which trials are made: the same for the same size and seed.
+//! Plans the trials: the same size and seed give the same trials.
 
 use crate::disk::FileSystem;
 use crate::name::{DamageKind, FaultKind, ImageKind, Name, Section};
@@ -6,7 +6,7 @@ use crate::script::Workload;
 use crate::subject::Role;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The scripts that meet faults: what is peculiar about the others has nothing to do with the disk.
+/// The scripts for I/O errors. The specifics of the others do not concern the disk.
 const FAULT_WORKLOADS: [Workload; 6] = [
     Workload::Batches,
     Workload::Single,
@@ -16,7 +16,7 @@ const FAULT_WORKLOADS: [Workload; 6] = [
     Workload::Overwrites,
 ];
 
-/// How many trials of each section a subject gets.
+/// The number of trials in each section for a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Killed processes.
@@ -33,7 +33,7 @@ impl Size {
     /// A few minutes for all subjects.
     pub const SHORT: Self = Self { kills: 2, images: 12, faults: 6, damages: 12 };
 
-    /// The published run: most images for the stores, most damage for those that promise to notice it.
+    /// The published run: most images for the stores, most damage for those that promise to detect it.
     pub const fn full(role: Role) -> Self {
         match role {
             Role::Store => Self { kills: 65, images: 1_404, faults: 144, damages: 144 },
@@ -43,7 +43,7 @@ impl Size {
     }
 }
 
-/// The trials of a subject in a section, in groups that share what is made first.
+/// Returns the trials of a subject in a section, in groups that share their preparation.
 pub fn groups(
     section: Section,
     subject: &str,
@@ -60,7 +60,8 @@ pub fn groups(
     }
 }
 
-/// Where a subject begins in a list that a short run does not get through: all of them together do.
+/// The start of a subject in a list that a short run does not complete. Different starts let all subjects together
+/// cover the list.
 fn first_of(subject: &str, len: usize) -> usize {
     usize::try_from(xxh3_64(subject.as_bytes()) % len.max(1) as u64).unwrap_or(0)
 }
@@ -76,7 +77,7 @@ fn kills(subject: &str, count: usize, seed: u64) -> Vec<Name> {
         .collect()
 }
 
-/// Each recording is one script on one file system, and gives a multiple of the six kinds of images.
+/// Each recording is one script on one file system, and yields the same number of images of each kind.
 fn powers(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -> Vec<Vec<Name>> {
     let (kinds, workloads) = (ImageKind::ALL.len(), Workload::ALL.len());
     let all = workloads * file_systems.len();
@@ -89,7 +90,8 @@ fn powers(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -
             (0..each)
                 .map(|number| Name::Power {
                     subject: subject.to_owned(),
-                    // The subjects of a short run see every script and every file system, one of a full run each with each.
+                    // All subjects of a short run together cover every script and every file system. A subject of a
+                    // full run covers each script on each file system.
                     file_system: file_systems[(pass + workload) % file_systems.len()],
                     workload: Workload::ALL[(workload * 2) % workloads],
                     seed: seed + pass as u64,
@@ -118,7 +120,7 @@ fn faults(subject: &str, count: usize, seed: u64, file_systems: &[FileSystem]) -
         .collect()
 }
 
-/// Grouped by the store that they damage.
+/// Groups the trials by the store that they damage.
 fn damages(subject: &str, count: usize, seed: u64) -> Vec<Vec<Name>> {
     let stores = crate::trial::Prepared::SEEDS;
     let mut groups = Vec::new();
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_trial_is_made_twice() {
+    fn no_trial_is_planned_twice() {
         for section in Section::ALL {
             for size in [Size::full(Role::Store), Size::full(Role::Raw), Size::SHORT] {
                 let names: Vec<String> = plan(section, size).iter().map(ToString::to_string).collect();
@@ -180,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_disk_there_are_no_trials_on_it() {
+    fn without_a_disk_no_trials_on_it_are_planned() {
         assert!(groups(Section::Power, "a", Size::SHORT, 1, &[]).is_empty());
         assert!(groups(Section::Fault, "a", Size::SHORT, 1, &[]).is_empty());
     }
 
     #[test]
-    fn the_subjects_of_a_short_run_see_every_script_and_every_file_system() {
+    fn the_subjects_of_a_short_run_cover_every_script_and_every_file_system() {
         let mut seen: BTreeMap<Section, BTreeSet<String>> = BTreeMap::new();
         for engine in ["redb", "fjall", "sqlite", "lmdb", "rocksdb", "sled"] {
             for subject in [engine.to_owned(), format!("{engine}/store"), format!("{engine}/store-full")] {

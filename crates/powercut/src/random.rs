@@ -1,20 +1,20 @@
-//! Seeded random numbers, so that a failure is run again from the seed that was printed.
+//! Seeded random numbers, so that a failure can be repeated from its printed seed.
 //!
-//! `SplitMix64`: eleven lines that never change, so that a seed means the same in every later version, which no
-//! library promises. It decides what a crash keeps; it is not for secrets.
+//! This is `SplitMix64`, implemented here because no library promises that a seed gives the same numbers in every
+//! later version. Not for cryptography.
 
-/// A stream of random numbers that its seed decides.
+/// A deterministic stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 
 impl Random {
-    /// The stream of `seed`.
+    /// Creates the stream of `seed`.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    /// The next 64 bits.
-    // An endless stream needs no `Option`, so that it is no `Iterator`.
+    /// Returns the next 64 bits.
+    // Not an `Iterator`, because an endless stream needs no `Option`.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -24,33 +24,32 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to `n` - 1; 0 if `n` is 0.
+    /// Returns a number from 0 to `n` - 1; 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
-        // The upper half of the product: as good as even for every `n` that is far from 2^64. It is below `n`, so
-        // that it fits.
+        // The upper half of the product is almost uniform for every `n` far from 2^64. It fits, as it is below `n`.
         usize::try_from((u128::from(self.next()) * n as u128) >> 64).unwrap_or(0)
     }
 
-    /// A number from 0 up to, and without, 1.
-    #[allow(clippy::cast_precision_loss)] // 53 bits are what an `f64` holds
+    /// Returns a number from 0 to 1, excluding 1.
+    #[allow(clippy::cast_precision_loss)] // an `f64` represents 53 bits exactly
     pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// `true` with probability `p`: never for 0, always for 1.
+    /// Returns `true` with probability `p`: never for 0, always for 1.
     pub fn chance(&mut self, p: f64) -> bool {
         self.fraction() < p
     }
 
-    /// One of `items`, all equally likely.
+    /// Returns one of `items`, all equally likely.
     ///
     /// # Panics
-    /// If there are none.
+    /// If `items` is empty.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
-    /// Puts `items` into a random order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
@@ -62,9 +61,9 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// The published test vector of `SplitMix64`: seeds that were once printed must go on meaning the same.
+    /// The published test vector of `SplitMix64`: printed seeds must keep their meaning.
     #[test]
-    fn a_seed_never_changes_its_meaning() {
+    fn a_seed_gives_the_published_numbers() {
         let mut random = Random::new(1_234_567);
         assert_eq!(
             [random.next(), random.next(), random.next()],
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_and_shuffle() {
+    fn chance_follows_its_probability_and_shuffle_permutes() {
         let mut random = Random::new(2);
         assert!((0..1000).all(|_| random.chance(1.0) && !random.chance(0.0)));
         let half = (0..1000).filter(|_| random.chance(0.5)).count();

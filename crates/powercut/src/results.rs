@@ -1,4 +1,4 @@
-//! What was counted, and what of it fails the run.
+//! Counts the findings of trials, and decides which of them fail the run.
 
 use crate::judge::{Finding, Found};
 use crate::name::{Name, Section};
@@ -6,25 +6,25 @@ use crate::subject::{Promise, Role, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Trials that are kept with their name and words, for each subject, section and finding: a rare one that matters must
-/// not be crowded out by a common one that does not.
+/// The most examples kept for each subject, section and finding, so that a common finding does not crowd out a
+/// rare one.
 const EXAMPLES_MAX: usize = 6;
 
 /// One subject in one section.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Trials made.
+    /// Number of trials.
     pub trials: u64,
     /// Trials by kind.
     pub kinds: BTreeMap<String, u64>,
     /// Trials with a finding, by finding; one trial may have several.
     pub findings: BTreeMap<Finding, u64>,
-    /// Trials in which the fault was never met, or the damage touched nothing.
+    /// Trials in which the fault never struck, or the damage changed nothing.
     pub idle: u64,
-    /// Trials that say nothing, since the file system itself did not come back.
+    /// Trials without a result, because the file system itself did not recover.
     #[serde(default)]
     pub void: u64,
-    /// Some of the findings that matter.
+    /// Examples of the findings that matter.
     pub examples: Vec<Example>,
 }
 
@@ -35,7 +35,7 @@ pub struct Example {
     pub finding: Finding,
     /// The trial's name.
     pub trial: String,
-    /// What it is about.
+    /// The details.
     pub text: String,
 }
 
@@ -44,45 +44,45 @@ pub struct Example {
 pub struct Described {
     /// Its engine.
     pub engine: String,
-    /// Whose code.
+    /// The role of its code.
     pub role: Role,
     /// What it promises.
     pub promise: Promise,
-    /// What there is to say.
+    /// Its settings.
     pub note: String,
 }
 
-/// Everything that was counted.
+/// All counts of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The seed of the plan.
     pub seed: u64,
-    /// Where it was made: operating system and its version.
+    /// The operating system of the run and its version.
     #[serde(default)]
     pub system: String,
     /// The subjects, by name.
     pub subjects: BTreeMap<String, Described>,
     /// The cells, by section and subject.
     pub cells: BTreeMap<Section, BTreeMap<String, Cell>>,
-    /// What could not be tried here, and why.
+    /// Skipped parts, with the reasons.
     pub skipped: BTreeSet<String>,
 }
 
-/// One trial, done.
+/// One completed trial.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Its name.
     pub name: Name,
     /// What it found.
     pub found: Vec<Found>,
-    /// Whether the fault was never met, or the damage touched nothing.
+    /// Whether the fault never struck, or the damage changed nothing.
     pub idle: bool,
-    /// Why it says nothing, if the file system itself did not come back.
+    /// Why it has no result, if the file system itself did not recover.
     pub void: Option<String>,
 }
 
 impl Results {
-    /// Empties the cells of `subject` in `section`: it is tried anew.
+    /// Clears the cell of `subject` in `section`, before it is run again.
     pub fn begin(&mut self, section: Section, subject: &dyn Subject) {
         let described = Described {
             engine: subject.engine().to_owned(),
@@ -116,7 +116,7 @@ impl Results {
         }
     }
 
-    /// What fails the run, in words.
+    /// Returns a line for everything that fails the run.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (section, cells) in &self.cells {
@@ -130,10 +130,10 @@ impl Results {
                         ));
                     }
                 }
-                // A few are the file system's right, whatever the size of the run.
+                // A file system may fail to recover a few times, whatever the size of the run.
                 if cell.void > 2 && cell.void * 20 > cell.trials {
                     failures.push(format!(
-                        "{name}: {section}: the file system did not come back in {} of {} trials: they say nothing",
+                        "{name}: {section}: the file system did not recover in {} of {} trials, which have no result",
                         cell.void, cell.trials
                     ));
                 }
@@ -141,7 +141,7 @@ impl Results {
                     subject.promise == Promise::Loses && *section == Section::Power && !cell.loses();
                 if is_blind && cell.trials > 0 {
                     failures.push(format!(
-                        "{name}: a negative control that loses nothing in {} power cuts: the harness is blind",
+                        "{name}: the negative control lost nothing in {} power cuts: the harness is blind",
                         cell.trials
                     ));
                 }
@@ -157,7 +157,7 @@ impl Cell {
         self.findings.get(&finding).copied().unwrap_or(0)
     }
 
-    /// Whether anything acknowledged was seen to be gone.
+    /// Whether a trial showed the loss of an acknowledged commit.
     pub fn loses(&self) -> bool {
         [Finding::Lost, Finding::Torn].iter().any(|finding| self.of(*finding) > 0)
     }
@@ -169,15 +169,15 @@ pub fn is_bad(section: Section, finding: Finding, role: Role, promise: Promise) 
         return false;
     }
     match section {
-        // The child that opens damaged files may die of them: that is what it is for, and it was noticed.
+        // A child may die of damaged files: that is why a child opens them, and the damage was noticed.
         Section::Damage => match finding {
-            // The high-water mark is every store's.
+            // Every store has a high-water mark, which must detect a lost tail.
             Finding::Wrong | Finding::Hung | Finding::UnnoticedTail => true,
             Finding::Unnoticed => role == Role::StoreFull,
             _ => false,
         },
         Section::Kill => true,
-        // Who promises nothing about power may lose what was not synced, and be of no use then. That is all.
+        // A subject without a promise about power may lose unsynced data and become unusable, but nothing worse.
         Section::Power | Section::Fault => {
             promise == Promise::PowerSafe
                 || matches!(
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_a_run_depends_on_what_was_promised() {
+    fn the_promise_decides_which_findings_fail_a_run() {
         let bad = |section, finding, role, promise| is_bad(section, finding, role, promise);
         for finding in [
             Finding::Lost,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_finding_keeps_its_name_beside_a_common_one() {
+    fn a_rare_finding_keeps_an_example_among_common_ones() {
         let mut results = Results::default();
         for _ in 0..20 {
             results.count(&trial("a", &[Finding::Crashed, Finding::Noticed, Finding::Harmless]));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_that_do_not_come_back_are_counted_and_too_many_fail_the_run() {
+    fn too_many_file_systems_that_do_not_recover_fail_the_run() {
         let mut results = Results::default();
         results.subjects.insert("a".into(), described(Promise::PowerSafe));
         for turn in 0..20 {
@@ -292,14 +292,14 @@ mod tests {
         let mut cell = Cell { trials: 3, ..Cell::default() };
         results.cells.entry(Section::Power).or_default().insert("a".into(), cell.clone());
         assert_eq!(results.failures().len(), 1);
-        // That nothing opens any more is no loss that the harness has seen.
+        // A store that does not open does not count as a loss that the harness has seen.
         cell.findings.insert(Finding::Unopenable, 3);
         results.cells.entry(Section::Power).or_default().insert("a".into(), cell.clone());
         assert_eq!(results.failures().len(), 1);
         cell.findings.insert(Finding::Lost, 1);
         results.cells.entry(Section::Power).or_default().insert("a".into(), cell);
         assert!(results.failures().is_empty());
-        // Nobody expects a control to lose anything to a kill.
+        // A control need not lose anything to a kill.
         results
             .cells
             .entry(Section::Kill)

@@ -1,38 +1,38 @@
-//! What a child does to a store: a script of steps for each writer, the same for the same seed.
+//! Scripts: the deterministic steps that each writer of a child runs against a store.
 //!
-//! Every writer has rows of its own (`w0/...`), and each of its commits also writes its row `w0/step` in the first
-//! keyspace. So the state that a writer's rows can be in after a crash is one of a line of states, one behind each
-//! step, whatever the other writers did.
+//! Every writer has its own rows (`w0/...`), and each of its commits also writes its row `w0/step` in the first
+//! keyspace. So the possible states of a writer's rows after a crash form a sequence, one after each step, whatever
+//! the other writers did.
 
 use crate::random::Random;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The keyspaces that are made before a script begins.
+/// The keyspaces that are created before a script begins.
 pub const KEYSPACES: [&str; 3] = ["accounts", "events", "index"];
 
-/// How many times as long as other scripts the churn of one writer is.
+/// The length of the single-writer churn script, as a multiple of other scripts.
 const CHURN_FACTOR: usize = 6;
 
 /// The kinds of script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Workload {
-    /// One row a commit.
+    /// One row per commit.
     Single,
-    /// Several rows in several keyspaces a commit, some with conditions.
+    /// Several rows in several keyspaces per commit, some commits with conditions.
     Batches,
-    /// A few rows, written again and again and deleted.
+    /// A few rows, repeatedly overwritten and deleted.
     Overwrites,
     /// Values of up to 300 KiB among small ones.
     Large,
     /// Four writers.
     Concurrent,
-    /// A writer, and another thread that compacts.
+    /// One writer, and another thread that compacts.
     Compaction,
-    /// A writer, and another thread that makes checkpoints.
+    /// One writer, and another thread that takes checkpoints.
     Checkpoint,
-    /// Keyspaces made, filled and dropped between commits.
+    /// Keyspaces created, filled and dropped between commits.
     Keyspaces,
     /// Buffered commits, every sixth followed by a power-safe one.
     Buffered,
@@ -40,15 +40,15 @@ pub enum Workload {
     Transactions,
     /// Rows that expire: some at once, some long after the trial.
     Expiring,
-    /// A few rows of some size, written again and again, mostly buffered and at times in large batches: what an engine
-    /// writes between two flushes is many times what the rows take, and it uses the places of old rows again.
+    /// A few larger rows, overwritten again and again, mostly buffered and sometimes in large batches. Between two
+    /// flushes an engine writes many times the size of the rows, and reuses the space of old rows.
     Churn,
-    /// The same by four writers, each commit power-safe.
+    /// As `Churn`, by four writers with power-safe commits.
     ChurnConcurrent,
 }
 
 impl Workload {
-    /// All of them.
+    /// All workloads.
     pub const ALL: [Self; 13] = [
         Self::Single,
         Self::Batches,
@@ -93,21 +93,21 @@ impl FromStr for Workload {
         Self::ALL
             .into_iter()
             .find(|workload| workload.to_string() == text)
-            .ok_or_else(|| format!("there is no workload {text:?}"))
+            .ok_or_else(|| format!("unknown workload {text:?}"))
     }
 }
 
-/// A value by what makes it: its bytes are only there while they are needed.
+/// A value, described by its seed and length; its bytes are generated on demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value {
-    /// What its bytes are made from.
+    /// The seed of its bytes.
     pub seed: u64,
-    /// How many there are.
+    /// Its length in bytes.
     pub len: usize,
 }
 
 impl Value {
-    /// Its bytes. No two values of a script are the same.
+    /// Generates its bytes. No two values of a script are equal.
     pub fn bytes(&self) -> Vec<u8> {
         let mut random = Random::new(self.seed);
         let mut bytes = Vec::with_capacity(self.len + 8);
@@ -126,39 +126,39 @@ pub struct Op {
     pub keyspace: String,
     /// The key: printable text.
     pub key: String,
-    /// The value; none deletes the key.
+    /// The value; `None` deletes the key.
     pub value: Option<Value>,
-    /// How long it lives, for subjects that know lives.
-    pub life: Life,
+    /// When the row expires, for subjects with expiry.
+    pub expiry: Expiry,
 }
 
 impl Op {
-    /// One that lives until it is changed.
+    /// Creates an operation whose row does not expire.
     pub fn new(keyspace: impl Into<String>, key: impl Into<String>, value: Option<Value>) -> Self {
-        Self { keyspace: keyspace.into(), key: key.into(), value, life: Life::ForEver }
+        Self { keyspace: keyspace.into(), key: key.into(), value, expiry: Expiry::Never }
     }
 }
 
-/// How long a row lives.
+/// When a row expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// Until it is changed.
-    ForEver,
-    /// Beyond any trial, with an end.
+pub enum Expiry {
+    /// The row does not expire.
+    Never,
+    /// The row expires, but long after the trial.
     Long,
-    /// Of an operation that deletes: it sets this value, which has expired before anybody looks. A subject without
-    /// lives just deletes.
+    /// Only for an operation that deletes: it sets this value, which expires before the store is inspected. A subject
+    /// without expiry deletes the row.
     Brief(Value),
 }
 
-/// What must hold for a batch to be committed.
+/// A condition that must hold for a batch to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// The keyspace's name.
     pub keyspace: String,
     /// The key.
     pub key: String,
-    /// Its value; none for a key that is not there.
+    /// The expected value; `None` for an absent key.
     pub expect: Option<Value>,
 }
 
@@ -167,43 +167,43 @@ pub struct Condition {
 pub struct Batch {
     /// The changes.
     pub ops: Vec<Op>,
-    /// All must hold.
+    /// The conditions; all must hold.
     pub conditions: Vec<Condition>,
-    /// Whether less than power-safe will do.
+    /// Whether buffered durability suffices.
     pub buffered: bool,
-    /// Whether it is to be a transaction, for subjects that have such.
+    /// Whether to run it as a transaction, for subjects with transactions.
     pub transaction: bool,
 }
 
-/// What a writer does next.
+/// One step of a writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Commits a batch whose conditions hold, if `holds`, and which is refused otherwise.
+    /// Commits a batch, which must be refused unless `holds`.
     Commit {
         /// The batch.
         batch: Batch,
         /// Whether its conditions hold.
         holds: bool,
     },
-    /// Makes a keyspace.
+    /// Creates a keyspace.
     Create(String),
-    /// Drops one.
+    /// Drops a keyspace.
     Drop(String),
-    /// Compacts.
+    /// Compacts the store.
     Compact,
-    /// Makes a checkpoint in a directory beside the store, with this name.
+    /// Takes a checkpoint, in a directory of this name next to the store.
     Checkpoint(String),
 }
 
-/// What all writers do.
+/// The steps of all writers.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// One list of steps for each thread.
+    /// One list of steps per thread.
     pub writers: Vec<Vec<Step>>,
 }
 
 impl Script {
-    /// The script of `workload` and `seed`, with some `commits` commits in all.
+    /// Creates the script of `workload` and `seed`, with about `commits` commits, depending on the workload.
     pub fn new(workload: Workload, seed: u64, commits: usize) -> Self {
         let writer = |number: usize, commits: usize| Writer::new(number, workload, seed).steps(commits);
         let mut writers = match workload {
@@ -225,7 +225,7 @@ impl Script {
         Self { writers }
     }
 
-    /// Every keyspace and key that any step writes or deletes.
+    /// Returns every keyspace and key that any step writes or deletes.
     pub fn places(&self) -> BTreeSet<(&str, &str)> {
         let batches = self.writers.iter().flatten().filter_map(|step| match step {
             Step::Commit { batch, .. } => Some(batch),
@@ -235,7 +235,7 @@ impl Script {
     }
 }
 
-/// Makes the steps of one writer, knowing what its rows hold.
+/// Generates the steps of one writer, and tracks the contents of its rows.
 struct Writer {
     number: usize,
     workload: Workload,
@@ -278,7 +278,7 @@ impl Writer {
             self.dropped.push(dropped.clone());
             return Step::Drop(dropped);
         }
-        // Under the name of a dropped one none of its rows may come back.
+        // Sometimes reuses the name of a dropped keyspace, whose rows must not come back.
         let again = if self.random.below(2) == 0 { self.dropped.pop() } else { None };
         let name = again.unwrap_or_else(|| {
             self.extras_made += 1;
@@ -309,7 +309,7 @@ impl Writer {
         }
         for _ in 0..self.ops() {
             let op = self.op();
-            // One change a row: what a batch does to a row twice is another test's business.
+            // One change per row: other tests cover batches that change a row twice.
             if batch.ops.iter().all(|other| (&other.keyspace, &other.key) != (&op.keyspace, &op.key)) {
                 batch.ops.push(op);
             }
@@ -353,8 +353,8 @@ impl Writer {
         let mut op = Op::new(keyspace, key, value);
         if self.workload == Workload::Expiring {
             match self.random.below(3) {
-                0 if op.value.is_some() => op.life = Life::Long,
-                1 => op = Op { value: None, life: Life::Brief(self.value()), ..op },
+                0 if op.value.is_some() => op.expiry = Expiry::Long,
+                1 => op = Op { value: None, expiry: Expiry::Brief(self.value()), ..op },
                 _ => {}
             }
         }
@@ -379,7 +379,7 @@ impl Writer {
             key: format!("w{}/never", self.number),
             expect: None,
         };
-        // An empty value is like any other empty one, and says nothing about which it is.
+        // Empty values are all equal, so a condition on one could not distinguish states.
         let full: Vec<_> = self.rows.iter().filter(|(_, _, value)| value.len > 0).cloned().collect();
         if full.is_empty() {
             return if holds {
@@ -420,7 +420,7 @@ mod tests {
             .collect()
     }
 
-    /// As long as on the simulated disk: there is no use in what only a longer script does.
+    /// As long as on the simulated disk, so that the properties checked here apply there.
     fn script(workload: Workload) -> Script {
         Script::new(workload, 1, crate::trial::COMMITS)
     }
@@ -436,17 +436,17 @@ mod tests {
         assert!(steps(Workload::Keyspaces, |step| matches!(step, Step::Drop(_))) > 1);
         let made: Vec<Step> = script(Workload::Keyspaces).writers.concat();
         let made: Vec<&Step> = made.iter().filter(|step| matches!(step, Step::Create(_))).collect();
-        assert!(made.iter().enumerate().any(|(at, step)| made[..at].contains(step)), "no name is used again");
+        assert!(made.iter().enumerate().any(|(at, step)| made[..at].contains(step)), "no name is reused");
         for workload in [Workload::Concurrent, Workload::Transactions] {
             assert_eq!(script(workload).writers.len(), 4);
         }
         assert!(batches(&script(Workload::Transactions)).iter().all(|(batch, _)| batch.transaction));
         let expiring = script(Workload::Expiring);
-        let lives = batches(&expiring).into_iter().flat_map(|(batch, _)| batch.ops.clone());
-        let lives: Vec<Op> = lives.collect();
-        assert!(lives.iter().any(|op| op.life == Life::Long && op.value.is_some()));
-        assert!(lives.iter().any(|op| matches!(op.life, Life::Brief(_))));
-        assert!(lives.iter().all(|op| !matches!(op.life, Life::Brief(_)) || op.value.is_none()));
+        let ops = batches(&expiring).into_iter().flat_map(|(batch, _)| batch.ops.clone());
+        let ops: Vec<Op> = ops.collect();
+        assert!(ops.iter().any(|op| op.expiry == Expiry::Long && op.value.is_some()));
+        assert!(ops.iter().any(|op| matches!(op.expiry, Expiry::Brief(_))));
+        assert!(ops.iter().all(|op| !matches!(op.expiry, Expiry::Brief(_)) || op.value.is_none()));
         let largest = |workload| {
             let script = script(workload);
             let ops = batches(&script).into_iter().flat_map(|(batch, _)| batch.ops.clone());
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_buffered_ones_are_power_safe() {
+    fn only_the_buffered_workloads_have_buffered_commits() {
         for workload in Workload::ALL {
             let script = script(workload);
             let batches = batches(&script);
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_reach_over_keyspaces_delete_and_have_conditions_of_both_kinds() {
+    fn batches_span_keyspaces_delete_rows_and_have_conditions_of_both_kinds() {
         let script = script(Workload::Batches);
         let batches = batches(&script);
         let keyspaces =
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_no_row_is_changed_twice_in_a_batch() {
+    fn the_same_seed_makes_the_same_script_and_no_batch_changes_a_row_twice() {
         for workload in Workload::ALL {
             let (first, again) = (script(workload), script(workload));
             assert_eq!(first.writers, again.writers, "{workload}");

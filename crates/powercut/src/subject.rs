@@ -1,8 +1,8 @@
-//! What is tried: anything that keeps rows in keyspaces, behind two small traits.
+//! Two small traits for subjects of the harness: anything that keeps rows in keyspaces.
 //!
-//! A [`Subject`] opens a directory; what it gives back is driven through a script, cut off, and looked at again by
-//! another process. A third party writes one for its own store and hands it to [`command::main`](crate::command::main);
-//! `examples/flawed.rs` is one in two hundred lines.
+//! A [`Subject`] opens a store in a directory. The harness runs a script against the store, interrupts it, and
+//! inspects it in another process. To test your own store, implement both traits and pass the subject to
+//! [`command::main`](crate::command::main), as `examples/flawed/main.rs` does.
 
 use crate::disk::FileSystem;
 use crate::script::Batch;
@@ -16,83 +16,84 @@ use std::path::Path;
 pub enum Promise {
     /// It survives a power cut. Every loss fails the run.
     PowerSafe,
-    /// It claims nothing about power cuts, and what it loses is reported without failing the run. A killed process
-    /// must not lose anything all the same.
+    /// It claims nothing about power cuts, and losses are reported without failing the run. A killed process must
+    /// still lose nothing.
     KillSafe,
     /// A negative control: it must be seen to lose something, or the harness is blind and the run fails.
     Loses,
 }
 
-/// Whose code is tried.
+/// The role of a subject, which decides what damage may do to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// A layer that checks what it reads: a wrong value served fails the run.
+    /// A layer that verifies its reads: returning a wrong value fails the run.
     Store,
-    /// As [`Role::Store`], and it knows what should be there: a loss that its `verify` does not notice fails the run.
+    /// As [`Role::Store`], and it knows its full contents: a loss that its `verify` misses fails the run.
     StoreFull,
-    /// An engine by itself, for comparison: damage that it serves or hides is reported without failing the run.
+    /// A raw engine, for comparison: wrong values and missed damage are reported without failing the run.
     Raw,
 }
 
-/// One thing to try.
+/// A store to test.
 pub trait Subject: Send + Sync {
-    /// Its name in commands and reports, such as `redb/store`: no colon, no space.
+    /// Its name in commands and reports, such as `redb/store`, without colons and spaces.
     fn name(&self) -> &str;
 
-    /// The engine that it stands on, by which the report groups.
+    /// The engine under it, by which the report groups subjects.
     fn engine(&self) -> &str;
 
-    /// Whose code it is.
+    /// Its role.
     fn role(&self) -> Role;
 
     /// What it promises.
     fn promise(&self) -> Promise;
 
-    /// Why it loses or cannot promise more, in a few words for the report; empty if there is nothing to say.
-    #[expect(clippy::unnecessary_literal_bound, reason = "others have more to say")]
+    /// A short note for the report, such as settings or limits of its promise; may be empty.
+    #[expect(clippy::unnecessary_literal_bound, reason = "implementations return their own strings")]
     fn note(&self) -> &str {
         ""
     }
 
-    /// The file systems of the simulated disk that it promises this on, and is tried on.
+    /// The file systems for which the promise holds; the subject is tested only on these.
     fn file_systems(&self) -> &[FileSystem] {
         &FileSystem::ALL
     }
 
-    /// Opens the store in `directory`, which exists; creates it if it is not there.
+    /// Opens the store in `directory`, which exists; creates a store if there is none.
     fn open(&self, directory: &Path) -> Result<Box<dyn Opened>, Failure>;
 }
 
 /// An open store. Dropping it closes it.
 pub trait Opened: Send + Sync {
-    /// Names of the keyspaces that an application sees.
+    /// Returns the names of the keyspaces that an application sees.
     fn keyspaces(&self) -> Result<Vec<String>, Failure>;
 
-    /// Makes a keyspace; one that is there already is no failure.
+    /// Creates a keyspace; does nothing if it exists.
     fn create_keyspace(&self, name: &str) -> Result<(), Failure>;
 
     /// Removes a keyspace and its rows.
     fn drop_keyspace(&self, name: &str) -> Result<(), Failure>;
 
-    /// Commits a batch, all of it or nothing.
+    /// Commits a batch atomically.
     ///
-    /// A subject without conditions of its own may look first and write then: the rows of a batch are one writer's.
+    /// A subject without conditional commits may check the conditions first and then write, because no other writer
+    /// changes the rows of a batch.
     fn commit(&self, batch: &Batch) -> Result<Verdict, Failure>;
 
-    /// The value of a key.
+    /// Returns the value of a key.
     fn get(&self, keyspace: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Failure>;
 
-    /// Hands over every row of a keyspace, in order.
+    /// Passes every row of a keyspace to `visit`, in key order.
     fn scan(&self, keyspace: &str, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure>;
 
-    /// Rewrites what it can; [`Done::Lacking`] where it has no such thing.
+    /// Compacts the store; returns [`Done::Lacking`] if it cannot.
     fn compact(&self) -> Result<Done, Failure>;
 
-    /// Copies one consistent state into `directory`, which is not there, durably.
+    /// Copies one consistent state durably into `directory`, which does not exist yet.
     fn checkpoint(&self, directory: &Path) -> Result<Done, Failure>;
 
-    /// Looks for damage with all that the subject has for that.
+    /// Checks for damage as thoroughly as the subject can.
     fn verify(&self) -> Result<Done, Failure>;
 }
 
@@ -105,7 +106,7 @@ pub enum Verdict {
     Refused,
 }
 
-/// Whether an operation exists.
+/// Whether an operation was done or is not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     /// It was done.
@@ -114,23 +115,23 @@ pub enum Done {
     Lacking,
 }
 
-/// What an operation failed with.
+/// The error of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Whether it said that the handle is of no use any more.
+    /// Whether the handle reported that it is closed and must be reopened.
     pub closed: bool,
-    /// One line.
+    /// The message, in one line.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure told by `message`; its lines are joined.
+    /// Creates a failure from `message`, whose lines are joined.
     pub fn new(message: impl fmt::Display) -> Self {
         let message = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         Self { closed: false, message }
     }
 
-    /// The same, from a handle that has to be opened again.
+    /// Marks the handle as closed by this failure.
     #[must_use]
     pub fn closed(self) -> Self {
         Self { closed: true, ..self }

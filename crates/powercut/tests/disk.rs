@@ -1,7 +1,7 @@
-//! The simulated disk against the real kernel: what was synced is in every crash image, what was not can be lost, and
+//! Tests the simulated disk with the real kernel: synced data is in every crash image, unsynced data can be lost, and
 //! I/O errors reach the program.
 //!
-//! Where disks cannot be had each test prints a line that begins with SKIPPED, and proves nothing.
+//! Where disks are unavailable, each test prints a line that begins with SKIPPED and tests nothing.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the tests' helpers too
@@ -17,14 +17,14 @@ use strongroom_powercut::disk::{
 };
 use strongroom_powercut::random::Random;
 
-/// The errors of the kernel, by number: `ErrorKind` has no name for the first on this toolchain.
+/// Error numbers of the kernel, because `ErrorKind` has no variant for `EIO`.
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// Runs `test` on every file system that can be had here, in mounts of its own.
+/// Runs `test` on every available file system, in a private mount namespace.
 fn on_each_file_system(test: impl Fn(FileSystem)) {
-    // Before the first disk, which is mounted to see whether one can be had.
+    // Before `unavailable`, which mounts a disk to find out.
     let isolated = isolate();
     if let Some(reason) = disk::unavailable() {
         println!("SKIPPED: {reason}");
@@ -51,7 +51,7 @@ fn marks_of(disk: &Disk) -> File {
     OpenOptions::new().append(true).open(disk.mark_path()).unwrap()
 }
 
-/// A new file, with its name: a directory's entry is durable when the directory is synced.
+/// Creates a file and syncs it and its directory, which makes the directory entry durable.
 fn synced(directory: &Path, name: &str, content: &[u8]) {
     let mut file = File::create(directory.join(name)).unwrap();
     file.write_all(content).unwrap();
@@ -59,7 +59,7 @@ fn synced(directory: &Path, name: &str, content: &[u8]) {
     File::open(directory).unwrap().sync_all().unwrap();
 }
 
-/// What the file holds after `image` is mounted as after a power cut.
+/// Mounts `image` and returns the contents of a file in it.
 fn read_back(image: Image, file_system: FileSystem, name: &str) -> Option<Vec<u8>> {
     let disk = mounted(image, file_system);
     let found = fs::read(disk.path().join(name)).ok();
@@ -72,7 +72,7 @@ fn index_of_mark(recording: &Recording, wanted: &[u8]) -> usize {
 }
 
 #[test]
-fn what_was_synced_is_in_every_crash_image_and_the_rest_is_lost_with_drop_unflushed() {
+fn synced_data_is_in_every_crash_image_and_drop_unflushed_loses_the_rest() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         let mut marks = marks_of(&disk);
@@ -94,14 +94,14 @@ fn what_was_synced_is_in_every_crash_image_and_the_rest_is_lost_with_drop_unflus
         }
         let lost = recording.crash(end + 1, Crash::DropUnflushed, &mut random);
         let found = read_back(lost, file_system, "unsynced");
-        assert!(found.as_ref() != Some(&content), "{file_system}: what was never synced was kept");
-        // The unmount wrote and flushed everything, so that the harness can see the file at all.
+        assert!(found.as_ref() != Some(&content), "{file_system}: unsynced data was kept");
+        // The unmount wrote and flushed everything, so the last image must have the file.
         assert!(read_back(recording.last(), file_system, "unsynced") == Some(content));
     });
 }
 
 #[test]
-fn a_second_recording_begins_with_the_image_of_a_crash() {
+fn a_crash_image_can_be_recorded_again() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         synced(disk.path(), "first", b"1");
@@ -110,7 +110,7 @@ fn a_second_recording_begins_with_the_image_of_a_crash() {
         let cut = index_of_mark(&first, b"ACK") + 1;
         let image = first.crash(cut, Crash::RandomSectors, &mut Random::new(3));
 
-        // The recovery's own writes are cut off as well.
+        // Cuts within the writes of the recovery itself.
         let second = mounted(image.clone(), file_system).unmount().unwrap();
         assert!(second.base == image);
         for cut in [second.log.len() / 3, second.log.len() / 2, second.log.len()] {
@@ -121,7 +121,7 @@ fn a_second_recording_begins_with_the_image_of_a_crash() {
 }
 
 #[test]
-fn marks_are_in_order_and_one_for_each_write() {
+fn each_write_to_the_mark_file_is_one_mark_in_order() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         let mut marks = marks_of(&disk);
@@ -177,7 +177,7 @@ fn faults_reach_the_program() {
 }
 
 #[test]
-fn one_failed_write_of_data_is_told_by_fsync() {
+fn fsync_reports_a_failed_write_of_data() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         let mut file = File::create(disk.path().join("file")).unwrap();
@@ -209,7 +209,7 @@ fn a_failed_flush_covers_nothing() {
 }
 
 #[test]
-fn a_full_file_system_has_room_again() {
+fn a_filled_file_system_has_space_after_make_room() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         disk.fill(1 << 20).unwrap();
@@ -227,7 +227,7 @@ fn a_full_file_system_has_room_again() {
 }
 
 #[test]
-fn a_flush_takes_its_time() {
+fn a_flush_takes_at_least_its_delay() {
     on_each_file_system(|file_system| {
         let options = DiskOptions { flush_delay: Duration::from_millis(30) };
         let disk = Disk::mount(Disk::formatted(file_system).unwrap(), file_system, &options).unwrap();
@@ -261,7 +261,7 @@ fn a_disk_in_use_is_cut_off() {
 }
 
 #[test]
-fn two_images_of_one_disk_are_mounted_side_by_side() {
+fn two_images_of_one_disk_can_be_mounted_at_once() {
     on_each_file_system(|file_system| {
         let disk = empty(file_system);
         synced(disk.path(), "a", b"x");
@@ -276,24 +276,24 @@ fn two_images_of_one_disk_are_mounted_side_by_side() {
                 assert!(newer.path().join("a").exists());
                 assert!(!older.path().join("a").exists());
             }
-            // Kernels before 6.7 know a btrfs by its UUID alone.
+            // Kernels before 6.7 identify a btrfs only by its UUID.
             Err(error) => assert!(file_system == FileSystem::Btrfs, "{file_system}: {error}"),
         }
         older.unmount().unwrap();
     });
 }
 
-/// The role of this test program as a process that is killed: see below.
+/// Set when this test program runs as the process that is killed; see below.
 const KILLED: &str = "STRONGROOM_POWERCUT_KILLED";
-/// Set for one that has a child at work on its disk.
+/// Set if that process has a child that writes to its disk.
 const WITH_WRITER: &str = "STRONGROOM_POWERCUT_WITH_WRITER";
 
 #[test]
-fn nothing_is_left_of_a_process_that_was_killed() {
+fn a_killed_process_leaves_no_mounts_or_loop_devices() {
     if let Ok(file_system) = std::env::var(KILLED) {
         hold_a_disk(file_system.parse().unwrap(), std::env::var(WITH_WRITER).is_ok());
     }
-    // With a child of the killed process at work on the disk, which ends on its I/O errors, and without one.
+    // With a child of the killed process that writes to the disk and ends on I/O errors, and without one.
     on_each_file_system(|file_system| kill_one(file_system, true));
     on_each_file_system(|file_system| kill_one(file_system, false));
 }
@@ -301,7 +301,7 @@ fn nothing_is_left_of_a_process_that_was_killed() {
 fn kill_one(file_system: FileSystem, with_writer: bool) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "nothing_is_left_of_a_process_that_was_killed", "--nocapture"])
+        .args(["--exact", "a_killed_process_leaves_no_mounts_or_loop_devices", "--nocapture"])
         .env(KILLED, file_system.name())
         .stdout(Stdio::piped());
     if with_writer {
@@ -320,11 +320,11 @@ fn kill_one(file_system: FileSystem, with_writer: bool) {
     child.kill().unwrap();
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{file_system}: the process cannot be ended");
+        assert!(began.elapsed() < Duration::from_secs(30), "{file_system}: the killed process does not end");
         std::thread::sleep(Duration::from_millis(5));
     }
     while loop_device_of(&root).is_some() || !is_released(&device) {
-        assert!(began.elapsed() < Duration::from_secs(30), "{file_system}: the loop device is left");
+        assert!(began.elapsed() < Duration::from_secs(30), "{file_system}: the loop device is still in use");
         std::thread::sleep(Duration::from_millis(20));
     }
     for directory in [root.join("files"), root.join("device"), root] {
@@ -332,7 +332,7 @@ fn kill_one(file_system: FileSystem, with_writer: bool) {
     }
 }
 
-/// Mounts a disk, has a child of its own write to it without end if told so, and waits to be killed.
+/// Mounts a disk, starts a child that writes to it endlessly if `with_writer`, and waits to be killed.
 fn hold_a_disk(file_system: FileSystem, with_writer: bool) -> ! {
     isolate().unwrap();
     die_with_parent().unwrap();
@@ -340,7 +340,7 @@ fn hold_a_disk(file_system: FileSystem, with_writer: bool) -> ! {
     synced(disk.path(), "file", b"x");
     if with_writer {
         let write = "while :; do echo x >> \"$0\" && sync \"$0\" 2> /dev/null || exit; done";
-        #[allow(clippy::zombie_processes)] // it is to outlive this process
+        #[allow(clippy::zombie_processes)] // it must outlive this process
         let _writer = Command::new("sh").args(["-c", write]).arg(disk.path().join("file")).spawn().unwrap();
         while disk.faults().flushes() < 20 {
             std::thread::sleep(Duration::from_millis(1));
@@ -352,7 +352,7 @@ fn hold_a_disk(file_system: FileSystem, with_writer: bool) -> ! {
     }
 }
 
-/// The loop device on the disk beneath `root`.
+/// The loop device over the disk in `root`.
 fn loop_device_of(root: &Path) -> Option<PathBuf> {
     let mut devices = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
     devices.find(|device| backing_file_of(device).is_some_and(|file| file.contains(root.to_str().unwrap())))
@@ -362,16 +362,16 @@ fn backing_file_of(device: &Path) -> Option<String> {
     fs::read_to_string(device.join("loop/backing_file")).ok()
 }
 
-/// Whether the loop device is free, or used for another disk by now. One whose file's mount is gone already tells a
-/// path without `root`.
+/// Whether the loop device is free, or already used for another disk. While the mount of its file is gone but the
+/// device is not released, it reports a path without `root`.
 fn is_released(device: &Path) -> bool {
     backing_file_of(device).is_none_or(|file| file.contains("/device/disk"))
 }
 
-/// Not a test but a figure: what a trial costs.
+/// Prints what a trial costs; not a test.
 #[test]
-#[ignore = "a figure, not a test: run it with --ignored --nocapture"]
-fn what_a_mount_costs() {
+#[ignore = "prints figures: run it with --ignored --nocapture"]
+fn measure_mounts() {
     on_each_file_system(|file_system| {
         let image = Disk::formatted(file_system).unwrap();
         let rounds = 50;

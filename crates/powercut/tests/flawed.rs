@@ -1,10 +1,11 @@
-//! The harness against stores that are flawed on purpose: each flaw has to be found, in its column, and fail the run.
+//! Tests the harness with stores that are flawed on purpose: it must find each flaw, under the right finding, and
+//! fail.
 
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Output};
 
-/// One run of the program with the flawed subjects.
+/// Runs the program with the flawed subjects.
 fn matrix(subject: &str, section: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_flawed"))
         .args(["matrix", "--only", subject, "--section", section])
@@ -25,7 +26,7 @@ fn skipped(output: &Output) -> bool {
     !skipped
 }
 
-/// The run fails, and says that `subject` has `finding`.
+/// Asserts that the run fails and reports `finding` for `subject`.
 #[track_caller]
 fn assert_found(output: &Output, subject: &str, section: &str, finding: &str) {
     let said = stdout(output);
@@ -48,7 +49,7 @@ fn a_sound_store_passes_everything() {
 }
 
 #[test]
-fn what_a_killed_process_leaves_is_judged() {
+fn flaws_show_after_a_kill() {
     for (subject, finding) in [
         ("tears", "torn"),
         ("invents", "wrong"),
@@ -64,13 +65,13 @@ fn what_a_killed_process_leaves_is_judged() {
 }
 
 #[test]
-fn a_store_that_hangs_is_stopped() {
+fn a_store_that_hangs_is_killed() {
     let output = matrix("hangs", "kill", &["--kills", "2", "--time-limit", "2"]);
     assert_found(&output, "hangs", "kill", "hung");
 }
 
 #[test]
-fn a_store_that_does_not_sync_loses_when_the_power_goes() {
+fn a_store_that_does_not_sync_loses_commits_in_a_power_cut() {
     let output = matrix("forgets-sync", "power", &["--images", "54"]);
     if !skipped(&output) {
         assert_found(&output, "forgets-sync", "power", "lost");
@@ -78,7 +79,7 @@ fn a_store_that_does_not_sync_loses_when_the_power_goes() {
 }
 
 #[test]
-fn a_checkpoint_with_nothing_in_it_is_seen() {
+fn an_empty_checkpoint_is_found() {
     let output = matrix("forgets-checkpoint", "power", &["--images", "54"]);
     if !skipped(&output) {
         assert_found(&output, "forgets-checkpoint", "power", "lost");
@@ -86,7 +87,7 @@ fn a_checkpoint_with_nothing_in_it_is_seen() {
 }
 
 #[test]
-fn a_handle_that_goes_on_is_seen() {
+fn a_closed_handle_that_accepts_writes_is_found() {
     let output = matrix("goes-on", "fault", &["--faults", "36"]);
     if !skipped(&output) {
         assert_found(&output, "goes-on", "fault", "went on");
@@ -94,7 +95,7 @@ fn a_handle_that_goes_on_is_seen() {
 }
 
 #[test]
-fn an_error_that_is_met_with_a_panic_or_with_a_shrug_is_seen() {
+fn a_panic_on_an_error_and_an_ignored_error_are_found() {
     for (subject, finding) in [("panics", "crashed"), ("shrugs", "lost")] {
         let output = matrix(subject, "fault", &["--faults", "12"]);
         if !skipped(&output) {
@@ -103,9 +104,9 @@ fn an_error_that_is_met_with_a_panic_or_with_a_shrug_is_seen() {
     }
 }
 
-/// What was written is in the cache of the operating system, and so in the file; only a power cut shows it.
+/// The writes are in the cache of the operating system and thus in the file, so only a power cut shows the loss.
 #[test]
-fn a_sync_whose_failure_is_ignored_is_seen() {
+fn an_ignored_sync_failure_is_found() {
     let output = matrix("ignores-sync", "fault", &["--faults", "36"]);
     if !skipped(&output) {
         assert_found(&output, "ignores-sync", "fault", "lost");
@@ -113,7 +114,7 @@ fn a_sync_whose_failure_is_ignored_is_seen() {
 }
 
 #[test]
-fn a_second_power_cut_meets_a_careless_recovery() {
+fn a_second_power_cut_finds_an_unsafe_recovery() {
     let output = matrix("rewrites", "power", &["--images", "36"]);
     if !skipped(&output) {
         assert_found(&output, "rewrites", "power", "lost");
@@ -122,25 +123,25 @@ fn a_second_power_cut_meets_a_careless_recovery() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_store_that_wants_all_memory_gets_no_more_than_its_share() {
+fn a_store_that_exceeds_the_memory_limit_is_found() {
     assert_found(&matrix("devours", "kill", &["--kills", "2"]), "devours", "kill", "crashed");
 }
 
 #[test]
-fn damage_that_is_served_or_hidden_is_seen() {
+fn wrong_values_and_missed_damage_are_found() {
     assert_found(&matrix("trusts", "damage", &["--damages", "72"]), "trusts", "damage", "wrong");
-    // A log that ends at the first bad record has lost what follows, and this store has no mark to tell.
+    // A log that ends at the first bad record loses all later ones, and this store has no high-water mark to notice.
     assert_found(&matrix("sound", "damage", &["--damages", "36"]), "sound", "damage", "unnoticed tail");
     assert_found(&matrix("swallows", "damage", &["--damages", "36"]), "swallows", "damage", "unnoticed");
-    // One that always finds something would notice everything.
+    // A store whose verification always fails would notice all damage, so the harness rejects it.
     let output = matrix("alarms", "damage", &["--damages", "6"]);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(complaint.contains("a copy without any damage is noticed"), "{complaint}");
+    assert!(complaint.contains("an undamaged copy is noticed"), "{complaint}");
 }
 
 #[test]
-fn a_control_has_to_lose_something() {
+fn a_negative_control_must_lose_something() {
     let output = matrix("control", "power", &["--images", "54"]);
     if skipped(&output) {
         return;
@@ -152,35 +153,35 @@ fn a_control_has_to_lose_something() {
 }
 
 #[test]
-fn wrong_usage_says_what_is_right() {
-    for (arguments, told) in [
-        (&["matrix", "--only", "nobody"][..], "there is no subject \"nobody\""),
-        (&["replay", "kill:sound:single"], "is no name of a trial"),
-        (&["replay", "kill:nobody:single:1"], "there is no subject \"nobody\""),
-        (&["matrix", "--section", "none"], "is none of"),
+fn wrong_usage_has_its_own_status_and_a_hint() {
+    for (arguments, hint) in [
+        (&["matrix", "--only", "nobody"][..], "unknown subject \"nobody\""),
+        (&["replay", "kill:sound:single"], "is not the name of a trial"),
+        (&["replay", "kill:nobody:single:1"], "unknown subject \"nobody\""),
+        (&["matrix", "--section", "none"], "use one of"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_flawed")).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(told), "{said}");
+        assert!(said.contains(hint), "{said}");
     }
 }
 
 #[test]
-fn a_trial_is_made_again_by_its_name() {
+fn a_trial_is_repeated_by_its_name() {
     let replay = |name: &str| {
         Command::new(env!("CARGO_BIN_EXE_flawed")).args(["replay", name, "--times", "2"]).output().unwrap()
     };
     let sound = replay("kill:sound:batches:3");
     assert_eq!(sound.status.code(), Some(0));
-    assert!(stdout(&sound).ends_with("0 of 2 turns found something\n"), "{}", stdout(&sound));
+    assert!(stdout(&sound).ends_with("0 of 2 runs found something\n"), "{}", stdout(&sound));
     let flawed = replay("kill:refuses:batches:3");
     assert_eq!(flawed.status.code(), Some(1));
-    assert!(stdout(&flawed).contains("1: unopenable: it does not open"), "{}", stdout(&flawed));
+    assert!(stdout(&flawed).contains("1: unopenable: the store does not open"), "{}", stdout(&flawed));
 }
 
 #[test]
-fn results_are_kept_and_a_report_is_written() {
+fn results_accumulate_in_a_file_and_a_report_is_written() {
     let scratch = tempfile::tempdir().unwrap();
     let (results, report) = (scratch.path().join("results.json"), scratch.path().join("report.md"));
     let files = ["--results", results.to_str().unwrap(), "--report", report.to_str().unwrap()];
@@ -196,7 +197,7 @@ fn results_are_kept_and_a_report_is_written() {
     assert!(report.contains("| sound | 2 | 0 |"), "{report}");
 }
 
-/// Whether `parent` has a child at work that writes.
+/// Whether `parent` has a writing child.
 #[cfg(target_os = "linux")]
 fn has_writer(parent: u32) -> bool {
     let is_it = |process: std::path::PathBuf| {
@@ -208,7 +209,7 @@ fn has_writer(parent: u32) -> bool {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_interrupt_ends_a_run_and_leaves_nothing() {
+fn an_interrupt_ends_a_run_and_leaves_no_files_or_mounts() {
     use std::os::unix::process::CommandExt as _;
     let scratch = tempfile::tempdir().unwrap();
     let mut run = Command::new(env!("CARGO_BIN_EXE_flawed"))
@@ -220,13 +221,13 @@ fn an_interrupt_ends_a_run_and_leaves_nothing() {
         .spawn()
         .unwrap();
     while !has_writer(run.id()) {
-        assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
-        // Not even the disk that shows whether there can be one: a kill would leave it there.
+        assert!(run.try_wait().unwrap().is_none(), "the run ended by itself");
+        // Not even the disk that tests whether disks are available may be in this namespace: a kill would leave it.
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains(scratch.path().to_str().unwrap()), "{mounts}");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    // As a terminal does: all of the group.
+    // To the whole process group, as a terminal does.
     let group = format!("-{}", run.id());
     assert!(Command::new("kill").args(["-s", "INT", "--", &group]).status().unwrap().success());
     let output = run.wait_with_output().unwrap();

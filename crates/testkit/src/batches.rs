@@ -1,14 +1,14 @@
-//! Batches taken apart and put together again, for backends that stand in front of others.
+//! Helpers to split and rebuild batches, for backends that wrap others.
 
 use strongroom_core::{KeyspaceId, Op, WriteBatch};
 
-/// The operations of a batch, each with its keyspace.
+/// Returns the operations of a batch, each with its keyspace.
 pub(crate) fn ops(batch: &WriteBatch) -> impl DoubleEndedIterator<Item = (KeyspaceId, Op<'_>)> {
     let ops: Vec<_> = batch.ops().map(|(slot, op)| (batch.keyspaces()[slot], op)).collect();
     ops.into_iter()
 }
 
-/// Adds an operation.
+/// Adds an operation to `batch`.
 pub(crate) fn push(batch: &mut WriteBatch, keyspace: KeyspaceId, op: Op<'_>) {
     match op {
         Op::Put { key, value } => batch.put(keyspace, key, value),
@@ -16,7 +16,7 @@ pub(crate) fn push(batch: &mut WriteBatch, keyspace: KeyspaceId, op: Op<'_>) {
     };
 }
 
-/// The same batch with other ids for its keyspaces.
+/// Copies a batch, with keyspace ids translated by `id`.
 pub(crate) fn translated(batch: &WriteBatch, id: impl Fn(KeyspaceId) -> KeyspaceId) -> WriteBatch {
     let mut other = WriteBatch::with_capacity(batch.len(), batch.bytes());
     for (keyspace, op) in ops(batch) {
@@ -29,7 +29,7 @@ pub(crate) fn translated(batch: &WriteBatch, id: impl Fn(KeyspaceId) -> Keyspace
     other
 }
 
-/// Adds the conditions of `batch` to `other`.
+/// Adds the conditions of `batch` to `other`, with keyspace ids translated by `id`.
 pub(crate) fn copy_conditions(
     batch: &WriteBatch,
     other: &mut WriteBatch,

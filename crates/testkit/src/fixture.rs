@@ -1,4 +1,4 @@
-//! A backend under test: how it is opened, and a directory of its own that goes away with the test.
+//! A backend under test: how to open it, and its temporary directory.
 
 use crate::fault::Faults;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 use strongroom_core::{Capabilities, Durability, Result, StorageBackend};
 use tempfile::TempDir;
 
-/// Opens the backend in a directory, and creates what is not there. Called again, after what it made was
-/// dropped, it opens what was stored.
+/// Opens the backend in a directory, and creates it if it does not exist. Called again after the handle was dropped,
+/// it reopens the stored data.
 pub type Factory = dyn Fn(&Path) -> Result<Box<dyn StorageBackend>> + Send + Sync;
 
-/// What one conformance case runs on: a fresh directory and a way to open the backend in it.
+/// The environment of one conformance case: a fresh directory and a way to open the backend in it.
 ///
 /// ```
 /// use strongroom_core::MemoryBackend;
@@ -27,17 +27,18 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A fixture in a new temporary directory.
+    /// Creates a fixture in a new temporary directory.
     pub fn new<F>(factory: F) -> Self
     where
         F: Fn(&Path) -> Result<Box<dyn StorageBackend>> + Send + Sync + 'static,
     {
-        let directory = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+        let directory =
+            TempDir::new().unwrap_or_else(|error| panic!("cannot create a temporary directory: {error}"));
         Self { factory: Box::new(factory), directory, faults: None, capabilities: OnceLock::new() }
     }
 
-    /// Adds a switch with which a case makes calls fail beneath the backend. Without one, the cases about
-    /// failing engines are skipped and say so.
+    /// Adds faults with which a case makes calls under the backend fail. Without them, the cases about failing
+    /// engines are skipped and reported as such.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
@@ -53,29 +54,29 @@ impl Fixture {
         }
     }
 
-    /// Opens the backend or tells why not.
+    /// Opens the backend, or returns the error.
     pub fn try_open(&self) -> Result<Box<dyn StorageBackend>> {
         let backend = self.try_open_at(&self.directory())?;
         let _ = self.capabilities.set(backend.engine().capabilities);
         Ok(backend)
     }
 
-    /// Opens the backend in another directory, a checkpoint's for one.
+    /// Opens the backend in another directory, such as that of a checkpoint.
     pub fn try_open_at(&self, directory: &Path) -> Result<Box<dyn StorageBackend>> {
         (self.factory)(directory)
     }
 
-    /// The directory that the factory is given. It does not exist before the first opening.
+    /// Returns the directory that is passed to the factory. It does not exist before the first opening.
     pub fn directory(&self) -> PathBuf {
         self.directory.path().join("store")
     }
 
-    /// A path beside the store's directory, removed with it.
+    /// Returns a path next to the store's directory, removed with it.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// What the backend declares. Opens it if it has not been opened yet.
+    /// Returns the capabilities of the backend. Opens it if it has not been opened yet.
     pub fn capabilities(&self) -> Capabilities {
         if let Some(known) = self.capabilities.get() {
             return *known;
@@ -83,12 +84,12 @@ impl Fixture {
         self.open().engine().capabilities
     }
 
-    /// The strongest durability that the backend claims.
+    /// Returns the strongest durability that the backend claims.
     pub fn durability(&self) -> Durability {
         if self.capabilities().power_safe { Durability::PowerSafe } else { Durability::Buffered }
     }
 
-    /// The switch for failing calls, if there is one.
+    /// Returns the faults, if the fixture has any.
     pub fn faults(&self) -> Option<&Faults> {
         self.faults.as_ref()
     }

@@ -1,10 +1,10 @@
-//! Golden files: what is printed or promised, kept in the repository and compared word by word.
+//! Golden files: expected output that is kept in the repository and compared exactly.
 
 use std::fmt::Write;
 use std::path::Path;
 use strongroom_core::StorageBackend;
 
-/// A table in Markdown of what each backend declares.
+/// Renders the capabilities of each backend as a Markdown table.
 ///
 /// ```
 /// use strongroom_core::MemoryBackend;
@@ -31,7 +31,7 @@ pub fn capability_table(backends: &[&dyn StorageBackend]) -> String {
     markdown(&columns)
 }
 
-/// Columns of equal length, the first row being the head.
+/// Renders columns of equal length as a Markdown table; the first row is the head.
 pub(crate) fn markdown(columns: &[Vec<String>]) -> String {
     let widths: Vec<usize> = columns
         .iter()
@@ -54,8 +54,8 @@ pub(crate) fn markdown(columns: &[Vec<String>]) -> String {
     table
 }
 
-/// Compares `text` with the file at `path`; with `UPDATE_GOLDEN=1` in the environment it writes the file
-/// instead. The end of lines does not count, so that a checkout on Windows compares equal.
+/// Asserts that `text` equals the file at `path`; with `UPDATE_GOLDEN=1` in the environment it writes the file
+/// instead. Line endings are ignored, so that a checkout on Windows compares equal.
 pub fn assert_golden(path: impl AsRef<Path>, text: &str) {
     let path = path.as_ref();
     let shown = path.display();
@@ -70,7 +70,7 @@ pub fn assert_golden(path: impl AsRef<Path>, text: &str) {
         Err(error) => panic!("cannot read {shown} ({error}); run again with UPDATE_GOLDEN=1 to write it"),
     };
     if let Some(difference) = first_difference(&wanted, text) {
-        panic!("{shown} differs: {difference}\nIf the change is meant, run again with UPDATE_GOLDEN=1");
+        panic!("{shown} differs: {difference}\nIf the change is intended, run again with UPDATE_GOLDEN=1");
     }
 }
 
@@ -95,10 +95,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_differs_is_told() {
+    fn the_first_difference_is_reported() {
         assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-        let told = first_difference("a\nb\n", "a\nc\n").unwrap();
-        assert_eq!(told, "line 2: \"b\" expected, found \"c\"");
+        let difference = first_difference("a\nb\n", "a\nc\n").unwrap();
+        assert_eq!(difference, "line 2: \"b\" expected, found \"c\"");
         assert_eq!(first_difference("a\n", "a\nb\n").unwrap(), "line 2: nothing expected, found \"b\"");
     }
 

@@ -1,8 +1,8 @@
-//! One seeded history, and a digest of what it leaves behind.
+//! A seeded history of operations, and a digest of its final state.
 //!
-//! The history writes, reads, takes snapshots and copies what they see back into the store, so that a
-//! wrong read ends in a wrong row. Run with the same seed, every backend must end with the same
-//! digest: that of [`HISTORY_DIGEST`] for [`HISTORY_SEED`].
+//! The history writes, reads, takes snapshots and writes digests of what they see into the store, so that a wrong
+//! read ends in a wrong row. With the same seed, every backend must end with the same digest: for [`HISTORY_SEED`]
+//! it is [`HISTORY_DIGEST`].
 //!
 //! ```
 //! use strongroom_core::MemoryBackend;
@@ -22,20 +22,20 @@ use strongroom_core::{
     StorageBackend, WriteBatch, is_reserved_keyspace,
 };
 
-/// Seed of the history whose end is pinned.
+/// Seed of the history whose digest is pinned.
 pub const HISTORY_SEED: u64 = 20_261_121;
 
-/// Steps of the history whose end is pinned.
+/// Steps of the history whose digest is pinned.
 pub const HISTORY_STEPS: u32 = 600;
 
-/// Digest after [`HISTORY_STEPS`] steps from [`HISTORY_SEED`]. It does not change: stores in formats of
-/// released versions are compared with it too.
+/// Digest after [`HISTORY_STEPS`] steps from [`HISTORY_SEED`]. It must not change: stores in the formats of released
+/// versions are compared with it too.
 pub const HISTORY_DIGEST: &str = "75642200cb84236055eb78e28d0e299b431894948c93cb65de3261b09a6c387b";
 
 const NAMES: [&str; 4] = ["accounts", "events", "index", "Index"];
 const ARCHIVE: &str = "archive";
 
-/// A history on its way.
+/// The state of a running history.
 struct History<'b> {
     backend: &'b dyn StorageBackend,
     random: Random,
@@ -45,7 +45,7 @@ struct History<'b> {
     step: u32,
 }
 
-/// Runs `steps` steps of the history of `seed` on a backend without keyspaces. The commits are buffered.
+/// Runs `steps` steps of the history of `seed` on a backend without keyspaces, with buffered commits.
 pub fn run_history(seed: u64, steps: u32, backend: &dyn StorageBackend) -> Result<()> {
     let open = |name: &str| backend.create_keyspace(name, KeyspaceHints::default());
     let keyspaces = [open(NAMES[0])?, open(NAMES[1])?, open(NAMES[2])?, open(NAMES[3])?];
@@ -101,7 +101,7 @@ impl History<'_> {
         self.commit(&batch)
     }
 
-    /// Conditions that hold and conditions that do not, about half and half.
+    /// Commits a batch with conditions, about half of which hold.
     fn write_on_condition(&mut self) -> Result<()> {
         let mut batch = self.batch(3);
         for _ in 0..=self.random.below(2) {
@@ -143,7 +143,7 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Copies what an old snapshot sees into the store.
+    /// Writes digests of an older snapshot into the store.
     fn archive_a_snapshot(&mut self) -> Result<()> {
         if self.snapshots.is_empty() {
             return Ok(());
@@ -163,7 +163,7 @@ impl History<'_> {
         self.archive_rows(&*snapshot, keyspace, scan)
     }
 
-    /// A digest of the rows of a scan, half of it after a seek, becomes a row of the archive.
+    /// Writes a digest of the rows of a scan, and of its keys after a seek, as a row of the archive.
     fn archive_rows(&mut self, snapshot: &dyn Snapshot, keyspace: KeyspaceId, scan: Scan) -> Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut cursor = snapshot.cursor(keyspace, scan)?;
@@ -172,7 +172,7 @@ impl History<'_> {
             absorb(&mut hasher, cursor.key());
             absorb(&mut hasher, cursor.value());
             rows += 1;
-            assert!(rows < 1_000_000, "property 5: a cursor comes to an end");
+            assert!(rows < 1_000_000, "property 5: a cursor must reach its end");
         }
         cursor.seek(&self.random.key())?;
         while cursor.advance()? {
@@ -181,7 +181,7 @@ impl History<'_> {
         self.note("rows", hasher.finalize().as_bytes())
     }
 
-    /// Drops a keyspace and creates it anew.
+    /// Drops a keyspace and recreates it.
     fn recreate(&mut self) -> Result<()> {
         let place = self.random.below(NAMES.len());
         self.backend.drop_keyspace(self.keyspaces[place])?;
@@ -195,8 +195,8 @@ impl History<'_> {
     }
 }
 
-/// A digest over all that applications can see in `backend`: names of keyspaces, keys and values, each
-/// with its length, in order. What the layers keep in keyspaces of their own does not count.
+/// Returns a digest of everything that applications see in `backend`: keyspace names, keys and values, each with its
+/// length, in order. Reserved keyspaces of the layers do not count.
 pub fn digest_of(backend: &dyn StorageBackend) -> Result<String> {
     let snapshot = backend.snapshot()?;
     let mut hasher = blake3::Hasher::new();
@@ -209,7 +209,7 @@ pub fn digest_of(backend: &dyn StorageBackend) -> Result<String> {
             absorb(&mut hasher, cursor.value());
             rows += 1;
         }
-        // Closes the keyspace: rows cannot be taken for those of the next one.
+        // Separates keyspaces: rows of one cannot count as rows of the next.
         hasher.update(&rows.to_le_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())

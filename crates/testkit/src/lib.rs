@@ -1,39 +1,38 @@
 //! Conformance suite, model, mirror and fault backends for any Strongroom backend.
 //!
-//! A backend is right when it keeps the contract, and the contract is what this suite runs. To test a
-//! backend of your own, add this crate to its `dev-dependencies` and write, in `tests/conformance.rs`:
+//! A backend is correct if it keeps the contract, which this suite checks. To test your own backend, add this crate
+//! to its `dev-dependencies` and write in `tests/conformance.rs`:
 //!
 //! ```
-//! use strongroom_core::MemoryBackend; // yours
+//! use strongroom_core::MemoryBackend; // your backend
 //!
 //! strongroom_testkit::conformance!(conformance, |_directory| Ok(Box::new(MemoryBackend::in_memory())));
 //! # fn main() {}
 //! ```
 //!
-//! That is a module with one test for each of [`CASES`]. What the backend does not declare is skipped,
-//! with a line that says so, and must answer `Unsupported`. An assertion cites the number of the property
-//! that it guards ([`property_title`]).
+//! This defines a module with one test for each of [`CASES`]. A case for a capability that the backend does not
+//! declare is skipped and reported as such, and the backend must return `Unsupported`. Each assertion cites the
+//! number of its property ([`property_title`]).
 //!
-//! The tools that the suite is made of can be used by themselves:
+//! The tools of the suite can be used separately:
 //!
-//! * [`model`]: random histories against a `BTreeMap`, replayable by their seed.
-//! * [`Mirror`]: two backends side by side; it panics at the first difference.
-//! * [`fault`]: backends and engines whose calls fail on demand, and a driver that makes each fail in turn.
-//! * [`history`]: one seeded history that must end in the same digest on every engine.
-//! * [`golden`]: tables and outputs compared with files in the repository.
-//! * [`isolation`]: anomalies, a bank and a checker of histories: what shows that transactions are serializable.
-//! * [`pretend`]: a persistent backend that is as simple as can be, for tests of what is above.
-//! * [`packed`]: any backend with all keyspaces in shared tables, so that the suite runs over those too.
-//! * [`twist`]: a backend that does what the one inside does, but for what a few methods change.
-//! * `broken` (with the feature of that name): backends that are broken on purpose, with which the suite itself is
-//!   tested.
+//! * [`model`]: random histories compared with a `BTreeMap`, repeatable by their seed.
+//! * [`Mirror`]: runs two backends in parallel and panics at the first difference.
+//! * [`fault`]: backends and engines whose calls fail on demand, and a driver that fails each call in turn.
+//! * [`history`]: a seeded history that must end with the same digest on every engine.
+//! * [`golden`]: comparison of tables and other output with files in the repository.
+//! * [`isolation`]: tests of strict serializability: known anomalies, a bank and a checker of histories.
+//! * [`pretend`]: a minimal persistent backend, a fake to test the layers above.
+//! * [`packed`]: any backend with all keyspaces in shared tables, to run the suite over those too.
+//! * [`twist`]: a backend that forwards to another one, with a few methods changed.
+//! * `broken` (with the feature of that name): backends that are broken on purpose, to test the suite itself.
 //!
-//! An engine with a fault hook of its own runs the cases about failing engines too: give its
-//! [`Faults`](fault::Faults) to [`Fixture::with_faults`], and use the second form of [`conformance!`].
+//! An engine with its own fault hook can also run the cases about failing engines: pass its [`Faults`](fault::Faults)
+//! to [`Fixture::with_faults`], and use the second form of [`conformance!`].
 //!
-//! What the suite cannot show: that a commit survives the loss of power, and that it is fast.
+//! The suite cannot show that a commit survives a power cut, or that the backend is fast.
 
-// Tests fail by panicking: that is this crate's purpose, and `# Panics` on every function would say nothing.
+// Tests fail by panicking, so `# Panics` on every function would be noise.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod batches;

@@ -1,8 +1,8 @@
-//! Two backends side by side: every call goes to both, and any difference is a panic that tells it.
+//! Runs two backends in parallel: every call goes to both, and any difference causes a panic that describes it.
 //!
-//! What is built above a backend is run on a `Mirror` of a trusted and a new one, and finds differences that
-//! no single test thought of. What only one of the two declares is not declared by the mirror, which then
-//! answers `Unsupported`. Writes take turns with reads, so that both backends are in the same state.
+//! Run code above the contract on a `Mirror` of a trusted and a new backend to find differences that no single test
+//! covers. A capability that only one of the two declares is not declared by the mirror, which then returns
+//! `Unsupported`. Writes exclude reads, so that both backends are in the same state.
 
 mod compare;
 mod cursor;
@@ -20,7 +20,7 @@ use strongroom_core::{
     Placement, Result, Snapshot, Stats, StorageBackend, Tuning, WriteBatch,
 };
 
-/// A [`StorageBackend`] that is two, and panics where they differ.
+/// A [`StorageBackend`] over two backends that panics where they differ.
 ///
 /// ```
 /// use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
@@ -39,13 +39,13 @@ pub struct Mirror {
     right: Box<dyn StorageBackend>,
     info: EngineInfo,
     ids: Arc<Ids>,
-    /// Held for reading by reads and for writing by writes, so that no write comes between the two halves
-    /// of a read.
+    /// Locked for reading by reads and for writing by writes, so that no write comes between the two halves of a
+    /// read.
     turn: Arc<RwLock<()>>,
 }
 
 impl Mirror {
-    /// Both must hold the same keyspaces and rows; this compares the names.
+    /// Creates a mirror of two backends with the same keyspaces and rows; compares the keyspace names.
     pub fn new(left: Box<dyn StorageBackend>, right: Box<dyn StorageBackend>) -> Result<Self> {
         let info = both_declare(left.engine(), right.engine());
         let mirror = Self { left, right, info, ids: Arc::default(), turn: Arc::default() };
@@ -65,7 +65,8 @@ impl Mirror {
         if declared {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Unsupported, "not both backends declare it").at(self.info.name, operation))
+        Err(Error::new(ErrorKind::Unsupported, "both backends must declare this capability")
+            .at(self.info.name, operation))
     }
 
     fn check_claim(&self, durability: Durability, operation: &'static str) -> Result<()> {
@@ -73,7 +74,7 @@ impl Mirror {
         self.refuse_undeclared(claimed, operation)
     }
 
-    /// What both answered, as one id.
+    /// The mirror's id for the ids that both returned.
     fn one_id(&self, what: &str, left: Result<KeyspaceId>, right: Result<KeyspaceId>) -> Result<KeyspaceId> {
         match (left, right) {
             (Ok(left), Ok(right)) => Ok(self.ids.of((left, right))),
@@ -91,7 +92,7 @@ fn both_declare(left: &EngineInfo, right: &EngineInfo) -> EngineInfo {
         capabilities: Capabilities {
             persistent: a.persistent && b.persistent,
             power_safe: a.power_safe && b.power_safe,
-            // One directory cannot hold the copies of two.
+            // One directory cannot contain two copies.
             checkpoint: false,
             compaction: a.compaction && b.compaction,
             integrity_check: a.integrity_check && b.integrity_check,
@@ -109,7 +110,7 @@ impl StorageBackend for Mirror {
     }
 
     fn directory(&self) -> Option<&Path> {
-        // The one above both, if they lie side by side.
+        // The parent directory, if both have the same one.
         let above =
             |backend: &dyn StorageBackend| backend.directory().and_then(Path::parent).map(Path::to_owned);
         if above(&*self.left) != above(&*self.right) {
@@ -142,10 +143,10 @@ impl StorageBackend for Mirror {
         let _turn = self.reading();
         let (left, right) = self.ids.both(keyspace);
         let left = self.left.keyspace_hints(left);
-        // Where it was placed is the engine's business.
-        let said = |hints: KeyspaceHints| hints.placed(Placement::Auto);
-        let left_said = left.as_ref().map(|hints| said(*hints)).map_err(again);
-        same("keyspace_hints", left_said, self.right.keyspace_hints(right).map(said))?;
+        // Placement may differ between engines.
+        let comparable = |hints: KeyspaceHints| hints.placed(Placement::Auto);
+        let left_hints = left.as_ref().map(|hints| comparable(*hints)).map_err(again);
+        same("keyspace_hints", left_hints, self.right.keyspace_hints(right).map(comparable))?;
         left
     }
 
@@ -174,7 +175,7 @@ impl StorageBackend for Mirror {
 
     fn commit(&self, batch: &WriteBatch, durability: Durability) -> Result<()> {
         self.check_claim(durability, "commit")?;
-        // Lengths that did not fit are lost in a translation.
+        // Checked before the translation, which would lose lengths over the limits.
         batch.check().map_err(|error| error.at(self.info.name, "commit"))?;
         let left_batch = translated(batch, |id| self.ids.both(id).0);
         let right_batch = translated(batch, |id| self.ids.both(id).1);
@@ -206,14 +207,14 @@ impl StorageBackend for Mirror {
         same_unit("flush", self.left.flush(), self.right.flush())
     }
 
-    /// What must be the same is compared; the rest is the left one's.
+    /// Compares the figures that must be equal; the others are those of the left backend or sums.
     fn stats(&self) -> Result<Stats> {
         let _turn = self.writing();
         let (left, right) = (self.left.stats(), self.right.stats());
         let counted = |stats: &Stats| (stats.commits, stats.power_safe_commits, stats.snapshots_open);
         let (left_counts, right_counts) = (left.as_ref().map(counted), right.as_ref().map(counted));
         if let (Ok(left), Ok(right)) = (left_counts, right_counts) {
-            assert_eq!(left, right, "mirror: stats differ (commits, power-safe ones, open snapshots)");
+            assert_eq!(left, right, "mirror: stats differ (commits, power-safe commits, open snapshots)");
         }
         let mut sum = same_unit(
             "stats",
@@ -245,7 +246,7 @@ impl StorageBackend for Mirror {
     }
 }
 
-/// An error of the same kind, for a comparison that takes it.
+/// Copies an error, for a comparison that consumes it.
 fn again(error: &Error) -> Error {
     Error::new(error.kind(), error.message())
 }

@@ -1,8 +1,8 @@
-//! Random histories against a model: a `BTreeMap` for each keyspace, which cannot be wrong.
+//! Random histories, compared with a model: a `BTreeMap` for each keyspace.
 //!
-//! A history is data: [`generate`] makes its steps out of a seed, [`replay`] runs them on a backend and on
-//! the model and compares after each. A failure tells the seed, the step and the way to run it again:
-//! `STRONGROOM_TESTKIT_SEEDS=17,4711` runs these seeds in place of the usual ones.
+//! A history is data: [`generate`] creates its steps from a seed, and [`replay`] runs them on a backend and on the
+//! model, and compares each result. A failure reports the seed, the step and how to repeat it:
+//! `STRONGROOM_TESTKIT_SEEDS=17,4711` runs these seeds instead of the default ones.
 
 mod run;
 mod steps;
@@ -12,24 +12,26 @@ pub use steps::{Step, generate};
 
 use crate::Fixture;
 
-/// The seeds to run: those in the variable `STRONGROOM_TESTKIT_SEEDS`, or a few fixed ones.
+/// Returns the seeds to run: those in the variable `STRONGROOM_TESTKIT_SEEDS`, or a few fixed ones.
 ///
 /// # Panics
-/// If the variable holds something other than numbers.
+/// If the variable is not a list of numbers.
 pub fn seeds() -> Vec<u64> {
     match std::env::var("STRONGROOM_TESTKIT_SEEDS") {
         Ok(list) => list
             .split(',')
             .map(|seed| match seed.trim().parse() {
                 Ok(seed) => seed,
-                Err(error) => panic!("STRONGROOM_TESTKIT_SEEDS is a list of numbers, not {list:?}: {error}"),
+                Err(error) => {
+                    panic!("STRONGROOM_TESTKIT_SEEDS must be a list of numbers, not {list:?}: {error}")
+                }
             })
             .collect(),
         Err(_) => vec![1, 2, 3],
     }
 }
 
-/// Runs a random history of `steps` steps, reopenings included where the backend is persistent.
+/// Runs a random history of `steps` steps, which reopens a persistent backend now and then.
 ///
 /// # Panics
 /// At the first difference between backend and model.
@@ -37,7 +39,7 @@ pub fn check(seed: u64, steps: usize, fixture: &Fixture) {
     replay(seed, &generate(seed, steps), fixture);
 }
 
-/// As [`check`], with one handle from the first step to the last.
+/// As [`check`], but without reopening the backend.
 ///
 /// # Panics
 /// At the first difference between backend and model.

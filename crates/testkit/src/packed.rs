@@ -1,4 +1,4 @@
-//! A backend whose keyspaces are all packed, so that the suite runs over shared tables too.
+//! A backend that packs all keyspaces, so that the suite also runs over shared tables.
 
 use crate::twist::{Twist, Twisted};
 use strongroom_core::{KeyspaceHints, KeyspaceId, Placement, Result, StorageBackend};
@@ -16,7 +16,7 @@ impl Twist for AllPacked {
     }
 }
 
-/// The same backend, but for where it puts new keyspaces: in tables that they share, whatever they ask for.
+/// Wraps a backend so that all new keyspaces are packed into shared tables, whatever their hints.
 ///
 /// ```
 /// use strongroom_core::MemoryBackend;

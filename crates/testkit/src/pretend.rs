@@ -1,9 +1,8 @@
-//! An engine on disk that is as simple as can be: maps in memory, written to one file when asked.
+//! A fake engine on disk, as simple as possible: maps in memory, written to one file at each flush.
 //!
-//! It is here so that everything persistent in the contract can be tested where no real engine is at hand:
-//! the suite's own tests run on it, and so can those of a layer above. Each flush writes the whole file
-//! anew, syncs it and renames it into its place, so a power-safe commit is one; it is just slow, and
-//! holds everything in memory.
+//! It tests the persistent part of the contract without a real engine. The suite's own tests run on it, and tests of
+//! higher layers can use it. Each flush writes the whole file, syncs it and renames it into place, so commits are
+//! really power-safe. It is slow, and keeps everything in memory.
 
 mod file;
 mod state;
@@ -33,16 +32,16 @@ use strongroom_core::{
 /// ```
 pub type PretendBackend = Backend<Undo<PretendEngine>>;
 
-/// The engine.
+/// The fake engine.
 #[derive(Debug)]
 pub struct PretendEngine {
     state: Arc<RwLock<State>>,
     directory: PathBuf,
-    // Declared last: the lock goes when the file is written.
+    // Declared last, so that the lock is released after the file is written.
     _lock: Lock,
 }
 
-/// Directories that are open in this process. No other process comes to a test's directory.
+/// Directories that are open in this process. No other process opens the directory of a test.
 static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 #[derive(Debug)]
@@ -73,7 +72,7 @@ fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
 }
 
 impl PretendEngine {
-    /// Name of the file that everything is in.
+    /// Name of the only file.
     pub const FILE: &'static str = "pretend.rows";
 }
 
@@ -119,7 +118,7 @@ impl LiveEngine for PretendEngine {
         let is_new = !read(&self.state).names.contains_key(name);
         let number = write(&self.state).create(name);
         if is_new {
-            // The contract: a new keyspace is durable when this returns.
+            // The contract demands that a new keyspace is durable when this returns.
             self.flush()?;
         }
         Ok(number)
@@ -158,7 +157,7 @@ impl LiveEngine for PretendEngine {
     }
 
     fn flush(&self) -> Result<()> {
-        // Written under the lock, so that two flushes do not overtake each other.
+        // Written under the lock, so that an older flush cannot replace a newer one.
         file::save(&write(&self.state), &self.directory, Self::FILE)
     }
 
@@ -170,12 +169,12 @@ impl LiveEngine for PretendEngine {
 
 impl Drop for PretendEngine {
     fn drop(&mut self) {
-        // As engines do on a clean close. What cannot be written now could not be reported either.
+        // Flushes as engines do on a clean close. Errors cannot be reported here.
         let _ = self.flush();
     }
 }
 
-/// Rows that a cursor fetches at a time.
+/// Rows that a cursor fetches at once.
 const BLOCK_ROWS: usize = 64;
 
 /// Cursor of [`PretendEngine`].
@@ -183,7 +182,7 @@ const BLOCK_ROWS: usize = 64;
 pub struct PretendCursor {
     state: Arc<RwLock<State>>,
     keyspace: u64,
-    /// What is left to fetch.
+    /// The rest of the scan, not fetched yet.
     scan: Scan,
     block: VecDeque<(Bytes, Bytes)>,
     on_row: bool,

@@ -1,7 +1,6 @@
-//! Numbers that look random and come back the same for the same seed, on every machine and in every
-//! version: what was found once can be run again.
+//! Seeded pseudo-random numbers, equal on every machine and in every version, so that findings can be repeated.
 
-/// `SplitMix64`.
+/// A `SplitMix64` generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -18,29 +17,29 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        // Of a 64-bit number modulo a small one, the bias does not matter here.
+        // The bias of a 64-bit number modulo a small bound does not matter here.
         usize::try_from(self.next() % bound.max(1) as u64).unwrap_or(0)
     }
 
-    /// One of `choices`.
+    /// Returns one of `choices`.
     pub(crate) fn pick<'c, T>(&mut self, choices: &'c [T]) -> &'c T {
         &choices[self.below(choices.len())]
     }
 
-    /// True once in `times`.
+    /// Returns true about once in `times` calls.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// A short key out of bytes that layers get wrong: few enough that keys meet again.
+    /// Returns a short key of error-prone bytes, from an alphabet so small that keys repeat.
     pub(crate) fn key(&mut self) -> Vec<u8> {
         const ALPHABET: [u8; 6] = [0x00, b'a', b'b', 0x7f, 0x80, 0xff];
         (0..=self.below(3)).map(|_| *self.pick(&ALPHABET)).collect()
     }
 
-    /// A value: mostly short, sometimes empty, seldom a few pages long.
+    /// Returns a value: mostly short, sometimes empty, rarely a few pages long.
     pub(crate) fn value(&mut self) -> Vec<u8> {
         let length = match self.below(20) {
             0 | 1 => 0,

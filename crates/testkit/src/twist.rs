@@ -1,4 +1,4 @@
-//! A backend that does what the one inside does, but for what its twist changes.
+//! A backend that forwards to an inner one, with changes by a twist.
 
 use bytes::Bytes;
 use std::path::Path;
@@ -8,7 +8,7 @@ use strongroom_core::{
     Stats, StorageBackend, Visitor, WriteBatch,
 };
 
-/// What a twisted backend does otherwise. Every method passes the call on until it is overridden.
+/// Changes to a backend. By default every method forwards to the inner backend.
 #[allow(missing_docs)] // The methods are those of `StorageBackend` and `Snapshot`.
 pub trait Twist: Send + Sync + 'static {
     fn info(&self, info: EngineInfo) -> EngineInfo {
@@ -83,10 +83,10 @@ pub trait Twist: Send + Sync + 'static {
     }
 }
 
-/// A snapshot as a twist sees it, with the backend it was taken of.
+/// A snapshot as a twist sees it, with its backend.
 #[derive(Clone)]
 pub struct View {
-    /// The backend inside.
+    /// The inner backend.
     pub backend: Arc<dyn StorageBackend>,
     /// Its snapshot.
     pub snapshot: Arc<dyn Snapshot>,
@@ -96,12 +96,12 @@ pub struct View {
 pub struct Twisted<T> {
     inner: Arc<dyn StorageBackend>,
     info: EngineInfo,
-    // Dropped last: a twist may have to do with the files of a closed backend.
+    // Dropped last, because a twist may change the files of the closed backend.
     twist: Arc<T>,
 }
 
 impl<T: Twist> Twisted<T> {
-    /// Puts `twist` in front of `inner`.
+    /// Wraps `inner` with `twist`.
     pub fn new(inner: Box<dyn StorageBackend>, twist: T) -> Self {
         let info = twist.info(*inner.engine());
         Self { inner: inner.into(), info, twist: Arc::new(twist) }
@@ -202,7 +202,7 @@ impl<T: Twist> Snapshot for TwistedSnapshot<T> {
     }
 }
 
-/// What a twisted cursor does otherwise.
+/// Changes to a cursor. By default every method forwards to the inner cursor.
 #[allow(missing_docs)] // The methods are those of `Cursor`.
 pub trait CursorTwist: Send + 'static {
     fn advance(&mut self, inner: &mut Box<dyn Cursor>) -> Result<bool> {
@@ -213,7 +213,7 @@ pub trait CursorTwist: Send + 'static {
         inner.seek(key)
     }
 
-    /// None: by way of `advance`.
+    /// Returns `None` to visit by calls of `advance`.
     fn visit(&mut self, inner: &mut Box<dyn Cursor>, visitor: &mut Visitor<'_>) -> Option<Result<()>> {
         let _ = (inner, visitor);
         None
@@ -227,7 +227,7 @@ pub struct TwistedCursor<C> {
 }
 
 impl<C: CursorTwist> TwistedCursor<C> {
-    /// Puts `twist` in front of `inner`.
+    /// Wraps `inner` with `twist`.
     pub fn boxed(inner: Box<dyn Cursor>, twist: C) -> Box<dyn Cursor> {
         Box::new(Self { inner, twist })
     }

@@ -1,4 +1,4 @@
-//! The suite's own test: it must catch every backend that is broken on purpose, and pass the healthy ones.
+//! Tests the suite itself: it must catch every backend that is broken on purpose, and pass the healthy ones.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use strongroom_testkit::broken::{Broken, all};
 use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions};
 use strongroom_testkit::{CASES, Case, Fixture, Outcome, PretendEngine, case, run_case};
 
-/// Hundreds of cases are meant to fail here: their messages are kept from the terminal.
+/// Runs `work` without panic messages, because hundreds of cases must fail here.
 fn silently<T>(work: impl FnOnce() -> T) -> T {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -20,7 +20,7 @@ fn silently<T>(work: impl FnOnce() -> T) -> T {
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// What a case came to on a fresh fixture, or the message it failed with.
+/// Runs a case on `fixture`; returns its outcome or its panic message.
 fn outcome(case: &Case, fixture: &Fixture) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(|| run_case(case, fixture))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -29,9 +29,9 @@ fn outcome(case: &Case, fixture: &Fixture) -> Result<Outcome, String> {
     })
 }
 
-/// Runs `cases` on each broken backend; gives those that failed on one, and a table of who caught what.
+/// Runs `cases` on each broken backend; prints a table of the results and returns the cases that caught one.
 fn hunt(cases: impl Fn(&Broken) -> Vec<&'static Case>) -> BTreeSet<&'static str> {
-    let mut table = String::from("| broken | caught by | which says |\n|---|---|---|\n");
+    let mut table = String::from("| broken | caught by | message |\n|---|---|---|\n");
     let mut missed = Vec::new();
     let mut useful = BTreeSet::new();
     silently(|| {
@@ -63,11 +63,11 @@ fn every_broken_backend_is_caught_by_the_case_it_names() {
 }
 
 #[test]
-#[ignore = "the whole suite on every broken backend takes a few minutes"]
+#[ignore = "runs the whole suite on every broken backend, which takes a few minutes"]
 fn every_case_catches_a_broken_backend() {
     let useful = hunt(|_| CASES.iter().collect());
     let idle: Vec<_> = CASES.iter().map(|case| case.name).filter(|name| !useful.contains(name)).collect();
-    assert!(idle.is_empty(), "a case that nothing fails proves nothing: {idle:#?}");
+    assert!(idle.is_empty(), "cases that catch no broken backend: {idle:#?}");
 }
 
 fn healthy_with_faults() -> Fixture {
@@ -92,7 +92,7 @@ fn healthy_backends_pass_every_case() {
                 Ok(Outcome::Skipped(_)) => skipped += 1,
                 Err(why) => failed.push(("memory", case.name, why)),
             }
-            // Nothing is skipped where everything that a case can need is there.
+            // This backend meets every need, so no case may be skipped.
             match outcome(case, &healthy_with_faults()) {
                 Ok(Outcome::Passed) => {}
                 Ok(Outcome::Skipped(why)) => failed.push(("pretend", case.name, why.to_owned())),
@@ -102,5 +102,5 @@ fn healthy_backends_pass_every_case() {
     });
     assert!(failed.is_empty(), "healthy backends must pass: {failed:#?}");
     let needy = CASES.iter().filter(|case| case.needs.is_some()).count();
-    assert_eq!(skipped, needy, "memory declares nothing, so it skips what needs something, and only that");
+    assert_eq!(skipped, needy, "the memory backend skips exactly the cases with a need");
 }

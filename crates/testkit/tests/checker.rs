@@ -1,4 +1,4 @@
-//! The checker of histories, on histories made by hand: it finds what is in them, and nothing in those that are right.
+//! Tests the checker on handmade histories: it finds every anomaly, and nothing in valid histories.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -16,12 +16,12 @@ fn read(list: u32, elements: &[u64]) -> Operation {
     Operation::Read(list, elements.to_vec())
 }
 
-/// From the first moment to the second.
+/// A transaction from `invoked` to `completed`.
 fn at(invoked: u64, completed: u64, outcome: Outcome, operations: &[Operation]) -> Recorded {
     Recorded { operations: operations.to_vec(), outcome, invoked, completed }
 }
 
-/// All at the same time, and committed.
+/// Concurrent committed transactions.
 fn together(transactions: &[&[Operation]]) -> History {
     let committed = |operations: &&[Operation]| at(0, 100, Outcome::Committed, operations);
     History { transactions: transactions.iter().map(committed).collect() }
@@ -37,16 +37,16 @@ fn cycles(history: &History) -> Vec<CycleKind> {
         .iter()
         .map(|anomaly| match anomaly {
             Anomaly::Cycle(kind, _) => *kind,
-            other => panic!("only circles were expected, and not: {other}"),
+            other => panic!("expected only cycles, found: {other}"),
         })
         .collect()
 }
 
 #[test]
-fn what_can_be_put_in_an_order_is_accepted() {
+fn serializable_histories_are_accepted() {
     let none: [Anomaly; 0] = [];
     assert_eq!(check(&History::default()), none);
-    // The order is third, first, second, whatever the order in which they are told.
+    // The only order is third, first, second, independent of their order in the history.
     let found = check(&together(&[
         &[read(X, &[3]), append(X, 1), read(X, &[3, 1])],
         &[append(Y, 1), read(X, &[3, 1]), read(Y, &[1])],
@@ -57,7 +57,7 @@ fn what_can_be_put_in_an_order_is_accepted() {
     let found =
         check(&together(&[&[append(X, 1), append(Y, 1), append(X, 2)], &[read(X, &[1, 2]), read(Y, &[1])]]));
     assert_eq!(found, none);
-    // One after another in real time, with one that was refused between.
+    // One after another in real time, with a refused transaction in between.
     let found = check(&history(&[
         at(0, 1, Outcome::Committed, &[append(X, 1)]),
         at(2, 3, Outcome::Aborted, &[read(X, &[1]), append(X, 2), read(X, &[1, 2])]),
@@ -65,7 +65,7 @@ fn what_can_be_put_in_an_order_is_accepted() {
         at(6, 7, Outcome::Committed, &[read(X, &[1, 3])]),
     ]));
     assert_eq!(found, none);
-    // Readers that overlap a writer see it or do not.
+    // Readers that overlap a writer may or may not see it.
     let found = check(&history(&[
         at(0, 10, Outcome::Committed, &[append(X, 1)]),
         at(1, 2, Outcome::Committed, &[read(X, &[])]),
@@ -75,20 +75,20 @@ fn what_can_be_put_in_an_order_is_accepted() {
 }
 
 #[test]
-fn a_commit_of_which_nobody_knows_was_made_or_was_not() {
+fn a_commit_with_an_unknown_outcome_is_committed_completely_or_not_at_all() {
     let none: [Anomaly; 0] = [];
     let maybe = at(0, 1, Outcome::Unknown, &[append(X, 1), append(Y, 1)]);
     let later = |operations: &[Operation]| at(2, 3, Outcome::Committed, operations);
     assert_eq!(check(&history(&[maybe.clone(), later(&[read(X, &[]), read(Y, &[])])])), none);
     assert_eq!(check(&history(&[maybe.clone(), later(&[read(X, &[1]), read(Y, &[1])])])), none);
-    // It may come through later than its caller learned that it may have.
+    // It may take effect after its caller received the unknown outcome.
     let found = check(&history(&[
         maybe.clone(),
         later(&[read(X, &[])]),
         at(4, 5, Outcome::Committed, &[read(X, &[1]), read(Y, &[1])]),
     ]));
     assert_eq!(found, none);
-    // But not by halves.
+    // But not in part.
     let halved = history(&[maybe, later(&[read(X, &[1]), read(Y, &[])])]);
     assert_eq!(cycles(&halved), [CycleKind::GSingle]);
 }
@@ -123,7 +123,7 @@ fn g1b() {
 fn g1c() {
     let found = together(&[&[append(X, 1), read(Y, &[1])], &[append(Y, 1), read(X, &[1])]]);
     assert_eq!(cycles(&found), [CycleKind::G1c]);
-    // Around three.
+    // A cycle of three.
     let found = together(&[
         &[append(X, 1), read(3, &[1])],
         &[append(Y, 1), read(X, &[1])],
@@ -137,7 +137,7 @@ fn a_lost_update() {
     let found =
         together(&[&[read(X, &[]), append(X, 1)], &[read(X, &[]), append(X, 2)], &[read(X, &[1, 2])]]);
     assert_eq!(cycles(&found), [CycleKind::LostUpdate]);
-    // It need not be there any more, nor be missed by a later reader.
+    // The lost element is also found if no later reader sees it.
     let found = check(&history(&[
         at(0, 5, Outcome::Committed, &[read(X, &[]), append(X, 1)]),
         at(0, 5, Outcome::Committed, &[read(X, &[]), append(X, 2)]),
@@ -157,7 +157,7 @@ fn a_lost_update() {
 fn g_single() {
     let skewed = together(&[&[append(X, 1), append(Y, 1)], &[read(X, &[]), read(Y, &[1])]]);
     assert_eq!(cycles(&skewed), [CycleKind::GSingle]);
-    // Also where the reader was refused: it saw what was never there.
+    // Also if the reader was refused, because it saw a state that never existed.
     let mut refused = skewed;
     refused.transactions[1].outcome = Outcome::Aborted;
     assert_eq!(cycles(&refused), [CycleKind::GSingle]);
@@ -171,11 +171,11 @@ fn g2() {
         &[read(X, &[1]), read(Y, &[1])],
     ]);
     assert_eq!(cycles(&skewed), [CycleKind::G2]);
-    // Nobody has to see the appends: who is acknowledged is there.
+    // No read of the appends is necessary, because acknowledged appends exist.
     let mut unseen = skewed;
     unseen.transactions.pop();
     assert_eq!(cycles(&unseen), [CycleKind::G2]);
-    // The anomaly of a reader: without it there is an order.
+    // A read-only anomaly: without the reader there is an order.
     let read_only = together(&[
         &[read(X, &[]), read(Y, &[]), append(X, 1)],
         &[read(Y, &[]), append(Y, 1)],
@@ -192,21 +192,21 @@ fn real_time() {
         at(4, 5, Outcome::Committed, &[read(X, &[1])]),
     ];
     assert_eq!(cycles(&history(&stale)), [CycleKind::RealTime]);
-    // By way of others: two readers that disagree, one after the other, about a writer beside both.
+    // Indirectly: two successive readers that disagree about a writer concurrent with both.
     let found = history(&[
         at(0, 10, Outcome::Committed, &[append(X, 1)]),
         at(1, 2, Outcome::Committed, &[read(X, &[1])]),
         at(3, 4, Outcome::Committed, &[read(X, &[])]),
     ]);
     assert_eq!(cycles(&found), [CycleKind::RealTime]);
-    // Who began before the other had ended may be ordered either way.
-    let mut beside = stale;
-    beside[1].invoked = 1;
-    assert_eq!(cycles(&history(&beside)), []);
+    // Overlapping transactions may be ordered either way.
+    let mut overlapping = stale;
+    overlapping[1].invoked = 1;
+    assert_eq!(cycles(&history(&overlapping)), []);
 }
 
 #[test]
-fn lost_and_doubled_elements_and_such_from_nowhere() {
+fn lost_duplicate_and_unknown_elements_are_found() {
     let lost = history(&[
         at(0, 1, Outcome::Committed, &[append(X, 1)]),
         at(2, 3, Outcome::Committed, &[read(X, &[])]),
@@ -220,10 +220,10 @@ fn lost_and_doubled_elements_and_such_from_nowhere() {
 }
 
 #[test]
-fn orders_that_do_not_go_together() {
+fn incompatible_orders_are_found() {
     let found = check(&together(&[&[append(X, 1)], &[append(X, 2)], &[read(X, &[1, 2])], &[read(X, &[2])]]));
     assert!(matches!(found[..], [Anomaly::IncompatibleOrders { list: X, .. }]), "{found:?}");
-    // What was read and fits nowhere is judged all the same.
+    // The elements of an incompatible read are checked too.
     let found = check(&history(&[
         at(0, 9, Outcome::Committed, &[append(X, 1)]),
         at(0, 9, Outcome::Aborted, &[append(X, 2)]),
@@ -234,7 +234,7 @@ fn orders_that_do_not_go_together() {
 }
 
 #[test]
-fn a_transaction_that_contradicts_itself() {
+fn a_transaction_that_contradicts_itself_is_found() {
     for own in [
         &[append(X, 1), read(X, &[])][..],
         &[append(X, 1), append(X, 2), read(X, &[2, 1])],

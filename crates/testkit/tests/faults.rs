@@ -1,4 +1,4 @@
-//! The fault backends themselves, and what core makes of a failing engine at every single call.
+//! Tests the fault backends, and the core over an engine that fails at every single call.
 
 use strongroom_core::{
     Backend, Durability, ErrorKind, Expect, KeyRange, KeyspaceHints, MemoryBackend, MemoryEngine, Result,
@@ -7,7 +7,7 @@ use strongroom_core::{
 use strongroom_testkit::PretendEngine;
 use strongroom_testkit::fault::{Faults, Faulty, FaultyEngine, FaultyOptions, How, INJECTED, for_each_fault};
 
-/// A little of everything; answers the first error, as a careful caller does.
+/// Uses a bit of every operation, and returns the first error.
 fn scenario(backend: &dyn StorageBackend) -> Result<()> {
     let left = backend.create_keyspace("left", KeyspaceHints::default())?;
     let right = backend.create_keyspace("right", KeyspaceHints::default())?;
@@ -20,13 +20,13 @@ fn scenario(backend: &dyn StorageBackend) -> Result<()> {
     batch.clear();
     batch.expect(left, &[1], Expect::Present).delete(left, &[1]).put(right, &[1], b"z");
     backend.commit(&batch, Durability::Buffered)?;
-    assert_eq!(view.get(left, &[2])?, None, "the snapshot is older");
+    assert_eq!(view.get(left, &[2])?, None, "the snapshot was taken before the commit");
     let mut rows = 0;
     let mut cursor = backend.snapshot()?.cursor(left, Scan::all().reverse())?;
     while cursor.advance()? {
         rows += 1;
     }
-    assert_eq!(rows, 19, "a scan that was not told to fail is whole");
+    assert_eq!(rows, 19, "a scan without a fault is complete");
     cursor.seek(&[3])?;
     assert!(cursor.advance()?);
     assert_eq!(backend.delete_range(right, &KeyRange::from(vec![10]), Durability::Buffered)?, 10);
@@ -38,7 +38,7 @@ fn scenario(backend: &dyn StorageBackend) -> Result<()> {
 
 struct OverFaults {
     backend: Backend<Undo<FaultyEngine<MemoryEngine>>>,
-    // Kept: a backend whose directory is removed refuses changes.
+    // Kept, because a backend refuses changes once its directory is removed.
     _directory: tempfile::TempDir,
 }
 
@@ -61,14 +61,14 @@ fn no_error_of_a_backend_is_swallowed() {
     let count = for_each_fault(How::Error, |faults| {
         scenario(&Faulty::new(Box::new(MemoryBackend::in_memory()), faults.clone()))
     });
-    assert!(count > 30, "every call is a place to fail: {count}");
+    assert!(count > 30, "every call must be counted: {count}");
 }
 
 #[test]
 fn core_swallows_no_error_of_an_engine() {
     for how in [How::Error, How::ErrorAfterwards] {
         let count = for_each_fault(how, |faults| scenario(&*over_faults(faults)?));
-        assert!(count > 60, "core calls its engine more often than it is called: {count}");
+        assert!(count > 60, "core makes several engine calls per call: {count}");
     }
 }
 
@@ -82,25 +82,25 @@ fn core_catches_every_panic_of_an_engine() {
 }
 
 #[test]
-fn after_any_failed_change_the_handle_is_closed_and_after_a_failed_read_it_is_not() {
+fn a_failed_change_closes_the_handle_and_a_failed_read_does_not() {
     for_each_fault(How::Error, |faults| {
         let backend = over_faults(faults)?;
         let result = scenario(&*backend);
         let changed = ["open_keyspace", "drop_keyspace", "apply", "flush"];
         if let (Err(error), Some(operation)) = (&result, faults.injected()) {
-            // Reading old values for a snapshot is part of a commit, so a failed get may be one.
+            // A commit reads old values for snapshots, so a failed get may fail a commit.
             let unknown = error.kind() == ErrorKind::CommitUnknown;
             assert!(unknown || !changed.contains(&operation), "{operation}: {}", error.one_line());
             let closed = backend.keyspaces().is_err_and(|error| error.kind() == ErrorKind::Closed);
             assert_eq!(closed, unknown, "{operation}: {}", error.one_line());
-            assert!(error.one_line().contains(INJECTED), "the cause is told: {}", error.one_line());
+            assert!(error.one_line().contains(INJECTED), "the error has its cause: {}", error.one_line());
         }
         result
     });
 }
 
 #[test]
-fn a_failed_commit_beneath_a_snapshot_leaves_the_snapshot_closed_too() {
+fn a_failed_commit_closes_open_snapshots_too() {
     let faults = Faults::new();
     let backend = over_faults(&faults).unwrap();
     let names = backend.create_keyspace("names", KeyspaceHints::default()).unwrap();
@@ -144,13 +144,13 @@ fn a_faulty_backend_keeps_the_contract_while_it_fails() {
     backend.fail_at(2);
     assert!(cursor.advance().unwrap());
     assert_eq!(cursor.advance().unwrap_err().kind(), ErrorKind::Io);
-    assert!(cursor.advance().is_err(), "it goes on failing");
+    assert!(cursor.advance().is_err(), "a failed cursor keeps failing");
     cursor.seek(b"b").unwrap();
-    assert!(cursor.advance().unwrap(), "a seek begins anew");
+    assert!(cursor.advance().unwrap(), "a seek restarts the cursor");
 
     batch.expect(names, b"a", Expect::Absent);
     let conflict = backend.commit(&batch, Durability::Buffered).unwrap_err();
-    assert_eq!(conflict.kind(), ErrorKind::Conflict, "an honest refusal stays what it is");
+    assert_eq!(conflict.kind(), ErrorKind::Conflict, "a conflict stays a conflict");
     backend.fail_at(1);
     let unknown = backend.commit(&batch, Durability::Buffered).unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::CommitUnknown);
@@ -159,7 +159,7 @@ fn a_faulty_backend_keeps_the_contract_while_it_fails() {
 
 #[test]
 #[should_panic(expected = "was swallowed")]
-fn a_swallowed_error_is_noticed() {
+fn a_swallowed_error_is_found() {
     for_each_fault(How::Error, |faults| -> Result<()> {
         let backend = Faulty::new(Box::new(MemoryBackend::in_memory()), faults.clone());
         let _ = backend.flush();

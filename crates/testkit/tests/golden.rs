@@ -1,4 +1,4 @@
-//! The capability table of what is at hand here, as a golden file.
+//! The capability table of the backends in this crate, as a golden file.
 
 use strongroom_core::MemoryBackend;
 use strongroom_testkit::{PretendBackend, assert_golden, capability_table};

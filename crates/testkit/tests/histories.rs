@@ -1,5 +1,5 @@
-//! Recorded histories on the memory backend, and what the checker finds in them: nothing in the store's, and what is there
-//! in those of a store that isolates less.
+//! Recorded histories: the checker finds nothing in those of the store, and the anomalies in those of a weakened
+//! store.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -14,7 +14,7 @@ use strongroom_testkit::isolation::checker::{Anomaly, CycleKind, assert_serializ
 use strongroom_testkit::isolation::history::{self, HistoryOptions, Operation, Outcome};
 use strongroom_testkit::isolation::{Isolation, Weakened};
 
-/// On disk, with snapshots by undo, as on engines that have none of their own.
+/// A backend on disk with undo snapshots, as for engines without snapshots.
 type OnDisk = Backend<Undo<FaultyEngine<PretendEngine>>>;
 
 fn options() -> StoreOptions {
@@ -38,12 +38,15 @@ fn histories_of_the_store_are_strictly_serializable() {
         assert_serializable(&history);
         let count = |outcome| history.transactions.iter().filter(|each| each.outcome == outcome).count();
         let (committed, aborted) = (count(Outcome::Committed), count(Outcome::Aborted));
-        assert!(committed > 300 && aborted > 100, "{committed} and {aborted}: conflicts were to be tried");
+        assert!(
+            committed > 300 && aborted > 100,
+            "{committed} committed and {aborted} aborted: too few to test conflicts"
+        );
         assert!(store.stats().unwrap().conflicts > 0);
     }
 }
 
-/// What is found in histories of a store with no more isolation than this, until all is found that has to be.
+/// Records histories of a weakened store until all `wanted` anomalies are found; returns all that were found.
 fn found_at(isolation: Isolation, wanted: &[&'static str]) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     for seed in 0..30 {
@@ -54,7 +57,7 @@ fn found_at(isolation: Isolation, wanted: &[&'static str]) -> BTreeSet<&'static 
             return found;
         }
     }
-    panic!("{isolation:?}: {wanted:?} were to be found, and {found:?} were");
+    panic!("{isolation:?}: expected {wanted:?}, found {found:?}");
 }
 
 fn name(anomaly: &Anomaly) -> &'static str {
@@ -67,7 +70,7 @@ fn name(anomaly: &Anomaly) -> &'static str {
         Anomaly::Internal { .. } => "internal",
         Anomaly::Cycle(CycleKind::RealTime, _) => "real time",
         Anomaly::Cycle(CycleKind::G2, _) => "skew",
-        Anomaly::Cycle(_, _) => "circle",
+        Anomaly::Cycle(_, _) => "cycle",
     }
 }
 
@@ -79,23 +82,23 @@ fn histories_of_commits_that_share_a_sync_are_strictly_serializable() {
     let store = Store::new(backend, StoreOptions::new().durability(Durability::PowerSafe)).unwrap();
     let history = history::record(&store, &HistoryOptions::new().threads(12).transactions(600));
     assert_serializable(&history);
-    // While one commits, others come: they are judged behind those of their group that came before them.
+    // Concurrent commits form groups, in which each one is validated after the earlier ones of its group.
     let stats = store.stats().unwrap();
     assert!(stats.group_commits > stats.groups, "{} in {} groups", stats.group_commits, stats.groups);
 }
 
 #[test]
-fn histories_with_less_isolation_are_seen_through() {
+fn histories_with_weaker_isolation_have_the_expected_anomalies() {
     assert_eq!(found_at(Isolation::Serializable, &[]), BTreeSet::new());
-    // Write skew, which may show only by the real time, and nothing else.
+    // Only write skew, which may show only through the real-time order.
     let found = found_at(Isolation::Snapshot, &["skew"]);
     assert!(found.is_subset(&BTreeSet::from(["skew", "real time"])), "{found:?}");
-    found_at(Isolation::ReadCommitted, &["circle", "internal", "lost", "orders"]);
+    found_at(Isolation::ReadCommitted, &["cycle", "internal", "lost", "orders"]);
     found_at(Isolation::ReadUncommitted, &["aborted", "intermediate"]);
 }
 
 #[test]
-fn what_fails_on_the_way_was_made_as_a_whole_or_not_at_all() {
+fn a_transaction_that_fails_is_committed_completely_or_not_at_all() {
     let mut unknown = 0;
     for (operation, number, how) in [
         ("apply", 40, How::Error),
@@ -106,13 +109,13 @@ fn what_fails_on_the_way_was_made_as_a_whole_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let switch = Faults::new();
         let store = on_disk(directory.path(), &switch);
-        // Not those calls that make them are to fail.
+        // Creates the keyspaces first, so that the fault does not hit their creation.
         for keyspace in ["lists", "more_lists"] {
             store.create_keyspace(keyspace).unwrap();
         }
         switch.fail_at_operation(operation, number, how);
         let mut history = history::record(&store, &HistoryOptions::new().transactions(400));
-        assert_eq!(switch.injected(), Some(operation), "the fault was never met");
+        assert_eq!(switch.injected(), Some(operation), "the fault never struck");
         unknown += history.transactions.iter().filter(|each| each.outcome == Outcome::Unknown).count();
         drop(store);
         switch.disarm();
@@ -123,13 +126,13 @@ fn what_fails_on_the_way_was_made_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_story_of_an_anomaly_names_its_transactions() {
+fn the_report_of_an_anomaly_names_its_transactions() {
     let mut history = history::record(&store(), &HistoryOptions::new().transactions(50));
     let committed = history.transactions.iter().position(|each| {
         each.outcome == Outcome::Committed
             && each.operations.iter().any(|operation| matches!(operation, Operation::Append(..)))
     });
-    // It says now that it was refused, and what it wrote is there.
+    // Marks a committed transaction as refused, although its writes are there.
     history.transactions[committed.unwrap()].outcome = Outcome::Aborted;
     let panic = catch_unwind(|| assert_serializable(&history)).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();

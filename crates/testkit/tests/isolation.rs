@@ -1,4 +1,4 @@
-//! Anomalies and the bank on the memory backend: the store passes, and one that isolates less does not.
+//! Known anomalies and the bank on the memory backend: the store passes, and a weakened store fails.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -19,7 +19,7 @@ fn store() -> Store {
     Store::new(MemoryBackend::in_memory(), options()).unwrap()
 }
 
-/// With snapshots by undo, as on engines that have none of their own.
+/// A store with undo snapshots, as for engines without snapshots.
 fn undoing() -> (Store, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let options = FaultyOptions::new(Faults::new());
@@ -34,7 +34,7 @@ fn no_anomaly_shows_in_the_store() {
     hermitage::all(&undoing);
 }
 
-/// Those that are found in a store with no more isolation than this.
+/// The anomalies that show in a store weakened to `isolation`.
 fn anomalies_at(isolation: Isolation) -> BTreeSet<&'static str> {
     let weakened = Weakened::new(store(), isolation);
     let found = hermitage::anomalies()
@@ -44,9 +44,9 @@ fn anomalies_at(isolation: Isolation) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn each_anomaly_shows_where_isolation_is_too_weak_for_it() {
+fn each_anomaly_shows_under_weaker_isolation() {
     let all: BTreeSet<&str> = hermitage::anomalies::<Store>().into_iter().map(|(name, _)| name).collect();
-    // By definition, that is what snapshots do not refuse. g1c ends in a write skew.
+    // By definition, snapshot isolation allows exactly write skew. g1c ends in a write skew.
     let skews = BTreeSet::from(["g1c", "g2", "g2_item", "g2_two_edges"]);
     assert_eq!(anomalies_at(Isolation::Serializable), BTreeSet::new());
     assert_eq!(anomalies_at(Isolation::Snapshot), skews);
@@ -68,7 +68,7 @@ fn the_bank_keeps_all_its_money() {
     }
 }
 
-/// With more at stake: until it is found, and it is found soon.
+/// The rules broken in a store weakened to `isolation`; tries up to 20 seeds, and stops after two broken runs.
 fn broken_at(isolation: Isolation) -> BTreeSet<&'static str> {
     let weakened = Weakened::new(store(), isolation);
     let broken = (0..20).filter_map(|seed| {
@@ -84,7 +84,7 @@ fn broken_at(isolation: Isolation) -> BTreeSet<&'static str> {
 
 #[test]
 fn a_bank_with_less_isolation_loses_money_or_lets_owners_overdraw() {
-    // No update is lost there: only the trap for write skew can catch it.
+    // Snapshot isolation loses no update, so only write skew breaks a rule.
     assert_eq!(broken_at(Isolation::Snapshot), BTreeSet::from(["owner"]));
     assert!(broken_at(Isolation::ReadCommitted).contains("total"));
 }

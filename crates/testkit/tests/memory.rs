@@ -1,4 +1,4 @@
-//! The suite on the memory backend, as it is and with faults beneath it.
+//! The suite on the memory backend and on the fake persistent one, also with faults and with packed keyspaces.
 
 use strongroom_core::{Backend, MemoryBackend, MemoryEngine, Undo};
 use strongroom_testkit::fault::{Faults, FaultyEngine, FaultyOptions};
@@ -20,7 +20,7 @@ strongroom_testkit::conformance!(pretend, |directory: &std::path::Path| {
     Ok(Box::new(strongroom_testkit::PretendBackend::new(directory)?))
 });
 
-// Every case once more, with all keyspaces in shared tables.
+// All cases again, with all keyspaces in shared tables.
 strongroom_testkit::conformance!(memory_packed, |_directory| Ok(packed(MemoryBackend::in_memory())));
 strongroom_testkit::conformance!(pretend_packed, |directory: &std::path::Path| {
     Ok(packed(strongroom_testkit::PretendBackend::new(directory)?))
@@ -39,7 +39,7 @@ strongroom_testkit::conformance!(
 );
 
 #[test]
-fn every_case_has_a_name_of_its_own_and_a_property_of_the_contract() {
+fn every_case_has_a_unique_name_and_a_property_of_the_contract() {
     let mut names: Vec<_> = strongroom_testkit::CASES.iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();

@@ -1,4 +1,4 @@
-//! A mirror of equal backends is a backend; a mirror of different ones panics and tells the difference.
+//! A mirror of equal backends passes the suite; a mirror of different ones panics with the difference.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are tests.
 
@@ -23,13 +23,13 @@ fn two_files(directory: &Path) -> Result<Box<dyn StorageBackend>> {
 strongroom_testkit::conformance!(mirror_in_memory, two_memories);
 strongroom_testkit::conformance!(mirror_on_disk, two_files);
 
-/// The message of the panic that `work` ends in.
+/// The message of the panic that `work` causes.
 fn panic_of(work: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("the mirror has to notice");
+    let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("the mirror must panic");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
-/// Two backends with the same keyspace, the right one with a row more.
+/// Two backends with the same keyspace, the right one with one more row.
 fn unequal() -> (Mirror, strongroom_core::KeyspaceId) {
     let (left, right) = (MemoryBackend::in_memory(), MemoryBackend::in_memory());
     for backend in [&left, &right] {
@@ -44,20 +44,20 @@ fn unequal() -> (Mirror, strongroom_core::KeyspaceId) {
 }
 
 #[test]
-fn a_value_that_differs_is_told_with_both_sides() {
+fn a_different_value_is_reported_with_both_sides() {
     let (mirror, names) = unequal();
     assert_eq!(mirror.get(names, b"ada").unwrap().as_deref(), Some(&b"1"[..]));
-    let told = panic_of(|| drop(mirror.get(names, b"alan")));
-    assert!(told.contains("left: None") && told.contains("right: Some(b\"2\")"), "{told}");
+    let message = panic_of(|| drop(mirror.get(names, b"alan")));
+    assert!(message.contains("left: None") && message.contains("right: Some(b\"2\")"), "{message}");
 }
 
 #[test]
-fn a_row_that_differs_is_told_with_its_scan() {
+fn a_different_row_is_reported_with_its_scan() {
     let (mirror, names) = unequal();
     let mut cursor = mirror.snapshot().unwrap().cursor(names, Scan::prefix(b"a")).unwrap();
     assert!(cursor.advance().unwrap());
-    let told = panic_of(|| drop(cursor.advance()));
-    assert!(told.contains("the next row") && told.contains("alan"), "{told}");
+    let message = panic_of(|| drop(cursor.advance()));
+    assert!(message.contains("the next row") && message.contains("alan"), "{message}");
 }
 
 #[test]
@@ -65,16 +65,16 @@ fn a_different_kind_of_error_is_a_difference() {
     let (mirror, names) = unequal();
     let mut batch = WriteBatch::new();
     batch.expect(names, b"alan", strongroom_core::Expect::Absent);
-    let told = panic_of(|| drop(mirror.commit(&batch, Durability::Buffered)));
-    assert!(told.contains("conflict"), "{told}");
+    let message = panic_of(|| drop(mirror.commit(&batch, Durability::Buffered)));
+    assert!(message.contains("conflict"), "{message}");
 }
 
 #[test]
 fn different_keyspaces_are_refused_at_once() {
     let (left, right) = (MemoryBackend::in_memory(), MemoryBackend::in_memory());
     left.create_keyspace("names", KeyspaceHints::default()).unwrap();
-    let told = panic_of(|| drop(Mirror::new(Box::new(left), Box::new(right))));
-    assert!(told.contains("keyspaces differs"), "{told}");
+    let message = panic_of(|| drop(Mirror::new(Box::new(left), Box::new(right))));
+    assert!(message.contains("keyspaces differs"), "{message}");
 }
 
 #[test]
@@ -85,5 +85,5 @@ fn a_mirror_runs_a_history_on_both() {
     });
     let mirror = fixture.open();
     strongroom_testkit::run_history(42, 300, &*mirror).unwrap();
-    assert!(!mirror.engine().capabilities.persistent, "what only one declares, the mirror does not");
+    assert!(!mirror.engine().capabilities.persistent, "the mirror declares only what both declare");
 }

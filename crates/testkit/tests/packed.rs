@@ -1,4 +1,4 @@
-//! Keyspaces in shared tables: who gets there, what the catalogue refuses, and what a drop costs beside a snapshot.
+//! Packed keyspaces: placement, checks of the catalogue, and drops under an open snapshot.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
 
@@ -38,7 +38,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[test]
-fn the_first_get_tables_of_their_own_and_the_rest_shares_one() {
+fn the_first_keyspaces_get_dedicated_tables_and_the_others_share_one() {
     let home = tempfile::tempdir().unwrap();
     let backend = PretendBackend::new(home.path()).unwrap();
     let name = |number: usize| format!("k{number:02}");
@@ -55,7 +55,7 @@ fn the_first_get_tables_of_their_own_and_the_rest_shares_one() {
 }
 
 #[test]
-fn whoever_asks_gets_a_table_all_the_same() {
+fn a_placement_hint_overrides_the_automatic_placement() {
     let backend = MemoryBackend::in_memory();
     for number in 0..TABLES_AUTO_MAX {
         create(&backend, &format!("k{number}"), KeyspaceHints::default());
@@ -72,7 +72,7 @@ fn whoever_asks_gets_a_table_all_the_same() {
 }
 
 #[test]
-fn tables_that_come_and_go_are_soon_shared() {
+fn recreated_keyspaces_are_packed_after_many_dedicated_tables() {
     let home = tempfile::tempdir().unwrap();
     let backend = PretendBackend::new(home.path()).unwrap();
     let round = |backend: &dyn StorageBackend| {
@@ -85,12 +85,12 @@ fn tables_that_come_and_go_are_soon_shared() {
     assert!(found[..TABLES_AUTO_MAX].iter().all(|placement| *placement == Placement::Dedicated));
     assert!(found[TABLES_AUTO_MAX..].iter().all(|placement| *placement == Placement::Packed));
     drop(backend);
-    // What an engine has left behind is gone with its handle.
+    // Reopening resets the count, because the engine then frees the dropped tables.
     assert_eq!(round(&PretendBackend::new(home.path()).unwrap()), Placement::Dedicated);
 }
 
 #[test]
-fn the_shared_tables_are_nobody_s_keyspaces() {
+fn the_shared_tables_are_not_visible_as_keyspaces() {
     let home = tempfile::tempdir().unwrap();
     let backend = PretendBackend::new(home.path()).unwrap();
     let mut hints = KeyspaceHints::large_values();
@@ -117,12 +117,12 @@ fn an_id_is_not_used_again_after_a_reopening() {
         assert!(contains(&stored, &[&[0, 0, 0, round][..], b"round"].concat()), "invariant 6: round {round}");
         backend.drop_keyspace(id).unwrap();
         let left = std::fs::read(file(home.path())).unwrap();
-        assert!(!contains(&left, b"round"), "a small keyspace goes with its rows");
+        assert!(!contains(&left, b"round"), "dropping a small keyspace removes its rows at once");
     }
 }
 
 #[test]
-fn a_damaged_catalogue_is_not_believed() {
+fn a_damaged_catalogue_is_detected() {
     let home = tempfile::tempdir().unwrap();
     let backend = PretendBackend::new(home.path()).unwrap();
     for name in ["victim", "other"] {
@@ -167,7 +167,7 @@ fn a_copy_keeps_hints_and_placement() {
     backend.checkpoint(&home.path().join("copy")).unwrap();
     let copy = PretendBackend::new(home.path().join("copy")).unwrap();
     assert_eq!(copy.keyspaces().unwrap(), backend.keyspaces().unwrap());
-    assert_eq!(copy.stats().unwrap().drops_unfinished, 0, "what is being removed is not copied");
+    assert_eq!(copy.stats().unwrap().drops_unfinished, 0, "unfinished drops are not copied");
     for (name, _) in &kinds {
         let (id, original) = (copy.keyspace(name).unwrap(), backend.keyspace(name).unwrap());
         assert_eq!(copy.keyspace_hints(id).unwrap(), backend.keyspace_hints(original).unwrap(), "{name}");
@@ -176,7 +176,7 @@ fn a_copy_keeps_hints_and_placement() {
 }
 
 #[test]
-fn a_drop_beside_a_snapshot_keeps_nothing_of_what_nobody_may_read() {
+fn a_drop_keeps_no_undo_data_of_the_dropped_rows() {
     let backend = MemoryBackend::in_memory_with(&Options::new().undo_bytes_max(64 * 1_024));
     let stays = create(&backend, "stays", KeyspaceHints::packed());
     let goes = create(&backend, "goes", KeyspaceHints::packed());
@@ -200,7 +200,7 @@ fn a_drop_beside_a_snapshot_keeps_nothing_of_what_nobody_may_read() {
 }
 
 #[test]
-fn what_a_commit_removes_of_dropped_keyspaces_is_bounded_by_its_own_size() {
+fn a_commit_removes_dropped_rows_in_proportion_to_its_size() {
     let backend = MemoryBackend::in_memory();
     let stays = create(&backend, "stays", KeyspaceHints::packed());
     for (name, rows) in [("one", 60_000), ("two", 10_000)] {
@@ -223,8 +223,8 @@ fn what_a_commit_removes_of_dropped_keyspaces_is_bounded_by_its_own_size() {
         }
         commits
     };
-    // Two drops have removed 9,000 and 8,000 rows of the first one, and the second lost 1,000 with its name: 43,000 are
-    // left there, and 9,000 here.
+    // The two drops have removed 9,000 and 8,000 rows of the first keyspace, and the second drop 1,000 of the second:
+    // 43,000 and 9,000 rows are left.
     let small = commits_until(1, 1);
     assert!((300..400).contains(&small), "{small} commits of one operation, 130 rows each");
     let large = commits_until(0, 1_000);

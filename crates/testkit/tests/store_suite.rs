@@ -1,4 +1,4 @@
-//! The suite of the store on the memory backend, and on the pretend engine, which is persistent and declares all.
+//! The store's suite on the memory backend, and on the fake engine, which is persistent and meets every need.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 

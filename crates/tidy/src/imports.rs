@@ -1,24 +1,24 @@
-//! Who imports whom: imports point down, and siblings never see each other.
+//! Checks imports between crates: imports point down, and siblings never import each other.
 
-/// A package of the workspace and the names of what it depends on.
+/// A package of the workspace and the names of its dependencies.
 #[derive(Debug, Clone, Default)]
 pub struct Package {
     /// The package's name.
     pub name: String,
-    /// Its directory below the workspace's root, with `/`.
+    /// Its directory relative to the workspace's root, with `/`.
     pub dir: String,
-    /// What it depends on, build dependencies too.
+    /// Its dependencies, including build dependencies.
     pub normal: Vec<String>,
-    /// What its tests and examples depend on.
+    /// The dependencies of its tests and examples.
     pub dev: Vec<String>,
 }
 
-/// What a room may import from the workspace, and from outside of it.
-struct Room {
-    /// The room's directory; `*` at the end stands for one name.
+/// What the packages of a directory may import from the workspace and from outside.
+struct Rule {
+    /// The directory; `*` at the end stands for one name.
     dir: &'static str,
     normal: Names,
-    /// In tests and examples, besides `normal`.
+    /// In tests and examples, in addition to `normal`.
     dev: Names,
     outside: Outside,
 }
@@ -38,9 +38,9 @@ impl Names {
 }
 
 enum Outside {
-    /// These crates and no others.
+    /// Only these crates.
     Only(&'static [&'static str]),
-    /// The engine of its directory, and no other crate.
+    /// The engine of its directory, and the crates that any backend may use.
     OwnEngine,
     /// Any crate that is not an engine.
     NoEngine,
@@ -51,46 +51,46 @@ const CORE: &str = "strongroom-core";
 const STORE: &str = "strongroom-store";
 const TESTKIT: &str = "strongroom-testkit";
 
-/// The rooms. A new one gets its line here and in `docs/ARCHITECTURE.md`.
-const ROOMS: &[Room] = &[
-    Room {
+/// The import rules. A new directory needs a rule here and a line in `docs/ARCHITECTURE.md`.
+const RULES: &[Rule] = &[
+    Rule {
         dir: "crates/core",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
         outside: Outside::Only(&["arc-swap", "boxcar", "bytes", "rustix"]),
     },
-    Room {
+    Rule {
         dir: "crates/backends/*",
         normal: Names::Only(&[CORE]),
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::OwnEngine,
     },
-    Room {
+    Rule {
         dir: "crates/store",
         normal: Names::Only(&[CORE]),
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room {
+    Rule {
         dir: "crates/component",
         normal: Names::Only(&[STORE]),
         dev: Names::Only(&[CORE, TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room {
+    Rule {
         dir: "crates/migrate",
         normal: Names::Only(&[STORE]),
         dev: Names::Only(&[CORE, TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room {
+    Rule {
         dir: "crates/testkit",
         normal: Names::Only(&[CORE, STORE]),
-        // Itself, with the feature that its own tests need.
+        // It depends on itself, with the feature that its own tests need.
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room {
+    Rule {
         dir: "crates/strongroom",
         normal: Names::Only(&[
             CORE,
@@ -107,22 +107,22 @@ const ROOMS: &[Room] = &[
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room {
+    Rule {
         dir: "crates/cli",
         normal: Names::Only(&["strongroom"]),
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
-    Room { dir: "crates/bench", normal: Names::Any, dev: Names::Any, outside: Outside::Any },
-    // Like the benchmark, it looks at the layer and at the raw engines beside it. Its harness knows neither: they are
+    Rule { dir: "crates/bench", normal: Names::Any, dev: Names::Any, outside: Outside::Any },
+    // Like the benchmark, it compares the layer with the raw engines. Its harness depends on neither: they are
     // subjects behind a feature.
-    Room {
+    Rule {
         dir: "crates/powercut",
         normal: Names::Only(&["strongroom"]),
         dev: Names::Only(&[]),
         outside: Outside::Any,
     },
-    Room {
+    Rule {
         dir: "crates/tidy",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
@@ -130,7 +130,7 @@ const ROOMS: &[Room] = &[
     },
 ];
 
-/// The crates that are engines or bind one, by the directory of the backend that may use them.
+/// Crates that are an engine or bind one, by the directory of the backend that may use them.
 const ENGINES: &[(&str, &[&str])] = &[
     ("fjall", &["fjall", "lsm-tree"]),
     ("lmdb", &["heed", "lmdb-master-sys"]),
@@ -140,54 +140,55 @@ const ENGINES: &[(&str, &[&str])] = &[
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
 ];
 
-/// What any backend may use beside its engine: handles that borrow from what they keep open and calls of the operating
-/// system, both without unsafe code, and the checksum of its files.
-const BESIDE_ENGINES: &[&str] = &["rustix", "self_cell", "xxhash-rust"];
+/// Crates that any backend may use in addition to its engine: for self-referential handles and system calls, both
+/// without unsafe code, and for checksums of its files.
+const WITH_ANY_ENGINE: &[&str] = &["rustix", "self_cell", "xxhash-rust"];
 
-/// The packages that import what their room may not, and those that have no room.
+/// Returns the imports that no rule allows, and the packages without a rule.
 pub fn check(packages: &[Package]) -> Vec<String> {
     let inside = |name: &String| packages.iter().any(|package| &package.name == name);
     let mut problems = Vec::new();
     for package in packages {
         let Package { name, dir, normal, dev } = package;
-        // A package that names itself in its tests turns on its own features.
+        // A package that depends on itself in its tests only enables its own features.
         let dev: Vec<&String> = dev.iter().filter(|import| *import != name).collect();
-        let Some(room) = room_of(dir) else {
+        let Some(rule) = rule_of(dir) else {
             problems.push(format!(
-                "{name} ({dir}) has no room: add a line for it to ROOMS in crates/tidy/src/imports.rs and to \
-                 the table of rooms in docs/ARCHITECTURE.md, saying what it may import"
+                "{name} ({dir}) has no import rule: add one to RULES in crates/tidy/src/imports.rs, and a line to \
+                 the table of crates in docs/ARCHITECTURE.md"
             ));
             continue;
         };
         for import in normal.iter().filter(|import| inside(import)) {
-            if !room.normal.allow(import) {
-                problems.push(format!("{name} imports {import}: the room {} may not", room.dir));
+            if !rule.normal.allow(import) {
+                problems.push(format!("{name} imports {import}: not allowed in {}", rule.dir));
             }
         }
         for import in dev.iter().copied().filter(|import| inside(import)) {
-            if !room.dev.allow(import) && !room.normal.allow(import) {
-                problems.push(format!("{name} imports {import} in tests: the room {} may not", room.dir));
+            if !rule.dev.allow(import) && !rule.normal.allow(import) {
+                problems.push(format!("{name} imports {import} in tests: not allowed in {}", rule.dir));
             }
         }
-        // In tests and examples any outside crate may help, but for another backend's engine.
+        // Tests and examples may use any outside crate except another backend's engine.
         for import in normal.iter().filter(|import| !inside(import)) {
-            if !may_use(room, dir, import) {
-                problems.push(format!("{name} uses the crate {import}: the room {} may not", room.dir));
+            if !may_use(rule, dir, import) {
+                problems.push(format!("{name} uses the crate {import}: not allowed in {}", rule.dir));
             }
         }
         for import in dev.iter().copied().filter(|import| !inside(import)) {
-            if is_engine(import) && !may_use(room, dir, import) {
-                problems.push(format!("{name} uses the engine {import} in tests: it is another room's"));
+            if is_engine(import) && !may_use(rule, dir, import) {
+                problems
+                    .push(format!("{name} uses the engine {import} in tests: it belongs to another backend"));
             }
         }
     }
     problems
 }
 
-fn room_of(dir: &str) -> Option<&'static Room> {
-    ROOMS.iter().find(|room| match room.dir.strip_suffix('*') {
+fn rule_of(dir: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| match rule.dir.strip_suffix('*') {
         Some(parent) => dir.strip_prefix(parent).is_some_and(|rest| !rest.is_empty() && !rest.contains('/')),
-        None => room.dir == dir,
+        None => rule.dir == dir,
     })
 }
 
@@ -195,15 +196,15 @@ fn is_engine(import: &str) -> bool {
     ENGINES.iter().any(|(_, crates)| crates.contains(&import))
 }
 
-fn may_use(room: &Room, dir: &str, import: &str) -> bool {
-    match room.outside {
+fn may_use(rule: &Rule, dir: &str, import: &str) -> bool {
+    match rule.outside {
         Outside::Only(names) => names.contains(&import),
         Outside::NoEngine => !is_engine(import),
         Outside::Any => true,
         Outside::OwnEngine => {
             let own = dir.rsplit('/').next().unwrap_or_default();
             let is_own = |(backend, crates): &(&str, &[&str])| *backend == own && crates.contains(&import);
-            BESIDE_ENGINES.contains(&import) || ENGINES.iter().any(is_own)
+            WITH_ANY_ENGINE.contains(&import) || ENGINES.iter().any(is_own)
         }
     }
 }
@@ -217,7 +218,7 @@ mod tests {
         Package { name: name.into(), dir: dir.into(), normal: owned(normal), dev: owned(dev) }
     }
 
-    /// The packages that are there in every case, and one more.
+    /// Checks the basic packages and one more.
     fn problems(extra: Package) -> Vec<String> {
         check(&[
             package("strongroom-core", "crates/core", &["bytes"], &[]),
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_points_down_is_allowed() {
+    fn imports_that_point_down_are_allowed() {
         let none: [String; 0] = [];
         let dev = ["strongroom-testkit", "tempfile"];
         assert_eq!(problems(package("a", "crates/backends/sled", &["strongroom-core", "sled"], &dev)), none);
@@ -240,46 +241,46 @@ mod tests {
     }
 
     #[test]
-    fn siblings_do_not_see_each_other() {
+    fn siblings_may_not_import_each_other() {
         let found = problems(package("a", "crates/backends/sled", &["strongroom-redb"], &[]));
-        assert_eq!(found, ["a imports strongroom-redb: the room crates/backends/* may not"]);
+        assert_eq!(found, ["a imports strongroom-redb: not allowed in crates/backends/*"]);
         let found = problems(package("a", "crates/backends/sled", &[], &["strongroom-redb"]));
-        assert_eq!(found, ["a imports strongroom-redb in tests: the room crates/backends/* may not"]);
+        assert_eq!(found, ["a imports strongroom-redb in tests: not allowed in crates/backends/*"]);
     }
 
     #[test]
-    fn imports_do_not_point_up() {
+    fn imports_that_point_up_are_reported() {
         let found = problems(package("a", "crates/backends/sled", &["strongroom-store"], &[]));
-        assert_eq!(found, ["a imports strongroom-store: the room crates/backends/* may not"]);
+        assert_eq!(found, ["a imports strongroom-store: not allowed in crates/backends/*"]);
         let found = problems(package("a", "crates/cli", &["strongroom-store"], &[]));
-        assert_eq!(found, ["a imports strongroom-store: the room crates/cli may not"]);
-        // What tests may import, the library may not.
+        assert_eq!(found, ["a imports strongroom-store: not allowed in crates/cli"]);
+        // The library may not import what its tests may.
         let found = problems(package("a", "crates/cli", &["strongroom-testkit"], &[]));
-        assert_eq!(found, ["a imports strongroom-testkit: the room crates/cli may not"]);
+        assert_eq!(found, ["a imports strongroom-testkit: not allowed in crates/cli"]);
     }
 
     #[test]
     fn an_engine_belongs_to_its_backend() {
         let found = problems(package("a", "crates/backends/sled", &["redb"], &[]));
-        assert_eq!(found, ["a uses the crate redb: the room crates/backends/* may not"]);
+        assert_eq!(found, ["a uses the crate redb: not allowed in crates/backends/*"]);
         let found = problems(package("a", "crates/backends/sled", &["serde"], &[]));
-        assert_eq!(found, ["a uses the crate serde: the room crates/backends/* may not"]);
+        assert_eq!(found, ["a uses the crate serde: not allowed in crates/backends/*"]);
         let found = problems(package("a", "crates/cli", &["redb"], &["sled"]));
         assert_eq!(
             found,
             [
-                "a uses the crate redb: the room crates/cli may not",
-                "a uses the engine sled in tests: it is another room's"
+                "a uses the crate redb: not allowed in crates/cli",
+                "a uses the engine sled in tests: it belongs to another backend"
             ]
         );
     }
 
     #[test]
-    fn an_unknown_package_says_how_to_add_it() {
+    fn a_package_without_a_rule_is_reported_with_a_hint() {
         for dir in ["crates/new", "crates/backends/sled/more", "crates/backends/"] {
             let found = problems(package("a", dir, &[], &[]));
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].contains("add a line for it to ROOMS"), "{found:?}");
+            assert!(found[0].contains("add one to RULES"), "{found:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Checks that hold the architecture: who imports whom, between crates and inside each, the shape of a backend, tidy sources, and a default
-//! build without C.
+//! Checks of the architecture: imports between crates and between modules, files of backends, tidy sources, and a
+//! default build without C.
 //!
-//! Each check takes plain data and returns the problems it found, a line each, so that its own tests can
-//! show it made-up input that must fail. `tests/workspace.rs` runs all of them on this workspace.
+//! Each check takes plain data and returns the problems it found, one per line, so that its own tests can pass it
+//! made-up input that must fail. `tests/workspace.rs` and `tests/modules.rs` run all checks on this workspace.
 //!
-//! Not a linter: what clippy or rustfmt can hold is theirs.
+//! Rules that clippy or rustfmt can enforce do not belong here.
 
 pub mod backends;
 pub mod imports;

@@ -1,19 +1,19 @@
-//! Every crate has the workspace's lints. Who has to call what is unsafe has a copy of them, because cargo
-//! cannot change a single inherited lint, and this check keeps the copy a copy.
+//! Checks that every crate has the workspace's lints. A crate that needs unsafe code has a copy of them, because
+//! cargo cannot override a single inherited lint, and this check keeps the copies equal.
 
-/// The crates that may hold unsafe code, with the reason.
+/// Crates that may contain unsafe code, with the reason.
 const UNSAFE: &[(&str, &str)] = &[
-    ("crates/backends/lmdb", "LMDB maps its file into memory, so to open one is unsafe"),
-    ("crates/bench", "it opens LMDB by itself, to compare"),
-    ("crates/powercut", "it opens LMDB by itself, to compare"),
+    ("crates/backends/lmdb", "LMDB maps its file into memory, so opening one is unsafe"),
+    ("crates/bench", "it opens raw LMDB for comparison"),
+    ("crates/powercut", "it opens raw LMDB for comparison"),
 ];
 
-/// Lines about unsafe code, which may differ.
+/// Whether a line is about unsafe code, and may differ.
 fn is_about_unsafe(line: &str) -> bool {
     line.starts_with("unsafe_")
 }
 
-/// The lines of a table in a manifest, without comments, sorted.
+/// Returns the lines of a table in a manifest, sorted and without comments.
 fn table<'m>(manifest: &'m str, name: &str) -> Option<Vec<&'m str>> {
     let header = format!("[{name}]");
     let mut lines = manifest.lines().skip_while(|line| line.trim() != header);
@@ -24,15 +24,15 @@ fn table<'m>(manifest: &'m str, name: &str) -> Option<Vec<&'m str>> {
     Some(found)
 }
 
-/// What is wrong with the lints of the crate in `directory`.
+/// Returns the problems of the lints of the crate in `directory`.
 pub fn check(directory: &str, manifest: &str, workspace: &str) -> Vec<String> {
     if table(manifest, "lints").is_some_and(|lines| lines == ["workspace = true"]) {
         return Vec::new();
     }
     if !UNSAFE.iter().any(|(allowed, _)| *allowed == directory) {
         return vec![format!(
-            "{directory} has lints of its own: inherit those of the workspace. If it must call what is unsafe, add \
-             it to UNSAFE in crates/tidy/src/lints.rs with the reason"
+            "{directory} does not inherit the lints of the workspace: use `workspace = true`. If it needs unsafe \
+             code, add it to UNSAFE in crates/tidy/src/lints.rs with the reason"
         )];
     }
     let differs = |tool: &str| {
@@ -44,10 +44,11 @@ pub fn check(directory: &str, manifest: &str, workspace: &str) -> Vec<String> {
     };
     let tools = ["rust", "clippy"].into_iter().filter(|tool| differs(tool));
     let mut problems: Vec<_> = tools
-        .map(|tool| format!("{directory}: its lints for {tool} are not those of the workspace"))
+        .map(|tool| format!("{directory}: its lints for {tool} differ from those of the workspace"))
         .collect();
     if !table(manifest, "lints.rust").unwrap_or_default().contains(&"unsafe_code = \"deny\"") {
-        problems.push(format!("{directory}: unsafe_code is to be denied, and allowed where it is needed"));
+        problems
+            .push(format!("{directory}: unsafe_code must be denied, and allowed only where it is needed"));
     }
     problems
 }
@@ -62,21 +63,21 @@ mod tests {
                         [lints.clippy]\npanic = \"warn\"\n";
 
     #[test]
-    fn inherited_lints_and_faithful_copies_are_fine() {
+    fn inherited_lints_and_equal_copies_are_allowed() {
         let none: [String; 0] = [];
         assert_eq!(check("crates/core", "[lints]\nworkspace = true\n", WORKSPACE), none);
         assert_eq!(check("crates/bench", COPY, WORKSPACE), none);
     }
 
     #[test]
-    fn who_has_no_reason_inherits() {
+    fn a_crate_without_a_reason_must_inherit() {
         assert_eq!(check("crates/core", COPY, WORKSPACE).len(), 1);
         assert_eq!(check("crates/core", "[package]\n", WORKSPACE).len(), 1);
         assert_eq!(check("crates/core", "[lints]\nworkspace = false\n", WORKSPACE).len(), 1);
     }
 
     #[test]
-    fn a_copy_that_differs_is_named() {
+    fn a_different_copy_is_reported() {
         let lax = COPY.replace("panic = \"warn\"", "panic = \"allow\"");
         assert!(check("crates/bench", &lax, WORKSPACE)[0].contains("clippy"));
         let open = COPY.replace("unsafe_code = \"deny\"", "unsafe_code = \"allow\"");

@@ -1,8 +1,8 @@
-//! The default build compiles no C: nobody pays for a C compiler who did not ask for an engine that needs one.
+//! Checks that the default build compiles no C, so that a C compiler is needed only for engines that require one.
 //!
-//! A package is suspect when its manifest has a `links` key, or when its build depends on a crate that runs
-//! a C compiler. The graphs are those that `cargo tree` resolves for each default member of the workspace alone:
-//! others may ask for more.
+//! A package is suspect if its manifest has a `links` key, or if its build depends on a crate that runs a C compiler.
+//! `cargo tree` resolves the graph separately for each default member of the workspace, because other members may
+//! enable more features.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 const COMPILERS: &[&str] =
     &["autotools", "bindgen", "cc", "cmake", "cxx-build", "nasm-rs", "pkg-config", "system-deps", "vcpkg"];
 
-/// Packages that depend on one of those and do not use it, as long as a feature is on.
+/// Packages that depend on one of those, but do not use it while a feature is on.
 const TAMED: &[(&str, &str)] = &[("blake3", "pure")];
 
 /// One line of the tree.
@@ -22,21 +22,21 @@ struct Line<'a> {
     features: Vec<&'a str>,
 }
 
-/// The problems of a graph printed by `cargo tree --prefix depth --format '{p}|{f}'`. `links` are the names
-/// and versions of the packages whose manifest has that key.
+/// Returns the problems of a graph printed by `cargo tree --prefix depth --format '{p}|{f}'`. `links` are the
+/// names and versions of packages with a `links` key.
 pub fn check(tree: &str, links: &[(String, String)]) -> Vec<String> {
     let mut problems = BTreeSet::new();
     let mut above: Vec<Line<'_>> = Vec::new();
     for text in tree.lines().filter(|text| !text.is_empty()) {
         let Some(line) = parse(text) else {
-            problems.insert(format!("cannot read this line of the tree: {text}"));
+            problems.insert(format!("cannot parse this line of the tree: {text}"));
             continue;
         };
         above.truncate(line.depth);
         if links.iter().any(|(name, version)| name == line.name && version == line.version) {
             problems.insert(format!("{} {} links a native library", line.name, line.version));
         }
-        // A compiler's own needs are the compiler's: the package that uses it is the one to name.
+        // Dependencies of a compiler crate do not count: the package that uses the compiler is reported.
         let parent = above.last().filter(|parent| !COMPILERS.contains(&parent.name));
         if let Some(parent) = parent
             && COMPILERS.contains(&line.name)
@@ -48,8 +48,8 @@ pub fn check(tree: &str, links: &[(String, String)]) -> Vec<String> {
                 }
                 None => {
                     problems.insert(format!(
-                        "{} {} builds with {}: if it runs no compiler, add it to TAMED in \
-                         crates/tidy/src/native.rs with the feature that keeps it so",
+                        "{} {} builds with {}: if it does not run a compiler, add it to TAMED in \
+                         crates/tidy/src/native.rs with the feature that prevents it",
                         parent.name, parent.version, line.name
                     ));
                 }
@@ -60,7 +60,7 @@ pub fn check(tree: &str, links: &[(String, String)]) -> Vec<String> {
     problems.into_iter().collect()
 }
 
-/// Reads `2blake3 v1.8.7 (proc-macro)|pure,std (*)`.
+/// Parses a line such as `2blake3 v1.8.7 (proc-macro)|pure,std (*)`.
 fn parse(text: &str) -> Option<Line<'_>> {
     let (package, features) = text.split_once('|')?;
     let digits = package.bytes().take_while(u8::is_ascii_digit).count();
@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tamed_crate_without_its_feature_is_named() {
+    fn a_tamed_crate_without_its_feature_is_reported() {
         let found = check(&CLEAN.replace("pure,", ""), &[]);
         assert_eq!(found, ["blake3 compiles C: its feature `pure` is off"]);
     }
 
     #[test]
-    fn a_crate_that_compiles_is_named() {
+    fn a_crate_that_compiles_c_is_reported() {
         for compiler in ["cc", "cmake", "bindgen"] {
             let tree = format!("0cli v0.1.0|\n1other v2.0.0|\n2{compiler} v1.0.0|\n");
             let found = check(&tree, &[]);
@@ -107,20 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn a_links_key_is_named() {
+    fn a_links_key_is_reported() {
         let found = check(CLEAN, &[("derive".into(), "1.0.0".into())]);
         assert_eq!(found, ["derive 1.0.0 links a native library"]);
     }
 
     #[test]
-    fn the_depth_tells_who_depends_on_the_compiler() {
-        // The compiler hangs on `b`, not on blake3 that stands before it at the same depth.
+    fn the_depth_determines_which_crate_depends_on_the_compiler() {
+        // The compiler belongs to `b`, not to blake3, which comes before at the same depth.
         let found = check("0a v1.0.0|\n1blake3 v1.0.0|pure\n1b v1.0.0|\n2cc v1.0.0|\n", &[]);
         assert!(found.len() == 1 && found[0].starts_with("b 1.0.0 builds with cc"), "{found:?}");
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_problem() {
+    fn an_unparsable_line_is_reported() {
         assert_eq!(check("├── cc v1.0.0|", &[]).len(), 1);
     }
 }

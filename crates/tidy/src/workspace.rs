@@ -1,4 +1,4 @@
-//! Reads what the checks need from the workspace itself.
+//! Reads the input of the checks from the workspace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use crate::imports::Package;
 use crate::modules::Sources;
 
-/// The root of this workspace.
+/// Returns the root of this workspace.
 pub fn root() -> PathBuf {
     let this = Path::new(env!("CARGO_MANIFEST_DIR"));
     this.ancestors().nth(2).unwrap_or(this).to_owned()
 }
 
-/// What `cargo metadata` says, with the graph of one platform where a target is given.
+/// Returns the output of `cargo metadata`, with the graph of one platform if a target is given.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn root() -> PathBuf {
 pub fn metadata(root: &Path, target: Option<&str>) -> cargo_metadata::Result<Metadata> {
     let mut command = MetadataCommand::new();
     command.manifest_path(root.join("Cargo.toml"));
-    // A check changes nothing: the lock file is somebody else's.
+    // A check must not change the lock file.
     let mut options = vec!["--locked".to_owned()];
     match target {
         Some(target) => options.extend(["--filter-platform".to_owned(), target.to_owned()]),
@@ -32,7 +32,7 @@ pub fn metadata(root: &Path, target: Option<&str>) -> cargo_metadata::Result<Met
     command.other_options(options).exec()
 }
 
-/// The workspace's packages and what they import, whatever the platform or the feature.
+/// Returns the workspace's packages and their imports on all platforms and with all features.
 pub fn packages(metadata: &Metadata) -> Vec<Package> {
     let names = |package: &cargo_metadata::Package, dev: bool| {
         let of_kind = package
@@ -53,21 +53,20 @@ pub fn packages(metadata: &Metadata) -> Vec<Package> {
     packages.collect()
 }
 
-/// A path below the workspace's root, with `/`.
+/// Returns a path relative to the workspace's root, with `/`.
 fn relative(path: &Path, metadata: &Metadata) -> String {
     let path = path.strip_prefix(metadata.workspace_root.as_std_path()).unwrap_or(path);
     path.to_string_lossy().replace('\\', "/")
 }
 
-/// The files that open the crates: each library's and each command's.
+/// Returns the root files of all libraries and binaries.
 pub fn crate_roots(metadata: &Metadata) -> Vec<PathBuf> {
     let targets = metadata.workspace_packages().into_iter().flat_map(|package| &package.targets);
     let opening = targets.filter(|target| target.is_lib() || target.is_bin() || target.is_proc_macro());
     opening.map(|target| target.src_path.clone().into_std_path_buf()).collect()
 }
 
-/// The directory, the roots and the sources of every crate, as [`Crate::read`](crate::modules::Crate::read) takes
-/// them.
+/// Returns the directory, roots and sources of every crate, for [`Crate::read`](crate::modules::Crate::read).
 ///
 /// # Errors
 ///
@@ -88,7 +87,7 @@ pub fn crates(metadata: &Metadata) -> io::Result<Vec<(String, Vec<String>, Sourc
     Ok(crates)
 }
 
-/// The packages without the fields that whoever wants to use them needs.
+/// Reports packages without a licence or a description.
 pub fn check_fields(metadata: &Metadata) -> Vec<String> {
     let mut problems = Vec::new();
     for package in metadata.workspace_packages() {
@@ -103,7 +102,7 @@ pub fn check_fields(metadata: &Metadata) -> Vec<String> {
     problems
 }
 
-/// What a package builds with its default features on a platform, as `native::check` reads it.
+/// Returns the dependency tree of a package with default features on a platform, for `native::check`.
 ///
 /// # Errors
 ///
@@ -121,7 +120,7 @@ pub fn tree(root: &Path, package: &str, target: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Every file below a directory whose name passes, sorted, without what builds and tools leave behind.
+/// Returns the files under a directory that pass `wanted`, sorted, without build output and other generated files.
 ///
 /// # Errors
 ///
@@ -134,7 +133,7 @@ pub fn files(dir: &Path, wanted: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathB
             let entry = entry?;
             let name = entry.file_name();
             let path = entry.path();
-            // In a second work tree it is a file.
+            // A file, not a directory, in a linked work tree.
             if name == ".git" {
                 continue;
             }
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_found_below_and_builds_are_left_out() {
+    fn files_are_found_recursively_without_build_output() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["src/deep/a.rs", "target/b.rs", "src/c.txt", "work/.git"] {
             let path = dir.path().join(name);

@@ -1,4 +1,4 @@
-//! The imports between the modules of each crate of this workspace, and that the check of them finds a circle.
+//! Checks the imports between the modules of each crate of this workspace, and that the check finds an added cycle.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail it")]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn orders() -> Vec<Order> {
 }
 
 #[test]
-fn modules_import_downwards_and_not_in_circles() {
+fn modules_import_downwards_and_not_in_cycles() {
     let orders = orders();
     let crates: Vec<Crate> =
         crates().iter().map(|(dir, roots, sources)| Crate::read(dir, roots, sources)).collect();
@@ -32,9 +32,9 @@ fn modules_import_downwards_and_not_in_circles() {
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
-/// Each crate in turn with one more line in each of two modules, in memory: they import each other.
+/// Adds, in memory, imports between two modules of each crate in turn.
 #[test]
-fn a_circle_in_any_crate_is_found() {
+fn a_cycle_in_any_crate_is_found() {
     for (dir, roots, mut sources) in crates() {
         let krate = Crate::read(&dir, &roots, &sources);
         let names = krate.directories().remove(&dir).unwrap();
@@ -58,14 +58,14 @@ fn a_circle_in_any_crate_is_found() {
                 .push(format!("{from} imports {to} at {dir}/{file}:{} (crate::{to})", text.lines().count()));
         }
         let found = Crate::read(&dir, &roots, &sources).check(&orders());
-        let circle = [
-            format!("{dir}: modules import each other in a circle: {one} → {other} → {one}\n"),
-            format!("{dir}: modules import each other in a circle: {other} → {one} → {other}\n"),
+        let cycle = [
+            format!("{dir}: import cycle: {one} → {other} → {one}\n"),
+            format!("{dir}: import cycle: {other} → {one} → {other}\n"),
         ];
-        let told = found.iter().find(|problem| circle.iter().any(|circle| problem.starts_with(circle)));
-        let told =
-            told.unwrap_or_else(|| panic!("{dir}: no circle of {one} and {other} in\n{}", found.join("\n")));
-        // An import that was there before is named in the place of the second of its kind.
-        assert!(imports.iter().any(|import| told.contains(import)), "{imports:?} in {told}");
+        let report = found.iter().find(|problem| cycle.iter().any(|cycle| problem.starts_with(cycle)));
+        let report = report
+            .unwrap_or_else(|| panic!("{dir}: no cycle of {one} and {other} in:\n{}", found.join("\n")));
+        // If an import existed before, the first one is reported instead of the added one.
+        assert!(imports.iter().any(|import| report.contains(import)), "{imports:?} in {report}");
     }
 }

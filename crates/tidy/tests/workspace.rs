@@ -1,11 +1,11 @@
-//! Every check of this crate, on the workspace itself.
+//! Runs the checks of this crate on the workspace itself.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail it")]
 
 use std::path::{Path, PathBuf};
 
 use strongroom_tidy::{backends, imports, lints, native, source, versions, workspace};
 
-/// The platforms whose default build is looked at: each system, and both processors where they differ most.
+/// The platforms whose default build is checked: each system, and both processors on Linux.
 const PLATFORMS: &[&str] = &[
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
@@ -26,11 +26,11 @@ fn is_rust(path: &Path) -> bool {
 
 fn rust_files(below: &str) -> Vec<PathBuf> {
     let files = workspace::files(&workspace::root().join(below), &is_rust).unwrap();
-    assert!(!files.is_empty(), "no source found below {below}: the check would pass without looking");
+    assert!(!files.is_empty(), "no source found under {below}: the check would be empty");
     files
 }
 
-/// The file's name below the root, and its text.
+/// The path of a file relative to the root, and its text.
 fn read(path: &Path) -> (String, String) {
     let name = path.strip_prefix(workspace::root()).unwrap_or(path).display().to_string();
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -63,7 +63,7 @@ fn backends_have_the_same_files() {
 }
 
 #[test]
-fn backends_say_the_version_of_their_engine() {
+fn backends_report_the_version_of_their_engine() {
     let (_, lock) = read(&workspace::root().join("Cargo.lock"));
     let mut problems = Vec::new();
     for entry in std::fs::read_dir(workspace::root().join("crates/backends")).unwrap() {
@@ -90,7 +90,7 @@ fn sources_are_short_and_finished() {
 }
 
 #[test]
-fn nothing_names_a_path_of_one_machine() {
+fn no_file_contains_a_machine_path() {
     let text_file = |path: &Path| match path.extension().and_then(|end| end.to_str()) {
         Some(end) => ["rs", "toml", "md", "sh", "py"].contains(&end),
         // The scripts at the root have no extension.
@@ -99,7 +99,7 @@ fn nothing_names_a_path_of_one_machine() {
     let files = workspace::files(&workspace::root(), &text_file).unwrap();
     let mut problems = Vec::new();
     for path in files {
-        // A file without an extension may also be data: what is no text names no path.
+        // A file without an extension may be binary data, which is skipped.
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let name = path.strip_prefix(workspace::root()).unwrap().display().to_string();
         problems.extend(source::check_machine_paths(&name, &text));
@@ -153,19 +153,22 @@ fn the_default_build_compiles_no_c() {
             with_links.map(|package| (package.name.to_string(), package.version.to_string())).collect();
         let members = metadata.workspace_default_packages();
         let members: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-        // Each by itself: what one member asks for could hide that another does not.
+        // Each member separately, because features enabled by one could hide that another lacks them.
         for &member in &members {
             let tree = workspace::tree(&root, member, platform).unwrap();
             assert!(tree.starts_with(&format!("0{member} v")), "not the tree of {member}:\n{tree}");
             let found = native::check(&tree, &links);
             problems.extend(found.iter().map(|problem| format!("{member} on {platform}: {problem}")));
-            // These come with the default engine, or this is not the build that was meant.
+            // These must include the default engine; otherwise this is not the intended build.
             if ["strongroom", "strongroom-cli"].contains(&member) {
                 assert!(tree.contains("strongroom-redb v"), "{tree}");
             }
         }
         for needed in ["strongroom", "strongroom-cli"] {
-            assert!(members.contains(&needed), "{needed} is no default member of the workspace: {members:?}");
+            assert!(
+                members.contains(&needed),
+                "{needed} is not a default member of the workspace: {members:?}"
+            );
         }
     }
     none(&problems);

@@ -1,12 +1,12 @@
-//! A scan over many rows, in each layer: its memory stays flat, and the layers allocate nothing for a row.
+//! Scans many rows in each layer, to show that memory stays flat and that the layers allocate nothing per row.
 //!
-//! It is also what instructions are counted with, layer by layer (the figure is divided by the rows):
+//! It also serves to count instructions layer by layer (divide the figure by the number of rows):
 //!
 //! ```text
 //! valgrind --tool=callgrind --toggle-collect='*RawLayer*scan*' long-scan --rows 100000 --engine redb --layer raw
 //! ```
 //!
-//! and so on with `BackendLayer` and `StoreLayer`, and `*visit*` with `--by-visitor`.
+//! Use `BackendLayer` and `StoreLayer` for the other layers, and `*visit*` with `--by-visitor`.
 
 #![allow(clippy::unwrap_used)] // A benchmark that fails should stop.
 #![allow(clippy::cast_precision_loss)] // Figures are printed with a few digits.
@@ -23,10 +23,10 @@ const CACHE_BYTES: u64 = 64 << 20;
 #[derive(Parser)]
 #[command(about = "Memory and allocations of a scan over many rows")]
 struct Arguments {
-    /// Engines to measure; all of this build if none is named
+    /// Engines to measure; by default all of this build
     #[arg(long)]
     engine: Vec<String>,
-    /// Layers to measure: raw, backend, store; all if none is named
+    /// Layers to measure: raw, backend, store; by default all
     #[arg(long)]
     layer: Vec<String>,
     /// Rows in each database
@@ -50,7 +50,7 @@ fn main() {
             let directory = tempfile::tempdir().unwrap();
             let opened = || open(engine, directory.path(), CACHE_BYTES, place);
             fill(&*opened(), arguments.rows, 10_000, 100, rising_key);
-            // Opened anew, so that what loading left behind is not counted.
+            // Reopened, so that memory left over from the load is not counted.
             let opened = opened();
             let before = anonymous_bytes();
             let start = Instant::now();
@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// Does the work, and looks from another thread how much anonymous memory the process has meanwhile at the most.
+/// Does the work while another thread samples the anonymous memory of the process; also returns the peak.
 fn while_watched<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -93,7 +93,7 @@ fn while_watched<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     })
 }
 
-/// Keys in the order of their numbers: a load in random order of ten million rows is another benchmark.
+/// Keys in ascending order: loading ten million rows in random order is another benchmark.
 fn rising_key(number: u64) -> [u8; 16] {
     let mut key = [0; 16];
     key[8..].copy_from_slice(&number.to_be_bytes());

@@ -1,4 +1,4 @@
-//! fjall itself.
+//! fjall without the layer.
 
 use super::Raw;
 use crate::measure::{read, read_row};

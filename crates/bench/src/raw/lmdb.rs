@@ -1,4 +1,4 @@
-//! LMDB itself, through heed.
+//! LMDB without the layer, through heed.
 
 use super::{MAP_BYTES, Raw};
 use crate::measure::{read, read_row};
@@ -22,7 +22,7 @@ impl Raw for Lmdb {
     fn open(directory: &Path, _cache_bytes: u64) -> Self {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(usize::try_from(MAP_BYTES).unwrap()).max_dbs(8);
-        // SAFETY: nobody else opens or changes the files of this benchmark.
+        // SAFETY: no other process or thread opens or changes the files of this benchmark.
         #[allow(unsafe_code)]
         let environment = unsafe { options.open(directory) }.unwrap();
         Self::new(environment, |environment| {

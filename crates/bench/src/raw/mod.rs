@@ -17,24 +17,24 @@ pub mod tables;
 use crate::workload::Op;
 use std::path::Path;
 
-/// Cache of every engine that has one, raw or under the layer.
+/// Cache size of every engine that has a cache, raw or under the layer.
 pub const CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 
-/// Address space of LMDB, raw or under the layer; not memory. Valgrind has less of it to give than a system.
+/// Address space (not memory) of LMDB, raw or under the layer. Small enough to run under Valgrind.
 pub const MAP_BYTES: u64 = 16 << 30;
 
-/// What is measured of a raw engine. Static dispatch: a raw user has no trait object.
+/// The operations measured on a raw engine. Statically dispatched, as an application would call them.
 pub trait Raw {
-    /// Opens the engine with the settings that the layer uses, and a cache of so many bytes where it has one.
+    /// Opens the engine with the settings of the adapter, and with a cache of `cache_bytes` if it has a cache.
     fn open(directory: &Path, cache_bytes: u64) -> Self;
-    /// Gets one value, newest state, in a read transaction where the engine has them, and reads it; its length.
+    /// Gets the newest value, in a read transaction where the engine has them, reads it and returns its length.
     fn get(&self, key: &[u8]) -> usize;
-    /// Reads every row in order; the number of rows and of bytes.
+    /// Reads every row in order; returns the numbers of rows and bytes.
     fn scan(&self) -> (u64, u64);
-    /// Commits a batch, buffered.
+    /// Commits a batch with buffered durability.
     fn apply(&self, batch: &[Op]);
     /// Commits one row, durably.
     fn put_durably(&self, key: &[u8], value: &[u8]);
-    /// Makes everything durable, in the way the engine offers.
+    /// Flushes everything, as durably as the engine can.
     fn flush(&self);
 }

@@ -1,4 +1,4 @@
-//! redb itself.
+//! redb without the layer.
 
 use super::Raw;
 use crate::measure::{read, read_row};

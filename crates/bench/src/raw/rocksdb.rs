@@ -1,4 +1,4 @@
-//! RocksDB itself, with the adapter's defaults.
+//! RocksDB without the layer, with the adapter's defaults.
 
 use super::Raw;
 use crate::measure::{read, read_row};

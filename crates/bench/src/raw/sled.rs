@@ -1,4 +1,4 @@
-//! sled itself.
+//! sled without the layer.
 
 use super::Raw;
 use crate::measure::{read, read_row};
@@ -13,7 +13,7 @@ pub struct Sled {
 
 impl Raw for Sled {
     fn open(directory: &Path, cache_bytes: u64) -> Self {
-        // 500 ms is sled's own default, and the adapter's.
+        // 500 ms is the default of sled and of the adapter.
         let config = sled::Config::new().cache_capacity(cache_bytes).flush_every_ms(Some(500));
         let db = config.path(directory).open().unwrap();
         Self { tree: db.open_tree("bench").unwrap(), db }
@@ -44,7 +44,7 @@ impl Raw for Sled {
         self.tree.apply_batch(batch).unwrap();
     }
 
-    /// As durable as sled makes it, which is not power-safe.
+    /// Commits as durably as sled can, which is not power-safe.
     fn put_durably(&self, key: &[u8], value: &[u8]) {
         self.tree.insert(key, value).unwrap();
         self.db.flush().unwrap();

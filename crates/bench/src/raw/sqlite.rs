@@ -1,4 +1,4 @@
-//! SQLite itself: a connection that writes and one that reads, with cached statements.
+//! SQLite without the layer: a writing and a reading connection, with cached statements.
 
 use super::Raw;
 use crate::measure::{read, read_row};
@@ -24,7 +24,7 @@ impl Raw for Sqlite {
                 .unwrap();
             connection
         };
-        // The shares that the adapter gives.
+        // The cache shares that the adapter gives to its connections.
         let writer = connection(4);
         writer
             .execute_batch(
@@ -71,7 +71,7 @@ impl Raw for Sqlite {
     }
 
     fn put_durably(&self, key: &[u8], value: &[u8]) {
-        // The same each time, and free after the first.
+        // Set on every put, because it costs nothing after the first.
         self.writer.execute_batch("PRAGMA synchronous = FULL").unwrap();
         self.writer
             .prepare_cached("INSERT INTO rows VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")

@@ -1,17 +1,17 @@
-//! Raw engines with a table for each keyspace, as an application without the layer would have them.
+//! Raw engines with one table per keyspace, as an application without the layer would use them.
 //!
-//! A creation and a drop are as durable as the engine makes them; a row is buffered.
+//! Creating and dropping a table is as durable as the engine makes it; rows are buffered.
 
 use std::path::Path;
 
-/// What went wrong, in the engine's words.
+/// The result of a raw call; an error is the engine's own.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Named tables of one raw engine.
 pub trait Tables: Sized {
-    /// Opens the engine with room for so many tables, and finds those that are there.
+    /// Opens the engine with its existing tables and with room for `tables_max`.
     fn open(directory: &Path, tables_max: u32) -> Outcome<Self>;
-    /// Makes a table and keeps it open.
+    /// Creates a table and keeps it open.
     fn create(&mut self, name: &str) -> Outcome<()>;
     /// Writes a row.
     fn put(&mut self, name: &str, key: &[u8], value: &[u8]) -> Outcome<()>;
@@ -151,7 +151,7 @@ pub mod rocksdb {
         }
 
         fn put(&mut self, name: &str, key: &[u8], value: &[u8]) -> Outcome<()> {
-            let family = self.0.cf_handle(name).ok_or("there is no such column family")?;
+            let family = self.0.cf_handle(name).ok_or("no such column family")?;
             Ok(self.0.put_cf(&family, key, value)?)
         }
 
@@ -208,11 +208,11 @@ pub mod lmdb {
     use heed::types::Bytes;
     use heed::{CommitOrAbort, Env, EnvOpenOptions, WithoutTls};
 
-    /// Each call opens the named database that it needs: heed's handles borrow the environment.
+    /// Each call opens its named database anew, because heed's handles borrow the environment.
     pub struct Lmdb(Env<WithoutTls>);
 
     impl Lmdb {
-        /// Does something with a named database, which is made if it is not there, in one durable transaction.
+        /// Runs `work` on a named database, created if missing, in one durable transaction.
         fn with(
             &self,
             name: &str,
@@ -225,7 +225,7 @@ pub mod lmdb {
             })?;
             match done {
                 CommitOrAbort::Commit(()) => Ok(()),
-                CommitOrAbort::Abort(()) => Err("nothing aborts".into()),
+                CommitOrAbort::Abort(()) => Err("the transaction was aborted".into()),
             }
         }
     }
@@ -234,7 +234,7 @@ pub mod lmdb {
         fn open(directory: &Path, tables_max: u32) -> Outcome<Self> {
             let mut options = EnvOpenOptions::new().read_txn_without_tls();
             options.map_size(64 << 30).max_dbs(tables_max + 8);
-            // SAFETY: nobody else opens or changes the files of this benchmark.
+            // SAFETY: no other process or thread opens or changes the files of this benchmark.
             #[allow(unsafe_code)]
             Ok(Self(unsafe { options.open(directory) }?))
         }
@@ -249,7 +249,7 @@ pub mod lmdb {
 
         fn remove(&mut self, name: &str) -> Outcome<()> {
             self.with(name, |map, transaction| {
-                // SAFETY: no other handle to it is open.
+                // SAFETY: no other handle to this database is open.
                 #[allow(unsafe_code)]
                 unsafe {
                     map.remove(transaction)

@@ -1,4 +1,4 @@
-//! The store: a map in memory, and a journal of its commits, each with a checksum.
+//! The example store: a map in memory and a journal of its commits, each with a checksum.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,52 +10,52 @@ use strongroom_powercut::script::{Batch, Op};
 use strongroom_powercut::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What is wrong with a store.
+/// The defect of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// Nothing.
     None,
     /// It never syncs its journal.
     ForgetsSync,
-    /// It writes each row of a batch by itself.
+    /// It writes each row of a batch as a separate record.
     Tears,
-    /// After opening, one row holds something else.
+    /// One row has another value after opening.
     Invents,
-    /// It never comes back from opening what holds something.
+    /// Opening a non-empty store never returns.
     Hangs,
-    /// It dies of opening what holds something.
+    /// Opening a non-empty store aborts the process.
     Aborts,
-    /// It does not open what holds something.
+    /// Opening a non-empty store fails.
     Refuses,
-    /// It opens, and cannot be written any more.
+    /// It opens, but accepts no writes once it was reopened with rows.
     Stiffens,
-    /// It says that it is closed, and goes on.
+    /// It reports that it is closed, but accepts later writes.
     GoesOn,
-    /// It takes every condition for fulfilled.
+    /// It takes every condition of a batch as met.
     Misjudges,
-    /// It says that a checkpoint is done, and has copied nothing.
+    /// It acknowledges a checkpoint that has no rows.
     ForgetsCheckpoint,
-    /// Verifying always finds something.
+    /// Verification always fails.
     Alarms,
-    /// A get finds nothing.
+    /// A get never finds a row.
     GetsNothing,
-    /// It checks no checksum.
+    /// It ignores checksums.
     Trusts,
-    /// It drops what fails its checksum, and says nothing.
+    /// It silently drops records that fail their checksum.
     Swallows,
-    /// It panics when it cannot write.
+    /// It panics when a write fails.
     Panics,
-    /// It acknowledges what it could not sync.
+    /// It acknowledges commits whose write or sync failed.
     Shrugs,
-    /// It acknowledges what it has written, whatever the sync said.
+    /// It acknowledges written commits even if the sync failed.
     IgnoresSync,
-    /// It writes its journal anew whenever it opens, and for a while there is none.
+    /// It rewrites its journal in place on every open, so that a crash then loses records.
     Rewrites,
-    /// It wants more memory than there is.
+    /// It allocates more memory than the limit allows.
     Devours,
 }
 
-/// The subject.
+/// The subject: a journal store with at most one flaw.
 pub(crate) struct Journal {
     name: &'static str,
     flaw: Flaw,
@@ -92,7 +92,7 @@ impl Subject for Journal {
     }
 }
 
-/// What a record of the journal changes.
+/// The changes in one record of the journal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Record {
     created: Option<String>,
@@ -103,7 +103,7 @@ struct Record {
 #[derive(Debug, Default)]
 struct Inner {
     keyspaces: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
-    /// Whether an append has failed: nobody knows how much of it is in the file.
+    /// Whether an append has failed. It is then unknown how much of it is in the file.
     failed: bool,
 }
 
@@ -111,7 +111,7 @@ struct Store {
     flaw: Flaw,
     file: File,
     inner: Mutex<Inner>,
-    /// Whether opening found anything.
+    /// Whether the store had rows when it was opened.
     was_there: bool,
 }
 
@@ -127,20 +127,20 @@ impl Store {
             .open(&path)
             .map_err(failed("the journal cannot be opened"))?;
         if flaw != Flaw::ForgetsSync {
-            // The names of the file and of its directory.
+            // Makes the directory entries of the file and of its directory durable.
             for directory in [Some(directory), directory.parent()].into_iter().flatten() {
                 File::open(directory)
                     .and_then(|directory| directory.sync_all())
-                    .map_err(failed("no sync"))?;
+                    .map_err(failed("the directory cannot be synced"))?;
             }
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("the journal cannot be read"))?;
         let mut inner = Inner::default();
         let whole = replay(&bytes, flaw, &mut inner)?;
-        // What was cut off while it was written was never acknowledged.
+        // An incomplete record at the end was never acknowledged.
         if whole < bytes.len() {
-            file.set_len(whole as u64).map_err(failed("the journal cannot be cut"))?;
+            file.set_len(whole as u64).map_err(failed("the journal cannot be truncated"))?;
         }
         let was_there = inner.keyspaces.values().any(|rows| !rows.is_empty());
         match flaw {
@@ -153,9 +153,9 @@ impl Store {
                 drop(memory);
             }
             Flaw::Rewrites if was_there => {
-                rewrite(&mut file, &bytes[..whole]).map_err(failed("no new journal"))?;
+                rewrite(&mut file, &bytes[..whole]).map_err(failed("the journal cannot be rewritten"))?;
             }
-            Flaw::Refuses if was_there => return Err(Failure::new("it does not open")),
+            Flaw::Refuses if was_there => return Err(Failure::new("the store does not open")),
             Flaw::Invents => {
                 if let Some(value) = inner.keyspaces.values_mut().flat_map(BTreeMap::values_mut).next() {
                     value.push(7);
@@ -172,7 +172,7 @@ impl Store {
             return Err(Failure::new("an earlier commit failed: open the store again").closed());
         }
         if self.flaw == Flaw::Stiffens && self.was_there {
-            return Err(Failure::new("it cannot be written"));
+            return Err(Failure::new("the store cannot be written"));
         }
         let records = if self.flaw == Flaw::Tears && !record.rows.is_empty() {
             record.rows.iter().map(|row| Record { rows: vec![row.clone()], ..record.clone() }).collect()
@@ -236,7 +236,7 @@ impl Opened for Store {
     }
 
     fn commit(&self, batch: &Batch) -> Result<Verdict, Failure> {
-        // One writer's rows are nobody else's, so that nothing comes between looking and writing.
+        // Writers never share rows, so no other writer can invalidate the check before the append.
         if !self.holds(batch)? {
             return Ok(Verdict::Refused);
         }
@@ -265,10 +265,10 @@ impl Opened for Store {
     }
 
     fn checkpoint(&self, directory: &Path) -> Result<Done, Failure> {
-        let failed = |error| Failure::new(format!("no checkpoint: {error}"));
-        // It is the copy that cannot be used any more; this store can.
+        let failed = |error| Failure::new(format!("the checkpoint failed: {error}"));
+        // A failure closes only the copy; this store stays usable.
         let of_copy = |failure: Failure| Failure { closed: false, ..failure };
-        // It gets its name when it is whole.
+        // Renamed only when it is complete.
         let unfinished = directory.with_extension("unfinished");
         std::fs::create_dir(&unfinished).map_err(failed)?;
         let copy = Self::open(&unfinished, Flaw::None).map_err(of_copy)?;
@@ -288,11 +288,11 @@ impl Opened for Store {
     }
 
     fn verify(&self) -> Result<Done, Failure> {
-        if self.flaw == Flaw::Alarms { Err(Failure::new("something is wrong")) } else { Ok(Done::Done) }
+        if self.flaw == Flaw::Alarms { Err(Failure::new("verification failed")) } else { Ok(Done::Done) }
     }
 }
 
-/// Piece by piece.
+/// Truncates the journal and writes it again piece by piece, syncing each.
 fn rewrite(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
     file.set_len(0)?;
     file.sync_all()?;
@@ -303,7 +303,7 @@ fn rewrite(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Applies the records of a journal; says where the last whole one ends.
+/// Applies the records of a journal; returns the end of the last complete one.
 fn replay(bytes: &[u8], flaw: Flaw, inner: &mut Inner) -> Result<usize, Failure> {
     let mut at = 0;
     while let Some((head, rest)) = bytes[at..].split_at_checked(12) {
@@ -314,7 +314,7 @@ fn replay(bytes: &[u8], flaw: Flaw, inner: &mut Inner) -> Result<usize, Failure>
         let next = at + 12 + len;
         if flaw != Flaw::Trusts && xxh3_64(body) != number(&head[4..]) {
             if flaw != Flaw::Swallows {
-                // What follows was written by a commit that failed or was cut off, and is nobody's.
+                // The rest belongs to a commit that failed or was cut off, and was never acknowledged.
                 break;
             }
             at = next;

@@ -1,7 +1,7 @@
-//! A harness of one's own: a small store, and the same store with one flaw each.
+//! Runs the harness on your own subjects: a small store, and copies of it with one flaw each.
 //!
-//! The store keeps everything in memory and appends each commit to a journal. Its flaws are those that real ones have
-//! had, and the tests of the harness demand that each is found. To try your own store, implement [`Subject`] and
+//! The store keeps everything in memory and appends each commit to a journal. Real stores have had these flaws, and
+//! the tests of the harness demand that each is found. To test your own store, implement [`Subject`] and
 //! [`Opened`](strongroom_powercut::subject::Opened) as `journal.rs` does, and end your `main` like this one.
 
 mod journal;

@@ -4,10 +4,10 @@ use crate::name::Section;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Cut the power, kill, fail and damage, and see what is left.
+/// Test what a store keeps across power cuts, kills, I/O errors and damaged files
 ///
-/// Power cuts and I/O errors need Linux, root, /dev/fuse and loop devices; where they are missing the sections are
-/// SKIPPED, and the summary counts that.
+/// Power cuts and I/O errors need Linux, root, /dev/fuse and loop devices. Where these are missing, the sections are
+/// SKIPPED and counted as such in the summary.
 #[derive(Debug, Parser)]
 #[command(
     name = "strongroom-powercut",
@@ -15,8 +15,8 @@ use std::path::PathBuf;
     max_term_width = 100,
     after_help = "\
 Exit status:
-  0    all is as it has to be
-  1    something was lost, wrong or unnoticed that must not be, or a negative control lost nothing
+  0    every subject kept its promise
+  1    a subject lost or corrupted data or missed damage, or a negative control lost nothing
   2    wrong usage
   3    the harness itself failed
   130  stopped by Ctrl-C or SIGTERM"
@@ -28,19 +28,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Try all subjects in all sections, and print or write a report
+    /// Run all subjects in all sections, and print or write a report
     #[command(after_help = "\
 Examples:
   strongroom-powercut matrix --short
   strongroom-powercut matrix --only redb/store --section power
   strongroom-powercut matrix --results target/durability.json --report docs/DURABILITY.md")]
     Matrix(Matrix),
-    /// Make one trial again, by the name that a report gives
+    /// Repeat one trial, by its name in a report
     ///
-    /// What the threads of an engine do in the background is not the same each time, so that a rare finding may take
-    /// several turns.
+    /// The background threads of an engine behave differently each time, so a rare finding may need several runs.
     Replay(Replay),
-    /// Print the report of results that a run in parts has put together, as Markdown
+    /// Print the report of collected results as Markdown
     #[command(after_help = "\
 Examples:
   strongroom-powercut matrix --only redb/store --results durability.json
@@ -66,7 +65,7 @@ pub(super) struct Matrix {
     /// Only these sections: kill, power, fault, damage
     #[arg(long, value_name = "SECTION", num_args = 1..)]
     pub(super) section: Vec<Section>,
-    /// A few minutes for all subjects, in place of the published run
+    /// Run a few minutes for all subjects, instead of the full published run
     #[arg(long)]
     pub(super) short: bool,
     /// Crash images for each subject
@@ -81,29 +80,29 @@ pub(super) struct Matrix {
     /// Damaged files for each subject
     #[arg(long, value_name = "N")]
     pub(super) damages: Option<usize>,
-    /// What everything that looks random is made from
+    /// Seed of all random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
-    /// How long a process that looks at a store may take, in seconds
+    /// Time limit in seconds for a process that inspects a store
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) time_limit: u64,
-    /// Take up the results in this file, and put all there as JSON: a run in parts
+    /// Add to the results in this JSON file, for a run in parts
     #[arg(long, value_name = "FILE")]
     pub(super) results: Option<PathBuf>,
-    /// Write the report there, as Markdown
+    /// Write the report to this file as Markdown
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// The trial, such as power:redb/store:ext4:batches:1:torn:4
+    /// Name of the trial, such as power:redb/store:ext4:batches:1:torn:4
     #[arg(value_name = "NAME")]
     pub(super) name: String,
-    /// How long a process that looks at a store may take, in seconds
+    /// Time limit in seconds for a process that inspects a store
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) time_limit: u64,
-    /// How often
+    /// Number of runs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) times: u64,
 }

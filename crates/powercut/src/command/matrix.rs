@@ -1,4 +1,4 @@
-//! `matrix`: every subject in every section.
+//! `matrix`: runs every subject in every section.
 
 use super::arguments::Matrix;
 use super::status::{Status, is_stopped};
@@ -21,7 +21,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
     if let Some(unknown) =
         arguments.only.iter().find(|name| !subjects.iter().any(|subject| subject.name() == *name))
     {
-        eprintln!("strongroom-powercut: there is no subject {unknown:?}; list them with: subjects");
+        eprintln!("strongroom-powercut: unknown subject {unknown:?}; list them with: subjects");
         return Ok(Status::Usage);
     }
     let mut results = match &arguments.results {
@@ -31,7 +31,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
     results.seed = arguments.seed;
     results.system = disk::system();
     if arguments.only.is_empty() && arguments.section.is_empty() {
-        // All is tried anew; a part of a run does not undo what another part had to skip.
+        // A full run repeats everything. A partial run keeps the skips of other parts.
         results.skipped.clear();
     }
     let file_systems = file_systems(&mut results);
@@ -64,11 +64,11 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Matrix) -> io::Resu
     summary(&results)
 }
 
-/// What an earlier run has put there.
+/// Reads the results of an earlier run.
 pub(super) fn read_results(path: &Path) -> io::Result<Results> {
-    let told = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
-    let bytes = fs::read(path).map_err(|error| told(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| told(&error))
+    let context = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(|error| context(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| context(&error))
 }
 
 fn size_of(arguments: &Matrix, role: Role) -> Size {
@@ -81,7 +81,7 @@ fn size_of(arguments: &Matrix, role: Role) -> Size {
     }
 }
 
-/// The file systems that can be had; what cannot is said.
+/// The available file systems; records and prints each that is skipped.
 fn file_systems(results: &mut Results) -> Vec<FileSystem> {
     let mut skip = |what: String| {
         eprintln!("SKIPPED {what}");
@@ -139,7 +139,7 @@ fn run_section(
     Ok(())
 }
 
-/// Makes trials on as many threads as there are cores; gives them in the order of their names.
+/// Runs trials on one thread per core, at most 8; returns them in the order of `names`.
 fn side_by_side(
     names: &[Name],
     bar: &ProgressBar,
@@ -168,7 +168,7 @@ fn side_by_side(
     done.into_iter().map(|(_, trial)| trial).collect()
 }
 
-/// A reader never sees half of it, and a run that is stopped leaves the old one.
+/// Replaces a file atomically: a reader never sees half of it, and an interrupted run leaves the old one.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let scratch = path.with_extension("new");
     fs::write(&scratch, bytes)?;

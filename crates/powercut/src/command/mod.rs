@@ -1,4 +1,4 @@
-//! The command: which subjects, which sections, how many; and what came of it.
+//! The command line program: parses the arguments, runs a command and returns its exit status.
 
 mod arguments;
 mod matrix;
@@ -16,9 +16,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The entry of a program that tries `subjects`: its children are the same program.
+/// Entry point of a program that tests `subjects`. The program also serves as its own child processes.
 ///
-/// Exit status: 0 if all is as it has to be, 1 if something was lost or a negative control lost nothing, 2 for wrong
+/// Exit status: 0 if every subject kept its promise, 1 if one did not or a negative control lost nothing, 2 for wrong
 /// usage, 3 if the harness itself failed, 130 if it was stopped.
 pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -32,16 +32,16 @@ pub fn main(subjects: &[Box<dyn Subject>]) -> ExitCode {
         };
     }
     let arguments = Arguments::parse();
-    // Before there is any other thread, and before the first disk: what is mounted from here on goes when the process
-    // goes. Who may not do that cannot have a disk either, and that is told later.
+    // Must come before any other thread and before the first disk: mounts made from here on disappear with the
+    // process. A process without that privilege cannot mount a disk either, and reports that later.
     if matches!(arguments.command, Command::Matrix(_) | Command::Replay(_))
         && let Err(error) = disk::isolate()
         && disk::unavailable().is_none()
     {
-        return failed(&format!("no mounts of its own: {error}"));
+        return failed(&format!("cannot create a private mount namespace: {error}"));
     }
     if let Err(error) = ctrlc::set_handler(stop) {
-        return failed(&format!("signals cannot be handled: {error}"));
+        return failed(&format!("cannot install the signal handler: {error}"));
     }
     let done = match &arguments.command {
         Command::Matrix(matrix) => matrix::run(subjects, matrix),

@@ -1,4 +1,4 @@
-//! `replay`: one trial again.
+//! `replay`: repeats one trial.
 
 use super::arguments::Replay;
 use super::status::{Status, is_stopped};
@@ -20,7 +20,7 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Replay) -> io::Resu
         Err(why) => return usage(why),
     };
     let Some(subject) = subjects.iter().find(|subject| subject.name() == name.subject()) else {
-        return usage(format!("there is no subject {:?}; list them with: subjects", name.subject()));
+        return usage(format!("unknown subject {:?}; list them with: subjects", name.subject()));
     };
     let needs_disk = matches!(name.section(), Section::Power | Section::Fault);
     if needs_disk && let Some(why) = disk::unavailable() {
@@ -34,9 +34,9 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Replay) -> io::Resu
             return Ok(Status::Stopped);
         }
         let trial = trial::run(&**subject, &name, Duration::from_secs(arguments.time_limit))?;
-        let idle = if trial.idle { " (nothing was hit)" } else { "" };
+        let idle = if trial.idle { " (no effect)" } else { "" };
         if let Some(why) = &trial.void {
-            writeln!(out, "{turn}: the file system did not come back: {why}")?;
+            writeln!(out, "{turn}: the file system did not recover: {why}")?;
         } else if trial.found.is_empty() {
             writeln!(out, "{turn}: nothing found{idle}")?;
         }
@@ -47,6 +47,6 @@ pub(super) fn run(subjects: &[Box<dyn Subject>], arguments: &Replay) -> io::Resu
             trial.found.iter().any(|(finding, _)| !matches!(finding, Finding::Noticed | Finding::Harmless)),
         );
     }
-    writeln!(out, "{shown} of {} turns found something", arguments.times)?;
+    writeln!(out, "{shown} of {} runs found something", arguments.times)?;
     Ok(if shown == 0 { Status::Sound } else { Status::Unsound })
 }

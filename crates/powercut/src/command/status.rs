@@ -1,17 +1,17 @@
-//! How the command ends, and whether it is to end before it is done.
+//! The exit status of the command, and the flag that stops it early.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set when somebody wants it to stop.
+/// Set by a signal; long loops check it.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// How the command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// All is as it has to be.
+    /// Every subject kept its promise.
     Sound,
-    /// Something was lost, or a control lost nothing.
+    /// A subject broke its promise, or a control lost nothing.
     Unsound,
     /// Wrong usage.
     Usage,
@@ -33,7 +33,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Has it end soon.
+/// Asks the command to stop soon.
 pub(super) fn stop() {
     STOPPED.store(true, Ordering::SeqCst);
 }

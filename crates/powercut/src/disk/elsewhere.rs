@@ -1,4 +1,4 @@
-//! Where there is no FUSE and no loop device: the same interface, and no disk.
+//! The interface of the disk on systems without FUSE and loop devices, where every disk is unavailable.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,41 +6,41 @@ use std::path::{Path, PathBuf};
 
 use super::{DiskOptions, Faults, FileSystem, Image, Recording};
 
-const REASON: &str = "power cuts are simulated on Linux alone";
+const REASON: &str = "power cuts can be simulated on Linux only";
 
-/// Why power cuts cannot be simulated here.
+/// Returns why power cuts cannot be simulated here.
 pub fn unavailable() -> Option<String> {
     Some(REASON.to_string())
 }
 
 impl FileSystem {
-    /// Why disks with this file system cannot be had here.
+    /// Returns why disks with this file system are unavailable here.
     pub fn unavailable(self) -> Option<String> {
         unavailable()
     }
 }
 
-/// Does nothing: there is nothing to isolate.
+/// Does nothing: without disks there are no mounts to isolate.
 pub fn isolate() -> io::Result<()> {
     Ok(())
 }
 
-/// Does nothing: there is no disk that a child could outlive.
+/// Does nothing: without disks a child may outlive its parent.
 pub fn die_with_parent() -> io::Result<()> {
     Ok(())
 }
 
-/// A mounted disk, which cannot be had here.
+/// A mounted disk, which does not exist here.
 #[derive(Debug)]
 pub struct Disk(Infallible);
 
 impl Disk {
-    /// Always an error here, of the kind `Unsupported`.
+    /// Always fails here, with an error of the kind `Unsupported`.
     pub fn formatted(_: FileSystem) -> io::Result<Image> {
         Err(io::Error::new(io::ErrorKind::Unsupported, REASON))
     }
 
-    /// Always an error here, of the kind `Unsupported`.
+    /// Always fails here, with an error of the kind `Unsupported`.
     pub fn mount(_: Image, _: FileSystem, _: &DiskOptions) -> io::Result<Disk> {
         Err(io::Error::new(io::ErrorKind::Unsupported, REASON))
     }

@@ -1,27 +1,27 @@
 //! I/O errors on demand.
 //!
-//! The disk answers with an error; what the program above sees of it is the file system's doing. On Linux 6.18, with
-//! ext4, xfs and btrfs alike, a failed write of a file's data is answered by that file's next `fsync` with `EIO`,
-//! once; the pages are then counted as clean, so that a second `fsync` succeeds and proves nothing. A failed write of
-//! the journal or the metadata, and a failed flush, end the file system: from then on ext4 and btrfs are read-only
-//! (`EROFS`) and xfs is shut down (`EIO`), until they are mounted anew. btrfs writes its metadata twice and lives with
-//! the loss of one copy. The loop device turns every error into `EIO`, so that there is no `ENOSPC` of the disk's own:
-//! a full file system is [`Disk::fill`](super::Disk::fill).
+//! The disk returns an error, and the file system decides what a program sees of it. On Linux 6.18, with ext4, xfs
+//! and btrfs alike, the next `fsync` of a file reports a failed write of its data with `EIO`, once. The pages then
+//! count as clean, so a second `fsync` succeeds and proves nothing. A failed write of the journal or of metadata, and
+//! a failed flush, end the file system: ext4 and btrfs become read-only (`EROFS`) and xfs shuts down (`EIO`) until
+//! they are mounted again. btrfs writes its metadata twice and survives the loss of one copy. The loop device turns
+//! every error into `EIO`, so the disk cannot return `ENOSPC`: use [`Disk::fill`](super::Disk::fill) for a full file
+//! system.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What goes wrong.
+/// A kind of I/O error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// A write is answered with `EIO`, and nothing of it is on the disk.
+    /// A write fails with `EIO` and stores nothing.
     WriteError,
-    /// A write is answered with `EIO`, and its first half is on the disk.
+    /// A write fails with `EIO` and stores its first half.
     ShortWrite,
-    /// A flush is answered with `EIO`, and covers nothing.
+    /// A flush fails with `EIO` and makes nothing durable.
     FlushError,
 }
 
-/// The switch for a disk's faults, and what it has counted. Used from any thread while the disk is in use.
+/// Arms a disk's faults and counts its requests. May be used from any thread while the disk is in use.
 #[derive(Debug, Default)]
 pub struct Faults(Mutex<State>);
 
@@ -36,48 +36,48 @@ struct State {
 #[derive(Debug)]
 struct Armed {
     fault: Fault,
-    /// Requests of the fault's sort that still pass.
+    /// Requests of the fault's kind that still succeed.
     passing: u64,
     lasting: bool,
 }
 
 impl Faults {
-    /// Lets `at` more writes pass (flushes, for [`Fault::FlushError`]) and makes the next fail: that one alone, or
-    /// it and all later ones if `lasting`. Replaces what was armed before.
+    /// Lets `at` more writes succeed (flushes, for [`Fault::FlushError`]) and makes the next one fail, and all later
+    /// ones too if `lasting`. Replaces an armed fault.
     pub fn arm(&self, fault: Fault, at: u64, lasting: bool) {
         self.state().armed = Some(Armed { fault, passing: at, lasting });
     }
 
-    /// The disk is sound again.
+    /// Disarms the fault: requests succeed again.
     pub fn disarm(&self) {
         self.state().armed = None;
     }
 
-    /// How many requests were made to fail since the mount.
+    /// Number of requests that failed on purpose since the mount.
     pub fn hits(&self) -> u64 {
         self.state().hits
     }
 
-    /// How many writes have arrived since the mount, failed ones included and discards not.
+    /// Number of writes since the mount, including failed ones but not discards.
     pub fn writes(&self) -> u64 {
         self.state().writes
     }
 
-    /// How many flushes have arrived since the mount, failed ones included.
+    /// Number of flushes since the mount, including failed ones.
     pub fn flushes(&self) -> u64 {
         self.state().flushes
     }
 
-    /// Counts a write, and says how it fails if it is to fail.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // there is no disk to call it
+    /// Counts a write; returns the fault that it must report, if any.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // unused where there is no disk
     pub(super) fn on_write(&self) -> Option<Fault> {
         let mut state = self.state();
         state.writes += 1;
         state.strike(|fault| fault != Fault::FlushError)
     }
 
-    /// Counts a flush, and says whether it is to fail.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // there is no disk to call it
+    /// Counts a flush; returns whether it must fail.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // unused where there is no disk
     pub(super) fn on_flush(&self) -> bool {
         let mut state = self.state();
         state.flushes += 1;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn once_after_so_many() {
+    fn a_fault_strikes_once_after_the_given_number_of_requests() {
         let faults = Faults::default();
         faults.arm(Fault::ShortWrite, 2, false);
         assert!(!faults.on_flush());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn for_ever_until_disarmed() {
+    fn a_lasting_fault_strikes_until_it_is_disarmed() {
         let faults = Faults::default();
         faults.arm(Fault::FlushError, 1, true);
         assert_eq!(faults.on_write(), None);

@@ -1,4 +1,4 @@
-//! The file systems that a disk can have, and what each needs.
+//! The file systems of a simulated disk, with the programs and options that each needs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use std::str::FromStr;
 pub enum FileSystem {
     /// ext4 with its journal in the default mode, `data=ordered`; 192 MiB.
     Ext4,
-    /// xfs; 320 MiB, and it takes no less than 300.
+    /// xfs; 320 MiB, as `mkfs.xfs` requires at least 300.
     Xfs,
-    /// btrfs with its default profiles, so that its metadata is there twice; 256 MiB.
+    /// btrfs with its default profiles, which store metadata twice; 256 MiB.
     Btrfs,
 }
 
 impl FileSystem {
-    /// All of them.
+    /// All file systems.
     pub const ALL: [FileSystem; 3] = [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Btrfs];
 
-    /// The name that `mount` knows.
+    /// The name that `mount` takes.
     pub fn name(self) -> &'static str {
         match self {
             FileSystem::Ext4 => "ext4",
@@ -39,11 +39,11 @@ impl FileSystem {
 
 #[cfg(target_os = "linux")]
 impl FileSystem {
-    /// The program that makes an empty one, and its options. Nothing is left for the kernel to initialise later: it
-    /// would write to the disk while a trial goes on, to no purpose.
+    /// The program that formats a disk, and its options. The options leave nothing for the kernel to initialise
+    /// later, because it would write to the disk during a trial.
     pub(super) fn mkfs(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            // Blocks of 4 KiB, as on any disk of today; so small a disk would get 1 KiB.
+            // Blocks of 4 KiB, as on usual disks; the default for a disk this small is 1 KiB.
             FileSystem::Ext4 => (
                 "mkfs.ext4",
                 &[
@@ -62,9 +62,9 @@ impl FileSystem {
         }
     }
 
-    /// The program and arguments that repair what the kernel refuses to mount, without losing what was synced: ext4's
-    /// journal is replayed. Those of xfs throw the journal away, and those of btrfs go back to an older superblock, that
-    /// knows nothing of the newest syncs.
+    /// The program and arguments that repair an image that the kernel refuses to mount, without losing synced data.
+    /// Only ext4 has one: it replays the journal. The tools of xfs discard the journal, and those of btrfs fall back
+    /// to an older superblock without the newest syncs.
     pub(super) fn repair(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
             FileSystem::Ext4 => Some(("e2fsck", &["-f", "-y"])),
@@ -72,7 +72,7 @@ impl FileSystem {
         }
     }
 
-    /// The package that has the program, by its name in Debian, Ubuntu and Fedora.
+    /// The package of the program, as Debian, Ubuntu and Fedora name it.
     pub(super) fn package(self) -> &'static str {
         match self {
             FileSystem::Ext4 => "e2fsprogs",
@@ -81,13 +81,13 @@ impl FileSystem {
         }
     }
 
-    /// What it is mounted with, beside the loop device's options: barriers and all as by default. `noatime` and
-    /// `nodiscard` keep writes out of the log that say nothing.
+    /// The mount options, in addition to those of the loop device; barriers stay on, as by default. `noatime` and
+    /// `nodiscard` keep irrelevant writes out of the log.
     pub(super) fn mount_options(self) -> &'static str {
         match self {
-            // `errors=continue`: an error is for the program to see, and must not end the file system by itself.
+            // `errors=continue`: the program must see the error, which must not stop the file system by itself.
             FileSystem::Ext4 => "noatime,nodiscard,errors=continue",
-            // Many images carry one and the same UUID, and two may be mounted at once.
+            // `nouuid`: all images have the same UUID, and two may be mounted at once.
             FileSystem::Xfs => "noatime,nodiscard,nouuid",
             FileSystem::Btrfs => "noatime,nodiscard",
         }
@@ -103,10 +103,10 @@ impl fmt::Display for FileSystem {
 impl FromStr for FileSystem {
     type Err = String;
 
-    /// The name in lower case, as [`name`](FileSystem::name) has it.
+    /// Parses the lower-case name that [`name`](FileSystem::name) returns.
     fn from_str(name: &str) -> Result<FileSystem, String> {
         let found = FileSystem::ALL.into_iter().find(|file_system| file_system.name() == name);
-        found.ok_or_else(|| "no such file system here: take ext4, xfs or btrfs".to_string())
+        found.ok_or_else(|| "unknown file system: use ext4, xfs or btrfs".to_string())
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn names_round_trip() {
         for file_system in FileSystem::ALL {
             assert_eq!(file_system.to_string().parse(), Ok(file_system));
         }

@@ -1,15 +1,15 @@
-//! What a disk holds: sparse, and shared until it is changed.
+//! The contents of a disk: a sparse image whose clones share pages until one is written.
 //!
-//! Thousands of crash images are made from one recording and differ in a few pages. So pages are shared behind
-//! `Arc`s, in groups that are shared too: a clone of a 256 MiB image copies a thousand pointers, and a page is
-//! copied when it is written.
+//! One recording yields thousands of crash images that differ in a few pages. So pages are shared through `Arc`s, in
+//! groups that are shared too: a clone of a 256 MiB image copies a thousand pointers, and a page is copied when it is
+//! written.
 
 use std::io;
 use std::sync::Arc;
 
-/// Bytes of a page, the unit in which images share what they hold.
+/// Bytes of a page, the unit of sharing between images.
 const PAGE_BYTES: usize = 4096;
-/// Pages of a group: what a first write into a group copies is this many pointers.
+/// Pages of a group. The first write to a shared group copies this many pointers.
 const GROUP_PAGES: usize = 64;
 /// Bytes of a group.
 const GROUP_BYTES: u64 = (PAGE_BYTES * GROUP_PAGES) as u64;
@@ -17,25 +17,25 @@ const GROUP_BYTES: u64 = (PAGE_BYTES * GROUP_PAGES) as u64;
 type Page = Arc<[u8; PAGE_BYTES]>;
 type Group = Arc<[Option<Page>; GROUP_PAGES]>;
 
-/// The contents of a disk. What was never written is zero and takes no memory; a clone is cheap and shares all pages.
+/// The contents of a disk. Unwritten ranges read as zero and take no memory; a clone is cheap and shares all pages.
 #[derive(Clone, Debug)]
 pub struct Image {
     len_bytes: u64,
     groups: Vec<Option<Group>>,
 }
 
-/// A stretch of an image within one page.
+/// A range of an image within one page.
 struct Piece {
     group: usize,
     page: usize,
-    /// Of the page.
+    /// First byte within the page.
     from: usize,
-    /// Of the page, exclusive.
+    /// End within the page, exclusive.
     to: usize,
 }
 
 impl Image {
-    /// A disk of zeros, `len_bytes` long.
+    /// Creates an image of `len_bytes` zeros.
     pub fn new(len_bytes: u64) -> Image {
         let groups = usize::try_from(len_bytes.div_ceil(GROUP_BYTES)).unwrap_or(usize::MAX);
         Image { len_bytes, groups: vec![None; groups] }
@@ -60,12 +60,12 @@ impl Image {
         self.len_bytes
     }
 
-    /// The bytes of memory that the image's pages take, shared ones included.
+    /// The memory that the image's pages take in bytes, including shared pages.
     pub fn used_bytes(&self) -> u64 {
         self.groups.iter().flatten().map(|group| (group.iter().flatten().count() * PAGE_BYTES) as u64).sum()
     }
 
-    /// Fills `buffer` from `offset`; what lies beyond the end of the disk is zero.
+    /// Fills `buffer` from `offset`; bytes beyond the end of the disk are zero.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) {
         buffer.fill(0);
         let len_bytes = self.len_within(offset, buffer.len());
@@ -78,7 +78,7 @@ impl Image {
         });
     }
 
-    /// Writes `data` at `offset`; what lies beyond the end of the disk is dropped.
+    /// Writes `data` at `offset`; bytes beyond the end of the disk are ignored.
     pub fn write(&mut self, offset: u64, data: &[u8]) {
         let len_bytes = self.len_within(offset, data.len());
         pieces(offset, len_bytes, |piece, at| {
@@ -87,7 +87,7 @@ impl Image {
         });
     }
 
-    /// Writes `bytes` into one page. A page that becomes all zero is let go, and zeros make no new one.
+    /// Writes `bytes` into one page. Zeros allocate no page, and a page that is overwritten with zeros is freed.
     fn write_piece(&mut self, piece: &Piece, bytes: &[u8]) {
         let zero = is_zero(bytes);
         let group = &mut self.groups[piece.group];
@@ -97,7 +97,7 @@ impl Image {
         let group = Arc::make_mut(group.get_or_insert_with(|| Arc::new([const { None }; GROUP_PAGES])));
         let slot = &mut group[piece.page];
         if bytes.len() == PAGE_BYTES {
-            // The old page is not copied first: that would double the work of the commonest write.
+            // A whole page is replaced without copying the old one, because this is the most common write.
             *slot = if zero { None } else { bytes.try_into().ok().map(Arc::new) };
             return;
         }
@@ -105,13 +105,13 @@ impl Image {
         Arc::make_mut(page)[piece.from..piece.to].copy_from_slice(bytes);
     }
 
-    /// How many of `len_bytes` bytes at `offset` lie within the disk.
+    /// How many of the `len_bytes` bytes at `offset` lie within the disk.
     fn len_within(&self, offset: u64, len_bytes: usize) -> usize {
         usize::try_from(self.len_bytes.saturating_sub(offset)).unwrap_or(usize::MAX).min(len_bytes)
     }
 }
 
-/// Two images are equal if they hold the same bytes.
+/// Two images are equal if they contain the same bytes.
 impl PartialEq for Image {
     fn eq(&self, other: &Image) -> bool {
         if self.len_bytes != other.len_bytes {
@@ -135,18 +135,18 @@ impl PartialEq for Image {
 
 impl Eq for Image {}
 
-/// Whether all of `bytes`, at most a page, are zero. One comparison of memory: a loop over 300 MiB would take seconds
-/// in a build without optimisation.
+/// Whether all of `bytes`, at most a page, are zero. Compares memory at once, because a loop over 300 MiB would take
+/// seconds in a build without optimisation.
 fn is_zero(bytes: &[u8]) -> bool {
     bytes == &[0; PAGE_BYTES][..bytes.len()]
 }
 
-/// Calls `each` with every piece of `len_bytes` bytes at `offset`, and where the piece begins among those bytes.
+/// Splits `len_bytes` bytes at `offset` into pieces; calls `each` with a piece and its start within those bytes.
 fn pieces(offset: u64, len_bytes: usize, mut each: impl FnMut(Piece, usize)) {
     let mut done = 0;
     while done < len_bytes {
         let at = offset + done as u64;
-        // Both fit: an offset below an image's length has a group among its groups.
+        // Both fit, because an offset below the image's length belongs to one of its groups.
         let group = usize::try_from(at / GROUP_BYTES).unwrap_or(usize::MAX);
         let within = usize::try_from(at % GROUP_BYTES).unwrap_or(0);
         let from = within % PAGE_BYTES;
@@ -162,7 +162,7 @@ mod tests {
     use crate::random::Random;
 
     #[test]
-    fn an_image_is_as_a_vector_of_bytes() {
+    fn an_image_behaves_like_a_vector_of_bytes() {
         let mut random = Random::new(7);
         let len_bytes = 700_000_u64;
         let mut image = Image::new(len_bytes);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_is_left_alone_by_later_writes() {
+    fn later_writes_do_not_change_a_clone() {
         let mut image = Image::new(1 << 28);
         image.write(4096, &[1; 8192]);
         let before = image.clone();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lies_beyond_the_end() {
+    fn bytes_beyond_the_end_are_ignored_and_read_as_zero() {
         let mut image = Image::new(5000);
         image.write(4990, &[1; 100]);
         image.write(6000, &[1; 100]);

@@ -1,10 +1,10 @@
-//! A disk that remembers everything that was done to it, with a real file system on it.
+//! A simulated disk that records every write and flush, with a real file system on it.
 //!
-//! A file served over FUSE is a block device by way of a loop device; a file system on that is mounted, and a
-//! storage engine in a child process works there as it would anywhere. Every write and every flush that reaches the
-//! device is recorded in one ordered log, and so are the marks that the child writes beside it ("acknowledged: 17").
-//! From the log follows what the disk may hold if the power is cut at any moment ([`Recording::crash`]); such an
-//! image is mounted again, and the engine shows what it kept.
+//! A loop device turns a file served over FUSE into a block device. A file system is mounted on it, and a storage
+//! engine in a child process works there as on any disk. One ordered log records every write and flush that reaches
+//! the device, and the marks that the child writes ("acknowledged: 17"). From the log follow the possible contents of
+//! the disk after a power cut at any point ([`Recording::crash`]). Such an image is mounted again to see what the
+//! engine kept.
 //!
 //! ```no_run
 //! use strongroom_powercut::disk::{Crash, Disk, DiskOptions, FileSystem};
@@ -19,7 +19,7 @@
 //! for (at, acknowledged) in recording.marks() {
 //!     let image = recording.crash(at + 1, Crash::DropUnflushed, &mut Random::new(1));
 //!     let disk = Disk::mount(image, FileSystem::Ext4, &DiskOptions::default())?;
-//!     // What was acknowledged must be in `disk.path()`.
+//!     // All acknowledged commits must be in `disk.path()`.
 //!     disk.unmount()?;
 //! }
 //! # Ok(())
@@ -28,18 +28,18 @@
 //!
 //! # Use a child process
 //!
-//! Whatever works on the mounted files belongs into a child process (which calls [`die_with_parent`]). The disk is
-//! served by threads of this process: if it is killed while one of its own threads waits for that disk, the kernel
-//! waits for an answer that nobody can give any more, and the process can never be ended. A child's requests fail
-//! instead, as soon as this process is gone.
+//! Code that uses the mounted files must run in a child process, which calls [`die_with_parent`]. Threads of this
+//! process serve the disk. If the process is killed while another of its threads waits for that disk, the kernel
+//! waits for an answer that cannot come, and the process never ends. The requests of a child fail instead, as soon as
+//! this process has ended.
 //!
-//! # What it is not
+//! # Limits
 //!
-//! The device does one thing at a time: while a flush goes on, all else waits. A write is never acknowledged before
-//! it is in the log, so that a cut is always between two writes; what a disk with a deeper queue could do to
-//! writes in flight is covered by the kinds of [`Crash`], which take any unflushed writes apart. Reads never fail.
+//! The device does one thing at a time: while a flush runs, all other requests wait. A write is acknowledged only
+//! after it is in the log, so a cut is always between two writes. The kinds of [`Crash`] cover what a disk with a
+//! deeper queue could do to writes in flight, as they split and drop unflushed writes. Reads never fail.
 //!
-//! Linux only, as root, with `/dev/fuse`, loop devices and util-linux; elsewhere [`unavailable`] says what is missing.
+//! Requires Linux, root, `/dev/fuse`, loop devices and util-linux; elsewhere [`unavailable`] returns what is missing.
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -52,7 +52,7 @@ mod recording;
 
 use std::time::Duration;
 
-/// The operating system and its version, which decide as much as the engine what is left.
+/// The operating system and its version, on which the results depend as much as on the engine.
 pub fn system() -> String {
     #[cfg(target_os = "linux")]
     if let Ok(names) = nix::sys::utsname::uname() {
@@ -70,9 +70,9 @@ pub use self::image::Image;
 pub use self::linux::{Disk, die_with_parent, isolate, unavailable};
 pub use self::recording::{Crash, Entry, Recording, SECTOR_BYTES};
 
-/// How a disk behaves.
+/// Options of a disk.
 #[derive(Clone, Debug, Default)]
 pub struct DiskOptions {
-    /// Each flush takes at least so long. Zero: as long as the program needs, some 0.1 ms.
+    /// The least time of a flush. With zero, a flush takes as long as the server needs, about 0.1 ms.
     pub flush_delay: Duration,
 }

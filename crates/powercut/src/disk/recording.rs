@@ -1,49 +1,47 @@
-//! What was written to a disk, in order, and what a power cut leaves of it.
+//! The ordered log of a disk, and the images that a power cut may leave.
 //!
-//! A disk promises one thing: what was written before a flush began is there once the flush is acknowledged.
-//! Everything else is its own choice. It may keep a write that nobody flushed, lose it, keep some of its sectors,
-//! or keep a later one and lose an earlier one. A [`Crash`] is one such choice, and a storage engine must live with
-//! every one of them.
+//! A disk promises one thing: once a flush is acknowledged, all writes before its start are durable. Everything else
+//! is undefined. The disk may keep an unflushed write, lose it, keep some of its sectors, or keep a later write and
+//! lose an earlier one. A [`Crash`] is one such choice, and a storage engine must survive all of them.
 
 use std::sync::Arc;
 
 use super::image::Image;
 use crate::random::Random;
 
-/// The unit that a disk writes whole or not at all, in bytes.
+/// The unit that a disk writes atomically, in bytes.
 pub const SECTOR_BYTES: usize = 512;
 
-/// One thing that happened to a disk.
+/// One entry of a disk's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Data was written, or a range was zeroed or discarded, which reads as zeros. A large range is several entries.
     Write {
-        /// Where on the disk, in bytes.
+        /// Offset on the disk, in bytes.
         offset: u64,
-        /// What was written.
+        /// The bytes written.
         data: Arc<[u8]>,
     },
-    /// A flush began that was acknowledged later. It covers the writes before it; one that arrived while it went on
-    /// stands after it and is not covered. A flush that failed is not in the log: it covers nothing.
+    /// The start of a flush that was acknowledged later. It covers the writes before it. A write that arrived during
+    /// the flush comes after it and is not covered. A failed flush covers nothing and is not in the log.
     Flush,
-    /// A child wrote to the mark file: one `write` call, one mark. What it had been told before is in the log
-    /// before it.
+    /// One `write` call of a child to the mark file. Requests that were answered before it come before it in the log.
     Mark(Vec<u8>),
 }
 
-/// What becomes of the writes that no flush has covered when the power is cut.
+/// What happens to unflushed writes when the power is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crash {
     /// All are lost.
     DropUnflushed,
     /// All are kept.
     KeepAll,
-    /// Each sector of each is kept with one probability, which is drawn for each image.
+    /// Each sector is kept with the same probability, which is drawn per image.
     RandomSectors,
-    /// Some are kept, in another order: a later write may be there and an earlier one not, and of two writes to one
-    /// sector the earlier one may be what is left.
+    /// Some are kept, in another order: a later write may survive without an earlier one, and of two writes to one
+    /// sector the earlier one may win.
     Reordered,
-    /// All but the last are whole; of the last some sectors are there, one at least is not.
+    /// All but the last are complete; the last one lacks at least one sector.
     TornLast,
 }
 
@@ -52,7 +50,7 @@ impl Crash {
     pub const ALL: [Crash; 5] =
         [Crash::DropUnflushed, Crash::KeepAll, Crash::RandomSectors, Crash::Reordered, Crash::TornLast];
 
-    /// The kind's name, as a report says it.
+    /// The kind's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Crash::DropUnflushed => "drop-unflushed",
@@ -64,20 +62,20 @@ impl Crash {
     }
 }
 
-/// All that happened to one disk from its mount to its unmount.
+/// The history of one disk from its mount to its unmount.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The disk before it was mounted.
     pub base: Image,
-    /// What happened, in order. The first entries are the mount's own, the last the unmount's.
+    /// The log, in order. The first entries come from the mount, the last from the unmount.
     pub log: Vec<Entry>,
-    /// The file system was still in use when it was unmounted, so that it was cut off: the log is right as far as it
-    /// goes, and the last of what was written may be missing from it.
+    /// Whether the file system was still in use at the unmount and was cut off. The log is then correct, but may lack
+    /// the last writes.
     pub cut_off: bool,
 }
 
 impl Recording {
-    /// A recording of what happened to `base`.
+    /// Creates a recording from an image and the log of what happened to it.
     pub fn new(base: Image, log: Vec<Entry>) -> Recording {
         Recording { base, log, cut_off: false }
     }
@@ -90,8 +88,8 @@ impl Recording {
         })
     }
 
-    /// What the disk holds if the power is cut after the first `cut` entries of the log. Everything before the last
-    /// flush among them is there; `kind` and `random` decide about the rest.
+    /// Returns the disk after a power cut that follows the first `cut` entries of the log. All writes before the last
+    /// flush among them are kept; `kind` and `random` decide about the rest.
     pub fn crash(&self, cut: usize, kind: Crash, random: &mut Random) -> Image {
         let happened = &self.log[..cut.min(self.log.len())];
         let flushed = happened.iter().rposition(|entry| *entry == Entry::Flush).unwrap_or(0);
@@ -104,7 +102,7 @@ impl Recording {
         image
     }
 
-    /// The disk with everything that was written.
+    /// Returns the disk with all writes applied.
     pub fn last(&self) -> Image {
         let mut image = self.base.clone();
         for (offset, data) in writes(&self.log) {
@@ -121,7 +119,7 @@ fn writes(entries: &[Entry]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
-/// Applies what `kind` keeps of the unflushed writes.
+/// Applies the unflushed writes that `kind` keeps.
 fn keep_some(image: &mut Image, pending: &[(u64, &[u8])], kind: Crash, random: &mut Random) {
     match kind {
         Crash::DropUnflushed => {}
@@ -158,7 +156,7 @@ fn keep_some(image: &mut Image, pending: &[(u64, &[u8])], kind: Crash, random: &
     }
 }
 
-/// Writes some of the sectors of one write, from its front or, as some disks do, from its back; never all.
+/// Writes some but not all sectors of one write, from its front or, as some disks do, from its back.
 fn tear(image: &mut Image, offset: u64, data: &[u8], random: &mut Random) {
     let all: Vec<_> = sectors(offset, data).collect();
     let kept = random.below(all.len());
@@ -168,7 +166,7 @@ fn tear(image: &mut Image, offset: u64, data: &[u8], random: &mut Random) {
     }
 }
 
-/// The sectors that a write touches, each with its offset.
+/// The sectors that a write touches, with their offsets.
 fn sectors(offset: u64, data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut at = offset;
     let mut rest = data;
@@ -176,7 +174,7 @@ fn sectors(offset: u64, data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
         if rest.is_empty() {
             return None;
         }
-        // Below `SECTOR_BYTES`, so that it fits.
+        // Fits, because it is below `SECTOR_BYTES`.
         let within = usize::try_from(at % SECTOR_BYTES as u64).unwrap_or(0);
         let (sector, after) = rest.split_at((SECTOR_BYTES - within).min(rest.len()));
         let sector_at = at;

@@ -1,4 +1,4 @@
-//! The properties of crash images, on logs made by hand.
+//! Properties of crash images, checked on handmade logs.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn mark(text: &str) -> Entry {
     Entry::Mark(text.as_bytes().to_vec())
 }
 
-/// The first byte of each of the first `n` sectors; a sector must be of one piece.
+/// The first byte of each of the first `n` sectors; all bytes of a sector must be equal.
 fn sectors_of(image: &Image, n: u64) -> Vec<u8> {
     (0..n)
         .map(|sector| {
@@ -26,14 +26,14 @@ fn sectors_of(image: &Image, n: u64) -> Vec<u8> {
         .collect()
 }
 
-/// What crash images of `log`, cut at `cut`, are seen to hold with many seeds.
+/// The distinct contents of crash images of `log`, cut at `cut`, over many seeds.
 fn outcomes(log: &[Entry], cut: usize, kind: Crash, n: u64) -> BTreeSet<Vec<u8>> {
     let recording = Recording::new(Image::new(1 << 20), log.to_vec());
     (0..500).map(|seed| sectors_of(&recording.crash(cut, kind, &mut Random::new(seed)), n)).collect()
 }
 
 #[test]
-fn what_was_flushed_survives_every_kind() {
+fn flushed_writes_survive_every_kind_of_crash() {
     let log =
         [write(0, 2, 1), mark("a"), Entry::Flush, write(1, 1, 2), mark("b"), Entry::Flush, write(3, 1, 3)];
     for kind in Crash::ALL {
@@ -48,7 +48,7 @@ fn what_was_flushed_survives_every_kind() {
 }
 
 #[test]
-fn the_two_extremes() {
+fn drop_unflushed_keeps_none_and_keep_all_keeps_every_unflushed_write() {
     let log = [write(0, 1, 1), Entry::Flush, write(0, 1, 2), write(1, 1, 3), mark("x")];
     assert_eq!(outcomes(&log, 5, Crash::DropUnflushed, 2), BTreeSet::from([vec![1, 0]]));
     assert_eq!(outcomes(&log, 5, Crash::KeepAll, 2), BTreeSet::from([vec![2, 3]]));
@@ -90,7 +90,7 @@ fn only_the_last_write_is_torn() {
 }
 
 #[test]
-fn the_seed_decides() {
+fn the_same_seed_makes_the_same_image() {
     let log: Vec<Entry> = (0..50).map(|i| write(i % 20, 2, 7)).collect();
     let recording = Recording::new(Image::new(1 << 20), log);
     for kind in Crash::ALL {
@@ -100,7 +100,7 @@ fn the_seed_decides() {
 }
 
 #[test]
-fn marks_have_their_place_in_the_log() {
+fn marks_are_returned_with_their_index_in_the_log() {
     let log = vec![mark("a"), write(0, 1, 1), mark("b"), Entry::Flush];
     let recording = Recording::new(Image::new(1 << 20), log);
     assert_eq!(recording.marks().collect::<Vec<_>>(), [(0, &b"a"[..]), (2, &b"b"[..])]);
@@ -108,7 +108,7 @@ fn marks_have_their_place_in_the_log() {
 }
 
 #[test]
-fn sectors_of_a_write_that_is_not_aligned() {
+fn an_unaligned_write_is_split_at_sector_boundaries() {
     let data = vec![1; 1000];
     let lens: Vec<_> = sectors(500, &data).map(|(offset, sector)| (offset, sector.len())).collect();
     assert_eq!(lens, [(500, 12), (512, 512), (1024, 476)]);

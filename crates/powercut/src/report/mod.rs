@@ -1,4 +1,4 @@
-//! What a person reads: tables in a terminal, and `docs/DURABILITY.md`.
+//! Renders results for people: tables in a terminal, and `docs/DURABILITY.md`.
 
 mod tables;
 
@@ -10,12 +10,12 @@ use crate::subject::{Promise, Role};
 use std::fmt::Write as _;
 use tables::Table;
 
-/// What was found and mended, kept by hand.
+/// Findings and fixes, maintained by hand.
 const FINDINGS: &str = include_str!("findings.md");
 
 const HEAD: &str = include_str!("head.md");
 
-/// Trials of one sort that are named of a raw engine.
+/// The most trials of one finding that the report lists for a raw engine.
 const RAW_EXAMPLES_MAX: usize = 2;
 
 /// The columns of a section.
@@ -66,44 +66,48 @@ fn title(section: Section) -> &'static str {
 fn explanation(section: Section) -> &'static str {
     match section {
         Section::Kill => {
-            "`kill -9` at a seeded moment. The operating system keeps what it was handed, so this proves little. The \
-             columns are those of power cuts."
+            "`kill -9` at a seeded time. The operating system keeps all data handed to it, so this proves \
+             little. The columns are those of power cuts."
         }
         Section::Power => {
-            "Crash images of the simulated disk. *Lost*: an acknowledged commit is missing. *Torn*: a batch is there by \
-             half, or a later commit without an earlier one. *Wrong*: a value that was never written under that key. \
-             *Unusable*: it opened, and then could not be written, closed and opened again, or `verify` complained \
-             without a reason. *Condition*: a condition was judged wrongly. *Void*: the file system itself did not come \
-             back, so that the image says nothing about the store. sled claims power-safe commits on ext4 and XFS only. \
-             `sled/store-buffered` is its store on btrfs: it runs with `durability=buffered` and a `flush` behind each \
-             commit that has to last, and what it loses fails nothing."
+            "Crash images of the simulated disk. *Lost*: an acknowledged commit is missing. *Torn*: half of a \
+             batch is there, or a later commit without an earlier one. *Wrong*: a value that was never \
+             written under that key. *Unusable*: the store opened, but then could not be written, closed and \
+             reopened, or `verify` reported damage without a reason. *Condition*: a condition was evaluated \
+             wrongly. *Void*: the file system itself did not recover, so the image says nothing about the \
+             store. sled claims power-safe commits on ext4 and XFS only. `sled/store-buffered` is its store \
+             on btrfs: it runs with `durability=buffered` and a `flush` after each commit that must be \
+             durable, and its losses do not fail the run."
         }
         Section::Fault => {
-            "A write or a flush of the disk fails, once or from then on, or a write is done by half, or the file system \
-             is full. A step that fails without closing the handle is tried once more, and what is said to be undone must \
-             not be there. The store is looked at as the disk has it afterwards, and (but for the full one) once more as it would be if the \
-             power went at that moment: who acknowledges a commit whose flush failed has lost it there. *Idle*: trials, \
-             among the others, in which the script ended before the fault was met. *Went on*: a commit was accepted on \
-             a handle that had said it is closed."
+            "A write or a flush of the disk fails, once or from then on, or a write stores only its first \
+             half, or the file system is full. A step that fails without closing the handle is tried once \
+             more, and a step that the store reports as undone must not be there. The store is then checked \
+             as the disk has it, and (except on the full file system) again as it would be after a power cut \
+             at that point, which shows whether it acknowledged a commit whose flush failed. *Idle*: trials, \
+             included in the count, in which the script ended before the fault struck. *Went on*: a commit \
+             was accepted on a handle that had reported that it is closed."
         }
         Section::Damage => {
-            "One file of a store that was closed, or whose process had died, is changed; a process of its own opens it, \
-             reads everything and verifies it. A copy that is not changed has to be sound. *Wrong*: a value was served \
-             that was never written under that key. *Unnoticed*: something is missing, or an older value is there in \
-             place of a newer one, and neither opening, reading nor verifying said so. *Unnoticed tail*: what is missing \
-             are just the newest commits, beyond the second by which a high-water mark may lag. *Noticed*: opening, \
-             reading or verifying said so; a store may have served an older value before `verify` did. *Crashed*: the process that opened it died, which `strongroom verify` survives and reports. \
-             *Harmless*: nothing that matters was hit. A store without `integrity=full` cannot notice a single row that \
-             an engine has lost, and raw engines have nothing but checks of their own."
+            "One file of a store that was closed, or whose process had died, is changed. A separate process \
+             opens the store, reads everything and verifies it. An unchanged copy must be sound. *Wrong*: a \
+             value was returned that was never written under that key. *Unnoticed*: a row is missing or has \
+             an older value, and neither opening, reading nor verifying reported it. *Unnoticed tail*: only \
+             the newest commits are missing, more than the second by which a high-water mark may lag. \
+             *Noticed*: opening, reading or verifying reported the damage; a store may have returned an older \
+             value before `verify` did. *Crashed*: the process that opened the store died, which `strongroom \
+             verify` survives and reports. *Harmless*: the damage had no effect. A store without \
+             `integrity=full` cannot detect that an engine lost a single row, and raw engines have only their \
+             own checks."
         }
     }
 }
 
-/// The tables of all sections, for a terminal.
+/// Renders the tables of all sections for a terminal.
 pub fn text(results: &Results) -> String {
     let mut text = String::new();
     for section in results.cells.keys() {
-        // Writing to memory does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "{}\n{}", title(*section), table(results, *section).text());
     }
     for (section, cells) in &results.cells {
@@ -118,7 +122,7 @@ pub fn text(results: &Results) -> String {
     text
 }
 
-/// The report.
+/// Renders the report as Markdown.
 pub fn markdown(results: &Results) -> String {
     let mut text = HEAD.to_owned();
     let trials: u64 = results.cells.values().flat_map(|cells| cells.values()).map(|cell| cell.trials).sum();
@@ -141,7 +145,7 @@ pub fn markdown(results: &Results) -> String {
             }
         )
     } else {
-        writeln!(text, "\n**What has to be zero and is not:** {}.", failures.join("; "))
+        writeln!(text, "\n**These counts must be zero:** {}.", failures.join("; "))
     };
     for section in results.cells.keys() {
         let _ = writeln!(text, "\n## {}\n\n{}\n", title(*section), explanation(*section));
@@ -152,8 +156,8 @@ pub fn markdown(results: &Results) -> String {
         }
     }
     text.push_str(
-        "\n## Trials that found something\n\nTo be made again with `replay NAME`: all sorts of the stores, and two of each \
-         sort of the raw engines.\n\n",
+        "\n## Trials that found something\n\nRepeat one with `replay NAME`. Listed are all findings of the stores, and two \
+         of each kind of the raw engines.\n\n",
     );
     text.push_str(&examples(results).markdown());
     text.push_str("\n## The subjects\n\n");
@@ -167,7 +171,7 @@ fn on(system: &str) -> String {
     if system.is_empty() { String::new() } else { format!(", on {system}") }
 }
 
-/// Whether there was a power cut for any that has to lose.
+/// Whether any negative control had a trial with a power cut.
 fn with_controls(results: &Results) -> bool {
     let is_control =
         |name: &String| results.subjects.get(name).is_some_and(|it| it.promise == Promise::Loses);
@@ -179,7 +183,7 @@ fn with_controls(results: &Results) -> bool {
         .any(|(name, cell)| is_control(name) && cell.trials > 0)
 }
 
-/// Subjects by engine, the raw one last.
+/// Subjects sorted by engine, raw engines last.
 fn ordered(results: &Results) -> Vec<&String> {
     let mut names: Vec<&String> = results.subjects.keys().collect();
     names.sort_by_key(|name| {
@@ -233,7 +237,7 @@ fn images(results: &Results) -> Table {
         let Some(cell) = cells.and_then(|cells| cells.get(name)).filter(|cell| cell.trials > 0) else {
             continue;
         };
-        // A kind in the results is the file system and the kind of image.
+        // A kind in the results is the file system followed by the kind of image.
         let count = |word: &String| -> u64 {
             let has_it = |kind: &str| kind.split(' ').any(|part| part == word);
             cell.kinds.iter().filter(|(kind, _)| has_it(kind)).map(|(_, count)| count).sum()
@@ -259,7 +263,7 @@ fn subjects(results: &Results) -> Table {
     table
 }
 
-/// Without their words, which have paths of this machine in them.
+/// The examples, without their texts, which contain paths of this machine.
 fn examples(results: &Results) -> Table {
     let mut table = Table::new(["trial", "finding"].map(str::to_owned).to_vec());
     for cells in results.cells.values() {
@@ -296,25 +300,28 @@ mod tests {
     }
 
     #[test]
-    fn a_report_says_what_failed_what_was_skipped_and_which_trial_shows_it() {
+    fn a_report_lists_failures_skips_and_their_trials() {
         let mut failed = results(Promise::PowerSafe);
         failed.skipped.insert("xfs: not there".into());
-        for told in [markdown(&failed), text(&failed)] {
-            assert!(told.contains("power:a:ext4:single:1:drop:0"), "{told}");
+        for report in [markdown(&failed), text(&failed)] {
+            assert!(report.contains("power:a:ext4:single:1:drop:0"), "{report}");
         }
-        let told = markdown(&failed);
-        assert!(told.contains("SKIPPED xfs: not there") && !told.contains("Nothing was skipped"), "{told}");
-        assert!(told.contains("has to be zero and is not:** a: power: lost in 3 of 1700 trials"), "{told}");
-        assert!(!told.contains("Every promise was kept") && !told.contains("/tmp/x"), "{told}");
+        let report = markdown(&failed);
+        assert!(
+            report.contains("SKIPPED xfs: not there") && !report.contains("Nothing was skipped"),
+            "{report}"
+        );
+        assert!(report.contains("must be zero:** a: power: lost in 3 of 1700 trials"), "{report}");
+        assert!(!report.contains("Every promise was kept") && !report.contains("/tmp/x"), "{report}");
     }
 
     #[test]
-    fn what_was_not_tried_is_not_claimed() {
+    fn a_report_claims_nothing_about_missing_controls() {
         let mut sound = results(Promise::PowerSafe);
         sound.cells.entry(Section::Power).or_default().insert("a".into(), Cell::default());
-        let told = markdown(&sound);
-        assert!(told.contains("no negative control was tried"), "{told}");
-        assert!(told.contains("Nothing was skipped."), "{told}");
+        let report = markdown(&sound);
+        assert!(report.contains("no negative control was tried"), "{report}");
+        assert!(report.contains("Nothing was skipped."), "{report}");
         let mut control = results(Promise::Loses);
         control.subjects.get_mut("a").unwrap().role = Role::Raw;
         assert!(markdown(&control).contains("and every negative control lost something."));

@@ -1,8 +1,8 @@
-//! Tables, for a terminal and as Markdown. Numbers stand on the right.
+//! Tables for a terminal and as Markdown. Columns of numbers are right-aligned.
 
 use std::fmt::Write as _;
 
-/// Rows of as many cells as the head has.
+/// A table. The first row is the head; all rows have the same number of cells.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::Table;
 
     #[test]
-    fn numbers_stand_on_the_right() {
+    fn numbers_are_right_aligned() {
         let mut table = Table::new(vec!["subject".into(), "lost".into()]);
         table.push(vec!["a".into(), "10".into()]);
         table.push(vec!["longer".into(), "0".into()]);

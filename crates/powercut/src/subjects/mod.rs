@@ -1,11 +1,11 @@
 //! The subjects of Strongroom's own matrix.
 //!
-//! Its store on each engine, once with checksums alone and once with `integrity=full`; and, to compare with, each engine
-//! by itself with the settings that are said to be safe. Three more are negative controls: settings that are known to
-//! lose what they acknowledged. A run in which they lose nothing has seen nothing.
+//! The store on each engine, once with checksums only and once with `integrity=full`, and for comparison each raw
+//! engine with the settings that are documented as safe. Three more are negative controls with settings that are
+//! known to lose acknowledged commits: if they lose nothing, the harness is blind.
 //!
-//! Write buffers and the distance between SQLite's checkpoints are small, the same for the store and the raw engine:
-//! a script is short, and with the defaults it would never leave the log.
+//! Write buffers and SQLite's checkpoint interval are small, the same for the store and the raw engine: with the
+//! defaults a short script would never leave the log.
 
 mod raw;
 mod raw_fjall;
@@ -19,7 +19,7 @@ mod store;
 
 use crate::subject::Subject;
 
-/// All of them, always in this order: the stores, the stores with full integrity, the raw engines, the controls.
+/// Returns all subjects, in this order: stores, stores with full integrity, raw engines, controls.
 pub fn all() -> Vec<Box<dyn Subject>> {
     let raw = [
         raw_redb::SAFE,
@@ -65,7 +65,7 @@ mod tests {
         opened.keyspaces().unwrap().into_iter().collect()
     }
 
-    /// Writes, and says which keyspaces there are then.
+    /// Fills a store and returns the names of its keyspaces.
     fn fill(subject: &dyn Subject, directory: &Path) -> BTreeSet<String> {
         let opened = subject.open(directory).unwrap();
         for name in KEYSPACES.iter().chain(&["odd\"'name", "gone"]).filter(|name| suits(subject, name)) {
@@ -82,15 +82,15 @@ mod tests {
             Verdict::Committed
         );
         opened.drop_keyspace("gone").unwrap();
-        assert!(opened.scan("gone", &mut |_, _| {}).is_err(), "a dropped keyspace is read");
-        // Emptied, were it still the same one.
+        assert!(opened.scan("gone", &mut |_, _| {}).is_err(), "a dropped keyspace can be read");
+        // A new keyspace of the same name must be empty.
         opened.create_keyspace("gone").unwrap();
         assert_eq!(rows(&*opened, "gone"), []);
         opened.drop_keyspace("gone").unwrap();
         names(&*opened)
     }
 
-    /// The store is strict about names.
+    /// Whether `subject` accepts the name: the store is stricter about names than raw engines.
     fn suits(subject: &dyn Subject, name: &str) -> bool {
         subject.role() == Role::Raw || !name.contains('"')
     }
@@ -117,7 +117,7 @@ mod tests {
 
     fn try_out(subject: &dyn Subject) {
         let parent = tempfile::tempdir().unwrap();
-        // What a URL could not say.
+        // A path that a URL could not express.
         let directory = parent.path().join(if cfg!(windows) { "a path" } else { "a ?strange path" });
         std::fs::create_dir(&directory).unwrap();
         let made = fill(subject, &directory);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_subject_does_what_the_trait_says() {
+    fn every_subject_fulfils_the_trait() {
         for subject in all() {
             eprintln!("{}", subject.name());
             try_out(&*subject);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_fit_for_commands_and_differ() {
+    fn names_are_unique_and_valid_in_commands() {
         let all = all();
         let names: BTreeSet<&str> = all.iter().map(|subject| subject.name()).collect();
         assert_eq!(names.len(), all.len());

@@ -1,14 +1,14 @@
-//! What the raw engines share.
+//! Code shared by the raw engines.
 
 use crate::script::Batch;
 use crate::subject::{Failure, Opened, Promise, Role, Subject};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-/// Memory for a cache, where an engine has one: the stores are small.
+/// Cache size of engines with a cache; small, because the stores are small.
 pub(super) const CACHE_BYTES: usize = 8 * 1_024 * 1_024;
 
-/// An engine by itself.
+/// A raw engine as a subject.
 pub(super) struct Raw {
     pub(super) name: &'static str,
     pub(super) engine: &'static str,
@@ -43,8 +43,8 @@ impl Subject for Raw {
     }
 }
 
-/// Whether the conditions of `batch` hold: looked at before the batch is written, which is enough because the rows of
-/// a batch are one writer's.
+/// Whether the conditions of `batch` hold. Checking before the write suffices, because no other writer changes the
+/// rows of a batch.
 pub(super) fn conditions_hold(opened: &dyn Opened, batch: &Batch) -> Result<bool, Failure> {
     for condition in &batch.conditions {
         let found = opened.get(&condition.keyspace, condition.key.as_bytes())?;
@@ -55,12 +55,12 @@ pub(super) fn conditions_hold(opened: &dyn Opened, batch: &Batch) -> Result<bool
     Ok(true)
 }
 
-/// What to answer about a keyspace that is not there.
+/// The failure for a keyspace that does not exist.
 pub(super) fn no_keyspace(name: &str) -> Failure {
-    Failure::new(format!("there is no keyspace {name:?}"))
+    Failure::new(format!("no keyspace {name:?}"))
 }
 
-/// Locks a handle that one thread at a time may use.
+/// Locks a handle that only one thread may use at a time.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
-    mutex.lock().map_err(|_| Failure::new("another thread panicked with the handle"))
+    mutex.lock().map_err(|_| Failure::new("another thread panicked while it held the handle"))
 }

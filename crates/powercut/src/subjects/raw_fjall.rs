@@ -1,4 +1,4 @@
-//! fjall itself.
+//! fjall without the layer: a keyspace for each keyspace.
 
 use super::raw::{CACHE_BYTES, Raw, conditions_hold, no_keyspace};
 use crate::script::Batch;
@@ -6,7 +6,7 @@ use crate::subject::{Done, Failure, Opened, Promise, Verdict};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
 
-/// fjall with the one mode that syncs all.
+/// fjall with its only mode that syncs everything.
 pub(super) const SAFE: Raw = Raw {
     name: "fjall",
     engine: "fjall",
@@ -15,7 +15,7 @@ pub(super) const SAFE: Raw = Raw {
     open: |directory| Ok(Box::new(Fjall::open(directory)?)),
 };
 
-/// As in the store's options, so that there are tables and not only a journal.
+/// As in the store's options; small, so that a script fills tables and not only the journal.
 const MEMTABLE_BYTES: u64 = 64 * 1_024;
 
 struct Fjall(Database);
@@ -31,7 +31,7 @@ impl Fjall {
     }
 
     fn keyspace(&self, name: &str) -> Result<Keyspace, Failure> {
-        // fjall would make it.
+        // fjall would create a missing keyspace.
         if self.0.keyspace_exists(name) { self.create(name) } else { Err(no_keyspace(name)) }
     }
 }

@@ -1,4 +1,4 @@
-//! LMDB itself, through heed: a named database for each keyspace.
+//! LMDB without the layer, through heed: a named database for each keyspace.
 
 use super::raw::{Raw, conditions_hold, lock, no_keyspace};
 use crate::script::Batch;
@@ -18,11 +18,11 @@ pub(super) const SAFE: Raw = Raw {
     open: |directory| Ok(Box::new(Lmdb::open(directory)?)),
 };
 
-/// Address space, not memory: as much as in the store's options.
+/// Address space, not memory; as in the store's options.
 const MAP_BYTES: usize = 256 * 1_024 * 1_024;
 const KEYSPACES_MAX: u32 = 128;
 
-/// One thread at a time: databases are found by name in each transaction, which LMDB does not let several do at once.
+/// Locked, because each transaction opens databases by name, which LMDB does not allow concurrently.
 struct Lmdb(Mutex<Env<WithoutTls>>);
 
 type Map<'e> = Database<'e, Bytes, Bytes>;
@@ -32,14 +32,14 @@ impl Lmdb {
     fn open(directory: &Path) -> Result<Self, Failure> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_BYTES).max_dbs(KEYSPACES_MAX);
-        // SAFETY: nobody else changes the files while they are mapped: the directory is this trial's, and its processes
-        // come one after the other. That a damaged file ends the process is one of the things to be seen.
+        // SAFETY: no other process changes the mapped files: the directory belongs to this trial, whose processes run
+        // one after another. A damaged file may kill the process, which is what a trial shows.
         #[allow(unsafe_code)]
         let env = unsafe { options.open(directory) }?;
         Ok(Self(Mutex::new(env)))
     }
 
-    /// Reads one state in `f`.
+    /// Runs `f` in a read transaction.
     fn read(
         &self,
         f: impl for<'e> FnOnce(&Opener<'e>, &RoTxn<'e, WithoutTls>) -> Result<(), Failure>,
@@ -52,7 +52,7 @@ impl Lmdb {
         .map(drop)
     }
 
-    /// Commits what `f` does.
+    /// Runs `f` in a write transaction, and commits it.
     fn write(
         &self,
         f: impl for<'e> FnOnce(&Opener<'e>, &mut RwTxn<'e>) -> Result<(), Failure>,
@@ -94,8 +94,8 @@ impl Opened for Lmdb {
     fn drop_keyspace(&self, name: &str) -> Result<(), Failure> {
         self.write(|opener, transaction| {
             let map = find(opener, transaction, name)?;
-            // SAFETY: LMDB gives the handle's number away. Handles live for a transaction only, and this is the only
-            // one of the process: the environment is locked.
+            // SAFETY: LMDB reuses the number of the handle, so no other handle to the database may exist. Handles
+            // exist only within a transaction, and the lock makes this the only one of the process.
             #[allow(unsafe_code)]
             Ok(unsafe { map.remove(transaction) }?)
         })

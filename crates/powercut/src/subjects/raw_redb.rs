@@ -1,4 +1,4 @@
-//! redb itself.
+//! redb without the layer: a table for each keyspace.
 
 use super::raw::{CACHE_BYTES, Raw, conditions_hold, no_keyspace};
 use crate::script::Batch;
@@ -7,7 +7,7 @@ use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinitio
 use std::path::Path;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// redb as it comes.
+/// redb with its default settings.
 pub(super) const SAFE: Raw = Raw {
     name: "redb",
     engine: "redb",
@@ -16,7 +16,7 @@ pub(super) const SAFE: Raw = Raw {
     open: |directory| Ok(Box::new(Redb::open(directory)?)),
 };
 
-/// Locked for writing by what redb wants for itself: compacting and checking.
+/// Locked for writing by the calls that need the database exclusively: compaction and the integrity check.
 struct Redb(RwLock<Database>);
 
 fn table(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
@@ -30,11 +30,11 @@ impl Redb {
     }
 
     fn shared(&self) -> Result<RwLockReadGuard<'_, Database>, Failure> {
-        self.0.read().map_err(|_| Failure::new("another thread panicked with the handle"))
+        self.0.read().map_err(|_| Failure::new("another thread panicked while it held the handle"))
     }
 
     fn alone(&self) -> Result<RwLockWriteGuard<'_, Database>, Failure> {
-        self.0.write().map_err(|_| Failure::new("another thread panicked with the handle"))
+        self.0.write().map_err(|_| Failure::new("another thread panicked while it held the handle"))
     }
 
     fn rows(&self, keyspace: &str) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, Failure> {
@@ -68,7 +68,7 @@ impl Opened for Redb {
         if !conditions_hold(self, batch)? {
             return Ok(Verdict::Refused);
         }
-        // Kept until the commit is through: nobody may want the database for himself meanwhile.
+        // Held until the commit is done, so that no thread takes the database exclusively before.
         let database = self.shared()?;
         let mut transaction = database.begin_write().map_err(failed)?;
         let durability = if batch.buffered { Durability::None } else { Durability::Immediate };

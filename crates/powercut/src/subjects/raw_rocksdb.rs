@@ -1,4 +1,4 @@
-//! RocksDB itself: a column family for each keyspace.
+//! RocksDB without the layer: a column family for each keyspace.
 
 use super::raw::{CACHE_BYTES, Raw, conditions_hold, lock, no_keyspace};
 use crate::script::Batch;
@@ -21,7 +21,7 @@ pub(super) const SAFE: Raw = Raw {
     open: |directory| Ok(Box::new(RocksDb::open(directory, true)?)),
 };
 
-/// RocksDB as it comes.
+/// RocksDB with its default settings.
 pub(super) const CONTROL: Raw = Raw {
     name: "rocksdb-nosync",
     promise: Promise::Loses,
@@ -30,10 +30,10 @@ pub(super) const CONTROL: Raw = Raw {
     ..SAFE
 };
 
-/// As in the store's options, so that there are tables and not only a log.
+/// As in the store's options; small, so that a script fills tables and not only the log.
 const WRITE_BUFFER_BYTES: usize = 64 * 1_024;
 
-/// It is always there, and no keyspace of a script.
+/// The default column family, which always exists and is not a keyspace of a script.
 const UNUSED_FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 
 type Database = DBWithThreadMode<MultiThreaded>;
@@ -41,7 +41,7 @@ type Database = DBWithThreadMode<MultiThreaded>;
 struct RocksDb {
     database: Database,
     options: Options,
-    /// Of column families: RocksDB has them too, and does not tell.
+    /// Names of the column families, because an open RocksDB cannot list them.
     names: Mutex<BTreeSet<String>>,
     sync: bool,
 }
@@ -134,7 +134,7 @@ impl Opened for RocksDb {
         for name in self.keyspaces()? {
             self.database.compact_range_cf::<&[u8], &[u8]>(&self.family(&name)?, None, None);
         }
-        // A compaction tells no errors; this does.
+        // A compaction does not report errors; waiting for it does.
         self.database.wait_for_compact(&WaitForCompactOptions::default())?;
         Ok(Done::Done)
     }
@@ -150,7 +150,7 @@ impl Opened for RocksDb {
     }
 }
 
-/// RocksDB syncs what is in the copy; the copy's own name is left to the caller.
+/// Syncs the directory entry of a checkpoint, because RocksDB syncs only its contents.
 fn sync_parent(directory: &Path) -> Result<(), Failure> {
     let Some(parent) = directory.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
     std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(Failure::new)

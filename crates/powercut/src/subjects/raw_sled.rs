@@ -1,4 +1,4 @@
-//! sled itself: a tree for each keyspace.
+//! sled without the layer: a tree for each keyspace.
 
 use super::raw::{CACHE_BYTES, Raw, conditions_hold, no_keyspace};
 use crate::script::Batch;
@@ -10,7 +10,7 @@ use sled::{Db, Tree};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// sled as its documentation says, which on Linux never reaches the disk.
+/// sled as documented, with `flush`, which on Linux does not sync to the disk.
 pub(super) const CONTROL: Raw = Raw {
     name: "sled-flush",
     engine: "sled",
@@ -19,7 +19,7 @@ pub(super) const CONTROL: Raw = Raw {
     open: |directory| Ok(Box::new(Sled::open(directory)?)),
 };
 
-/// It is always there, and no keyspace of a script.
+/// The default tree, which always exists and is not a keyspace of a script.
 const UNUSED_TREE: &[u8] = b"__sled__default";
 
 struct Sled(Db);
@@ -30,7 +30,7 @@ impl Sled {
     }
 
     fn tree(&self, name: &str) -> Result<Tree, Failure> {
-        // sled would make it.
+        // sled would create a missing tree.
         let is_there = self.0.tree_names().iter().any(|tree| tree == name.as_bytes());
         if is_there { Ok(self.0.open_tree(name)?) } else { Err(no_keyspace(name)) }
     }
@@ -40,7 +40,7 @@ impl Sled {
         Ok(())
     }
 
-    /// Several trees in one transaction: that is how sled makes it one.
+    /// Applies the batch in a transaction over its trees, sled's only atomic write to several trees.
     fn apply(&self, batch: &Batch) -> Result<(), Failure> {
         let mut gathered: BTreeMap<&str, sled::Batch> = BTreeMap::new();
         for op in &batch.ops {

@@ -1,4 +1,4 @@
-//! SQLite itself: one connection, and a table for each keyspace.
+//! SQLite without the layer: one connection, and a table for each keyspace.
 
 use super::raw::{CACHE_BYTES, Raw, conditions_hold, lock};
 use crate::script::{Batch, Op};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use std::path::Path;
 use std::sync::Mutex;
 
-/// SQLite with a write-ahead log that is synced at every commit.
+/// SQLite with a write-ahead log that it syncs at every commit.
 pub(super) const SAFE: Raw = Raw {
     name: "sqlite",
     engine: "sqlite",
@@ -16,7 +16,7 @@ pub(super) const SAFE: Raw = Raw {
     open: |directory| Ok(Box::new(Sqlite::open(directory, "FULL")?)),
 };
 
-/// SQLite as it is often recommended: the log is synced before a checkpoint only.
+/// SQLite as it is often recommended: it syncs the log only before a checkpoint.
 pub(super) const CONTROL: Raw = Raw {
     name: "sqlite-normal",
     promise: Promise::Loses,
@@ -25,12 +25,12 @@ pub(super) const CONTROL: Raw = Raw {
     ..SAFE
 };
 
-/// As in the store's options, so that there are checkpoints and not only a log.
+/// As in the store's options; small, so that a script causes checkpoints.
 const CHECKPOINT_PAGES: u32 = 64;
 
 struct Sqlite(Mutex<Connection>);
 
-/// The name as SQL takes any name: in quotes, and quotes in it doubled.
+/// The name quoted for SQL, with quotes in it doubled.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -50,7 +50,7 @@ impl Sqlite {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// Commits what `change` does.
+    /// Runs `change` in a transaction, and commits it.
     fn transact(&self, change: impl FnOnce(&Transaction<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
         let mut connection = lock(&self.0)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,7 +1,7 @@
-//! Strongroom's store, on each engine.
+//! Strongroom's store on each engine.
 
 use crate::disk::FileSystem;
-use crate::script::{Batch, Life};
+use crate::script::{Batch, Expiry};
 use crate::subject::{Done, Failure, Opened, Promise, Role, Subject, Verdict};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,7 +12,7 @@ use strongroom::{
     Store, Transaction, TransactionOptions,
 };
 
-/// A life that is over before another process can look, and one that no trial outlives.
+/// A TTL that ends before another process can inspect the store, and one that outlasts every trial.
 const BRIEF: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -21,22 +21,22 @@ const ENGINES: &[(&str, &str)] = &[
     ("redb", "cache=8MiB"),
     ("fjall", "cache=8MiB&option.max_memtable_size=64KiB"),
     ("sqlite", "cache=8MiB&option.wal_autocheckpoint_pages=64"),
-    // A map is address space, of which a child has no terabyte.
+    // The map is address space, which is limited in a child.
     ("lmdb", "option.map_bytes=256MiB"),
     #[cfg(feature = "rocksdb")]
     ("rocksdb", "cache=8MiB&option.write_buffer_size=64KiB&option.db_write_buffer_size=4MiB"),
-    // Segments so small that each script uses some of them again, and a background thread that takes part.
+    // Segments are so small that each script reuses some, and the background thread runs often.
     ("sled", "cache=8MiB&option.segment_size=16KiB&option.flush_every_ms=20"),
 ];
 
-/// Where sled claims power-safe commits.
+/// File systems on which the store over sled claims power-safe commits.
 const SLED_CLAIMS_ON: [FileSystem; 2] = [FileSystem::Ext4, FileSystem::Xfs];
 
-/// sled where it does not, as its store opens there.
+/// The store over sled on other file systems, where it opens only with buffered durability.
 const SLED_BUFFERED: (&str, &str) = ("sled", "cache=8MiB&option.segment_size=16KiB&durability=buffered");
 const SLED_CLAIMS_NOT_ON: [FileSystem; 1] = [FileSystem::Btrfs];
 
-/// The store on every engine, then the same with full integrity, then sled's where it claims nothing.
+/// Returns the store on every engine, the same with full integrity, and the store over sled without power safety.
 pub(super) fn all() -> Vec<StoreSubject> {
     let subject =
         |role| move |&(engine, query): &(&'static str, &str)| StoreSubject::new(engine, query, role);
@@ -52,8 +52,8 @@ pub(super) struct StoreSubject {
     role: Role,
     query: String,
     note: String,
-    /// What it acknowledges as buffered is in the engine's own memory, so that even a killed process would lose it: an
-    /// application that cares calls `flush`, and so does this subject.
+    /// Whether to flush after each commit. Buffered commits are only in the engine's memory, so even a killed process
+    /// would lose them; an application that needs them durable calls `flush`, and so does this subject.
     must_flush: bool,
     file_systems: &'static [FileSystem],
 }
@@ -62,7 +62,7 @@ impl StoreSubject {
     fn new(engine: &'static str, query: &str, role: Role) -> Self {
         let (suffix, integrity) =
             if role == Role::StoreFull { ("-full", "&integrity=full") } else { ("", "") };
-        // Sweeps take part in what goes on.
+        // Frequent sweeps, so that scripts run concurrently with some.
         let query = format!("{query}{integrity}&sweep_interval_ms=5");
         let version = Registry::builtin().driver(engine).map_or("", |driver| driver.info().version);
         let note = format!("{engine} {version}");
@@ -107,7 +107,7 @@ impl Subject for StoreSubject {
 
     fn open(&self, directory: &Path) -> Result<Box<dyn Opened>, Failure> {
         let mut config = Config::from_url(&format!("{}:?{}", self.engine, self.query)).map_err(failed)?;
-        // Not in the URL: a path may have any characters.
+        // Not in the URL, because a path may contain any characters.
         directory.clone_into(&mut config.path);
         let store = Registry::builtin().open_config(&config).map_err(failed)?;
         Ok(Box::new(OpenStore { store, must_flush: self.must_flush, keyspaces_made: AtomicU32::new(0) }))
@@ -136,11 +136,15 @@ impl OpenStore {
         }
         for op in &batch.ops {
             let keyspace = self.keyspace(&op.keyspace)?;
-            match (op.value, op.life) {
-                (_, Life::Brief(value)) => translated.set_with_ttl(&keyspace, &op.key, value.bytes(), BRIEF),
+            match (op.value, op.expiry) {
+                (_, Expiry::Brief(value)) => {
+                    translated.set_with_ttl(&keyspace, &op.key, value.bytes(), BRIEF)
+                }
                 (None, _) => translated.delete(&keyspace, &op.key),
-                (Some(value), Life::Long) => translated.set_with_ttl(&keyspace, &op.key, value.bytes(), LONG),
-                (Some(value), Life::ForEver) => translated.set(&keyspace, &op.key, value.bytes()),
+                (Some(value), Expiry::Long) => {
+                    translated.set_with_ttl(&keyspace, &op.key, value.bytes(), LONG)
+                }
+                (Some(value), Expiry::Never) => translated.set(&keyspace, &op.key, value.bytes()),
             };
         }
         if batch.buffered {
@@ -159,8 +163,8 @@ impl OpenStore {
         }
     }
 
-    /// Reads what the conditions are about, and every key that is written, and scans around: so that there is
-    /// something to be checked at the commit.
+    /// Runs the batch as a transaction that reads the keys of its conditions and scans around every key it writes, so
+    /// that the commit has reads to validate.
     fn transact(&self, batch: &Batch) -> Result<Verdict, Failure> {
         let work = |transaction: &mut Transaction| {
             for condition in &batch.conditions {
@@ -188,12 +192,12 @@ impl OpenStore {
 
 impl Opened for OpenStore {
     fn keyspaces(&self) -> Result<Vec<String>, Failure> {
-        // Every store has a default one, which is no script's.
+        // Every store has a default keyspace, which is not part of a script.
         Ok(self.store.keyspaces().into_iter().filter(|name| name != DEFAULT_KEYSPACE).collect())
     }
 
     fn create_keyspace(&self, name: &str) -> Result<(), Failure> {
-        // A script makes too few to be packed by themselves. Of one name both kinds come after each other.
+        // A script creates too few keyspaces for automatic packing, so placements alternate.
         let made = self.keyspaces_made.fetch_add(1, Ordering::Relaxed);
         let placement = if made.is_multiple_of(2) { Placement::Packed } else { Placement::Dedicated };
         let hints = KeyspaceHints::default().placed(placement);
@@ -237,7 +241,7 @@ impl Opened for OpenStore {
     }
 
     fn verify(&self) -> Result<Done, Failure> {
-        // The rows first, which changes nothing: the engine may repair what it finds.
+        // Rows first, because the engine's own check may repair damage that it finds.
         self.store.verify(&mut |_| ControlFlow::Continue(())).map_err(failed)?;
         if_supported(self.store.verify_engine())?;
         Ok(Done::Done)
@@ -252,7 +256,7 @@ fn if_supported(outcome: strongroom::Result<()>) -> Result<Done, Failure> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+#[expect(clippy::needless_pass_by_value, reason = "used in `map_err`")]
 fn failed(error: Error) -> Failure {
     let failure = Failure::new(error.one_line());
     let is_closed = matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed);

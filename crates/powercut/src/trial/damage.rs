@@ -1,7 +1,7 @@
-//! Damaged files: a store that was closed, or whose process had died, and something in one of its files is changed.
+//! Damaged files: changes one file of a store that was closed, or whose process had died, and inspects the store.
 //!
-//! No wrong value may be served. What is missing has to be noticed, by opening, by reading or by verifying; a store
-//! whose process died may lack what was committed within the lag of its high-water mark, and nothing else.
+//! The store must not return a wrong value. Opening, reading or verifying must report missing rows. Only a store
+//! whose process died may lack commits, and only those within the lag of its high-water mark.
 
 use super::files::{copy_tree, damage};
 use super::look::{COMMITS, STORE, WRITE_LIMIT, broken, cut_short, seed_of};
@@ -19,10 +19,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What the stores hold that are damaged: one writer, several keyspaces, rows written over and deleted.
+/// The scripts that fill the stores: one writer, several keyspaces, overwritten and deleted rows.
 const WORKLOADS: [Workload; 3] = [Workload::Batches, Workload::Overwrites, Workload::Keyspaces];
 
-/// A store that is damaged many times, each time a copy.
+/// A store of which each trial damages a copy.
 #[derive(Debug)]
 pub struct Prepared {
     scratch: TempDir,
@@ -32,10 +32,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Stores of one seed are prepared alike; one prepared store serves the trials of several seeds.
+    /// Number of different prepared stores. Trials share a store if their seeds are equal modulo this number.
     pub const SEEDS: u64 = 3;
 
-    /// Makes the store that the trials with this seed damage.
+    /// Creates the store for the trials with this seed, and checks that an undamaged copy is sound.
     pub fn new(subject: &dyn Subject, closed: bool, seed: u64) -> io::Result<Self> {
         let store_seed = seed % Self::SEEDS;
         let workload = WORKLOADS[usize::try_from(store_seed).unwrap_or(0) % WORKLOADS.len()];
@@ -53,31 +53,31 @@ impl Prepared {
         }
         .run(WRITE_LIMIT)?;
         if outcome != Outcome::Done(()) {
-            return Err(broken(subject.name(), format!("a script without any damage: {outcome:?}")));
+            return Err(broken(subject.name(), format!("a script without damage failed: {outcome:?}")));
         }
         let history = History::new(Script::new(workload, store_seed, COMMITS));
         let marks = Mark::parse_all(&std::fs::read(marks)?);
-        // Without this mark everything might be missing.
+        // Without this mark no commit would be required, and every loss would pass.
         let last = if closed { What::Ended } else { What::Settled };
         if !marks.iter().any(|mark| mark.what == last) {
-            return Err(broken(subject.name(), "a script without any damage came to an early end"));
+            return Err(broken(subject.name(), "a script without damage ended early"));
         }
         let prepared = Self { scratch, filling: (workload, store_seed, COMMITS), history, marks };
         prepared.check_undamaged(subject)?;
         Ok(prepared)
     }
 
-    /// A copy to which nothing was done has to be sound: else whatever is seen of damaged ones says nothing.
+    /// Checks that an undamaged copy is sound, because otherwise the results of damaged copies mean nothing.
     fn check_undamaged(&self, subject: &dyn Subject) -> io::Result<()> {
         let (_scratch, store) = self.copy()?;
         let depth = Depth { verify: true, probe: false };
         let look = child::look_at(subject.name(), &store, self.filling, depth, WRITE_LIMIT)?;
         let (finding, text) = judge(&self.history, &self.marks, look);
-        // What raw engines make of their own files is no business of this run.
+        // Problems of raw engines with their own files do not fail this run.
         if finding == Finding::Harmless || subject.role() == Role::Raw {
             return Ok(());
         }
-        Err(broken(subject.name(), format!("a copy without any damage is {finding}: {text}")))
+        Err(broken(subject.name(), format!("an undamaged copy is {finding}: {text}")))
     }
 
     fn copy(&self) -> io::Result<(TempDir, PathBuf)> {
@@ -87,9 +87,9 @@ impl Prepared {
         Ok((scratch, store))
     }
 
-    /// Damages a copy and looks at it.
+    /// Damages a copy and inspects it.
     pub fn trial(&self, subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
-        let Name::Damage { kind, .. } = name else { return Err(broken("no damage", name)) };
+        let Name::Damage { kind, .. } = name else { return Err(broken("not a damage trial", name)) };
         let (_scratch, store) = self.copy()?;
         let what = damage(&store, *kind, &mut Random::new(seed_of(name)))?;
         let depth = Depth { verify: true, probe: false };
@@ -100,12 +100,12 @@ impl Prepared {
     }
 }
 
-/// What a look at a damaged copy finds.
+/// Classifies the inspection of a damaged copy.
 pub(super) fn judge(history: &History, marks: &[Mark], look: Look) -> Found {
     let cut_short = cut_short(&look.ended);
     let seen = look.seen.unwrap_or_default();
     let missing = match history.missing(marks, &seen.state) {
-        // Whatever became of the process that was served it.
+        // A wrong value counts even if the process died later.
         Err(wrong) => return (Finding::Wrong, wrong),
         Ok(missing) => seen.differs.map(|text| (Finding::Unnoticed, text)).or(missing),
     };
@@ -116,6 +116,6 @@ pub(super) fn judge(history: &History, marks: &[Mark], look: Look) -> Found {
     match (noticed, missing) {
         (Some(failure), _) => (Finding::Noticed, failure.message),
         (None, Some(found)) => found,
-        (None, None) => (Finding::Harmless, "all is there".to_owned()),
+        (None, None) => (Finding::Harmless, "nothing is missing".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
-//! Writes and flushes that fail, and a file system that is full.
+//! I/O errors: writes and flushes that fail, and a full file system.
 //!
-//! A dry run counts what the script asks of the disk; then it runs again, and at a seeded place the disk fails. What
-//! the disk holds at the end is looked at without the fault, and so is what it holds if the power goes at that moment:
-//! nothing acknowledged may be missing, before the failure and behind it.
+//! A dry run counts the writes and flushes of the script. Then the script runs again, and the disk fails at a seeded
+//! point. The harness inspects the final disk without the fault, and also the disk after a power cut at the end: no
+//! commit acknowledged before or after the failure may be missing.
 
 use super::look::{COMMITS, broken, judge_look, seed_of};
 use super::power::{alone, begin, look_on, void, write_on};
@@ -19,10 +19,10 @@ use crate::subject::{Role, Subject};
 use std::io;
 use std::time::Duration;
 
-/// Room on the full disk at most, in bytes: less than most stores need for their script.
+/// The most free space on the full disk, in bytes: less than most stores need for their script.
 const ROOM_BYTES_MAX: usize = 512 * 1_024;
 
-/// Writes and flushes of a script that nothing disturbs.
+/// Numbers of writes and flushes of an undisturbed script.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     writes: u64,
@@ -31,7 +31,7 @@ struct Asked {
 
 pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
     let Name::Fault { file_system, workload, kind, seed, .. } = name else {
-        return Err(broken("no fault", name));
+        return Err(broken("not a fault trial", name));
     };
     let _alone = alone(*file_system);
     let mut random = Random::new(seed_of(name));
@@ -59,16 +59,15 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let filling = (*workload, *seed, COMMITS);
     let look = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
         Ok((seen, _)) => seen,
-        // What was seen before stands.
+        // Earlier findings are kept.
         Err(refused) => return Ok(Trial { found, ..void(name, &refused) }),
     };
     found.extend(judge_look(&history, &marks, look, subject.role()));
     if *kind == FaultKind::NoSpace {
-        // Nothing failed to be flushed, and at that moment there was still no room to open anything.
+        // No power cut here: no flush failed, and an image from before would have no space to open the store.
         return Ok(Trial { name: name.clone(), found, idle, void: None });
     }
-    // Once more, without what no flush has covered: who acknowledged a commit although a flush had failed has lost it
-    // here.
+    // Again without unflushed writes: a commit that was acknowledged although its flush failed is missing here.
     let last_mark = recording.marks().map(|(at, _)| at + 1).last().unwrap_or(0);
     let dropped = recording.crash(last_mark, Crash::DropUnflushed, &mut random);
     match look_on(subject, dropped, *file_system, filling, depth, limit)? {
@@ -96,14 +95,14 @@ fn dry_run(
         let after = (disk.faults().writes(), disk.faults().flushes());
         match outcome {
             Outcome::Done(()) => Ok(Asked { writes: after.0 - before.0, flushes: after.1 - before.1 }),
-            other => Err(broken(subject.name(), format!("a script without any fault: {other:?}"))),
+            other => Err(broken(subject.name(), format!("a script without faults failed: {other:?}"))),
         }
     });
     disk.unmount()?;
     asked
 }
 
-/// Arms the fault at a seeded place, counted from now.
+/// Arms the fault at a seeded request, counted from now.
 fn arm(disk: &Disk, kind: FaultKind, asked: Asked, random: &mut Random) -> io::Result<()> {
     let mut place = |count: u64| random.below(usize::try_from(count).unwrap_or(usize::MAX)) as u64;
     let (fault, at, lasting) = match kind {
@@ -118,20 +117,20 @@ fn arm(disk: &Disk, kind: FaultKind, asked: Asked, random: &mut Random) -> io::R
     Ok(())
 }
 
-/// Whether the room that was left was enough for the whole script.
+/// Whether the free space sufficed for the whole script.
 fn was_enough(ended: &Outcome<()>, marks: &[Mark]) -> bool {
     *ended == Outcome::Done(()) && !marks.iter().any(|mark| mark.what == What::Failed)
 }
 
-/// A child may give up, with a message; it may not die or hang, nor go on with a handle that it was told is closed.
+/// Checks how a child ended. It may give up with a message, but must not die, hang, or commit on a closed handle.
 pub(super) fn judge_end(ended: Outcome<()>, marks: &[Mark]) -> Vec<Found> {
     let mut found = match ended {
         Outcome::Done(()) | Outcome::Failed(_) => Vec::new(),
-        Outcome::Hung => vec![(Finding::Hung, "the script never ended".to_owned())],
+        Outcome::Hung => vec![(Finding::Hung, "the script did not end in time".to_owned())],
         Outcome::Died(why) => vec![(Finding::Crashed, why)],
     };
     if let Some(mark) = marks.iter().find(|mark| mark.what == What::WentOn) {
-        let text = format!("writer {} committed behind its failed step {}", mark.writer, mark.step);
+        let text = format!("writer {} committed after its failed step {}", mark.writer, mark.step);
         found.push((Finding::WentOn, text));
     }
     found

@@ -1,4 +1,4 @@
-//! Directories copied, and files damaged at seeded places.
+//! Copies directories, and damages files at seeded places.
 
 use crate::name::DamageKind;
 use crate::random::Random;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 const PAGE: usize = 4_096;
 
-/// Copies a directory with all that is in it.
+/// Copies a directory and its contents.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -26,15 +26,15 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Damages one file below `directory`; says in a few words which, and where.
+/// Damages one file under `directory`; returns a description of the file and the damage.
 pub(super) fn damage(directory: &Path, kind: DamageKind, random: &mut Random) -> io::Result<String> {
     let mut files = Vec::new();
     list(directory, &mut files)?;
     files.sort();
-    // An empty file can only be extended or removed, and a lock file says nothing about rows.
+    // An empty file can only be extended or removed, and a lock file contains no rows.
     files.retain(|(path, len)| *len > 0 && path.file_name().is_some_and(|name| name != "LOCK"));
     if files.is_empty() {
-        return Err(io::Error::other("there is no file to damage"));
+        return Err(io::Error::other("the directory has no file to damage"));
     }
     let (path, _) = random.pick(&files).clone();
     let shown = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
@@ -84,7 +84,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, kind: DamageKind, random: &mut Random) -> S
                 }
                 return format!("pages at {first} and {second} swapped");
             }
-            // A file of one page: its halves.
+            // A file of one page: swaps its halves.
             let half = bytes.len() / 2;
             bytes.rotate_left(half);
             format!("rotated by {half}")
@@ -92,8 +92,8 @@ fn damage_bytes(bytes: &mut Vec<u8>, kind: DamageKind, random: &mut Random) -> S
     }
 }
 
-/// A place in a file. Engines make their files larger than what is in them, and a damaged byte of nothing shows
-/// nothing: three times of four it is one that is not zero.
+/// Picks an offset in a file, three times out of four at a byte that is not zero. Engines preallocate space, and
+/// damage to unused bytes shows nothing.
 fn place(bytes: &[u8], random: &mut Random) -> usize {
     let mut at = random.below(bytes.len());
     if random.below(4) > 0 {

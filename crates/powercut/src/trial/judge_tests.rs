@@ -1,4 +1,4 @@
-//! What becomes of each thing that a look can see.
+//! Maps each possible result of an inspection to its finding.
 
 use super::damage::judge as judge_damage;
 use super::fault::judge_end;
@@ -13,7 +13,7 @@ use crate::subject::{Failure, Role};
 
 const VALUE: Value = Value { seed: 1, len: 20 };
 
-/// One row, and a checkpoint.
+/// A history of one row and one checkpoint.
 fn history() -> History {
     let op = Op::new(KEYSPACES[0], "w0/step", Some(VALUE));
     let batch = Batch { ops: vec![op], ..Batch::default() };
@@ -21,7 +21,7 @@ fn history() -> History {
     History::new(Script { writers: vec![steps] })
 }
 
-/// All is done and closed.
+/// Marks of a script that ran to its end and closed the store.
 fn marks() -> Vec<Mark> {
     let mark = Mark::new;
     let steps = [(What::Begun, 0), (What::Acknowledged, 0), (What::Begun, 1), (What::Acknowledged, 1)];
@@ -46,12 +46,12 @@ fn spoilt(spoil: impl Fn(&mut Seen)) -> Look {
     Look { seen: Some(seen), ended: Outcome::Done(()) }
 }
 
-/// It died or hung before it could tell anything.
+/// A child that died or hung before it reported anything.
 fn silent(ended: Outcome<()>) -> Look {
     Look { seen: None, ended }
 }
 
-/// It told something, and died then.
+/// A child that reported something and then died.
 fn dying(spoil: impl Fn(&mut Seen)) -> Look {
     Look { ended: Outcome::Died("signal 7".to_owned()), ..spoilt(spoil) }
 }
@@ -61,11 +61,11 @@ fn empty(state: &mut State) {
 }
 
 fn failure() -> Failure {
-    Failure::new("it said so")
+    Failure::new("a failure")
 }
 
 fn text() -> String {
-    "so it is".to_owned()
+    "a detail".to_owned()
 }
 
 fn findings(found: &[Found]) -> Vec<Finding> {
@@ -73,7 +73,7 @@ fn findings(found: &[Found]) -> Vec<Finding> {
 }
 
 #[test]
-fn whatever_a_look_sees_after_a_cut_is_found() {
+fn every_problem_seen_after_an_interruption_is_a_finding() {
     let judge = |outcome, role| findings(&judge_look(&history(), &marks(), outcome, role));
     assert_eq!(judge(spoilt(|_| {}), Role::Store), []);
     for (outcome, finding) in [
@@ -96,10 +96,10 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
     assert_eq!(judge(dying(|_| {}), Role::Store), [Finding::Crashed]);
     assert_eq!(judge(dying(|seen| empty(&mut seen.state)), Role::Store), [Finding::Crashed, Finding::Lost]);
     let unread = |seen: &mut Seen| (seen.unread = Some(failure()), empty(&mut seen.state)).1;
-    assert_eq!(judge(dying(unread), Role::Store), [Finding::Crashed], "what was not read is not lost");
-    // A raw engine's own check may complain of what it lives with.
+    assert_eq!(judge(dying(unread), Role::Store), [Finding::Crashed], "unread rows are not lost");
+    // The own check of a raw engine may report damage that does not count.
     assert_eq!(judge(spoilt(|seen| seen.verify = Some(failure())), Role::Raw), []);
-    // And what the script saw counts too.
+    // Results that the script itself saw count too.
     let mut refused = marks();
     refused[2].what = What::Refused;
     assert_eq!(
@@ -109,14 +109,14 @@ fn whatever_a_look_sees_after_a_cut_is_found() {
 }
 
 #[test]
-fn damage_is_noticed_or_it_is_not() {
+fn damage_is_noticed_unnoticed_or_harmless() {
     let judge = |outcome| judge_damage(&history(), &marks(), outcome).0;
     let wrong = |seen: &mut Seen| seen.state.rows[0].hash ^= 1;
     assert_eq!(judge(spoilt(|_| {})), Finding::Harmless);
     assert_eq!(judge(silent(Outcome::Hung)), Finding::Hung);
     assert_eq!(judge(silent(Outcome::Died("signal 7".to_owned()))), Finding::Crashed);
     assert_eq!(judge(dying(|seen| empty(&mut seen.state))), Finding::Crashed);
-    assert_eq!(judge(dying(wrong)), Finding::Wrong, "it was served before");
+    assert_eq!(judge(dying(wrong)), Finding::Wrong, "the wrong value was returned before");
     for notice in [
         |seen: &mut Seen| seen.refused = Some(failure()),
         |seen: &mut Seen| seen.unread = Some(failure()),
@@ -124,7 +124,7 @@ fn damage_is_noticed_or_it_is_not() {
     ] {
         assert_eq!(judge(spoilt(notice)), Finding::Noticed);
         assert_eq!(judge(spoilt(|seen| (notice(seen), empty(&mut seen.state)).1)), Finding::Noticed);
-        // Noticed or not: nobody may be served that.
+        // A wrong value counts even if the damage was noticed.
         assert_eq!(judge(spoilt(|seen| (notice(seen), wrong(seen)).1)), Finding::Wrong);
     }
     assert_eq!(judge(spoilt(wrong)), Finding::Wrong);
@@ -133,10 +133,10 @@ fn damage_is_noticed_or_it_is_not() {
 }
 
 #[test]
-fn a_script_on_a_failing_disk_may_give_up_and_nothing_else() {
+fn a_script_on_a_failing_disk_may_give_up_but_not_hang_die_or_continue() {
     let judge = |outcome, marks: &[Mark]| findings(&judge_end(outcome, marks));
     assert_eq!(judge(Outcome::Done(()), &marks()), []);
-    assert_eq!(judge(Outcome::Failed("no room".to_owned()), &[]), []);
+    assert_eq!(judge(Outcome::Failed("no space".to_owned()), &[]), []);
     assert_eq!(judge(Outcome::Hung, &[]), [Finding::Hung]);
     assert_eq!(judge(Outcome::Died("signal 6".to_owned()), &[]), [Finding::Crashed]);
     assert_eq!(judge(Outcome::Done(()), &[Mark::new(What::Poisoned, 0, 1)]), []);

@@ -1,4 +1,4 @@
-//! A process that is killed in the middle. The operating system lives on, and with it what it was handed.
+//! Kills a process in the middle of its script. The operating system keeps all data that was handed to it.
 
 use super::look::{STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Outcome, Writing};
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// More than on the simulated disk: there is no recording to keep.
+/// Commits of a script. More than on the simulated disk, because no recording takes up memory.
 const COMMITS: usize = 160;
 
 pub(super) fn trial(
@@ -45,9 +45,11 @@ pub(super) fn trial(
     let child = writing.start()?;
     let mut found = match kill_after(child, &marks, bytes, WRITE_LIMIT)? {
         Outcome::Done(()) => Vec::new(),
-        Outcome::Hung => vec![(Finding::Hung, "the script never came to that moment".to_owned())],
+        Outcome::Hung => {
+            vec![(Finding::Hung, "the script did not reach the point of the kill in time".to_owned())]
+        }
         Outcome::Died(why) => vec![(Finding::Crashed, why)],
-        Outcome::Failed(why) => return Err(broken("a script that nothing disturbs", why)),
+        Outcome::Failed(why) => return Err(broken("an undisturbed script failed", why)),
     };
     let marks = Mark::parse_all(&std::fs::read(&marks)?);
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
@@ -56,8 +58,8 @@ pub(super) fn trial(
     Ok(Trial { name: name.clone(), found, idle: false, void: None })
 }
 
-/// Kills the child as soon as its marks are so many bytes; one that is done before has ended by itself, and one that
-/// does not get so far in `limit` hangs.
+/// Kills the child as soon as its marks reach `bytes`. A child that ends before counts as it ended, and one that does
+/// not reach them within `limit` counts as hung.
 fn kill_after(mut child: Child, marks: &Path, bytes: u64, limit: Duration) -> io::Result<Outcome<()>> {
     let began = Instant::now();
     let mut outcome = Outcome::Done(());
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_stands_still_hangs() {
+    fn a_script_is_killed_at_its_mark_and_hangs_if_it_does_not_reach_it() {
         let long = Duration::from_secs(60);
         assert_eq!(kill_one("echo b 0 0 > \"$1\"; exec sleep 100", 6, long), Outcome::Done(()));
         assert_eq!(kill_one("exec sleep 100", 0, long), Outcome::Done(()));

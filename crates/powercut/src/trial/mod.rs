@@ -1,4 +1,4 @@
-//! One trial at a time: make the store, cut it off, look at what is left, judge.
+//! Runs one trial: fills a store, interrupts it, inspects the remains and checks them.
 
 mod damage;
 mod fault;
@@ -17,9 +17,9 @@ use crate::subject::Subject;
 use std::io;
 use std::time::Duration;
 
-/// Makes one trial, whatever its kind. Trials that share a recording or a prepared store are made faster by
-/// [`Recorded::trial`] and [`Prepared::trial`].
-/// `limit` is how long a process that looks at a store may take.
+/// Runs one trial of any kind. `limit` is the time limit of a process that inspects a store.
+///
+/// Trials that share a recording or a prepared store run faster through [`Recorded::trial`] and [`Prepared::trial`].
 pub fn run(subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
     match name {
         Name::Kill { workload, seed, .. } => kill::trial(subject, *workload, *seed, name, limit),

@@ -1,4 +1,4 @@
-//! A power cut: one recording of a script on the simulated disk, and as many crash images of it as one likes.
+//! Power cuts: records a script on the simulated disk once, and derives any number of crash images from it.
 
 use super::look::{COMMITS, STORE, WRITE_LIMIT, broken, judge_look, seed_of};
 use crate::child::{self, End, Filling, Look, Outcome, Writing};
@@ -16,21 +16,21 @@ use std::io::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The kinds of image that are made directly.
+/// The kinds of image that come directly from a recording.
 const DIRECT: [Crash; 5] =
     [Crash::DropUnflushed, Crash::KeepAll, Crash::RandomSectors, Crash::Reordered, Crash::TornLast];
 
-/// How long a flush takes under concurrent writers.
+/// Flush time for concurrent writers.
 const SLOW_FLUSH: Duration = Duration::from_millis(2);
 
-/// A script that ran on a disk that was recorded.
+/// The recording of a script on a disk.
 #[derive(Debug)]
 pub struct Recorded {
     file_system: FileSystem,
     filling: Filling,
     history: History,
     recording: Recording,
-    /// The marks with their places in the log. The first is the harness's own: behind it the child began.
+    /// The marks with their indexes in the log. The harness writes the first, before the child starts.
     marks: Vec<(usize, Mark)>,
 }
 
@@ -42,7 +42,7 @@ impl Recorded {
         workload: Workload,
         seed: u64,
     ) -> io::Result<Self> {
-        // A flush that takes its time is one that other writers have to wait for, and share.
+        // Slow flushes make other writers wait, so that they share the next flush.
         let flush_delay = if workload == Workload::Concurrent { SLOW_FLUSH } else { Duration::ZERO };
         let disk = Disk::mount(Disk::formatted(file_system)?, file_system, &DiskOptions { flush_delay })?;
         let ended = begin(&disk).and_then(|()| write_on(subject, &disk, workload, seed));
@@ -50,7 +50,7 @@ impl Recorded {
         match ended? {
             Outcome::Done(()) => {}
             Outcome::Hung => {
-                return Err(broken(subject.name(), "the script took too long, without any fault"));
+                return Err(broken(subject.name(), "a script without faults exceeded its time limit"));
             }
             Outcome::Failed(why) | Outcome::Died(why) => return Err(broken(subject.name(), why)),
         }
@@ -65,9 +65,9 @@ impl Recorded {
         Ok(Self { file_system, filling: (workload, seed, COMMITS), history, recording, marks })
     }
 
-    /// Makes an image and looks at it.
+    /// Creates an image and inspects the store in it.
     pub fn trial(&self, subject: &dyn Subject, name: &Name, limit: Duration) -> io::Result<Trial> {
-        let Name::Power { kind, .. } = name else { return Err(broken("no power cut", name)) };
+        let Name::Power { kind, .. } = name else { return Err(broken("not a power trial", name)) };
         let _alone = alone(self.file_system);
         let mut random = Random::new(seed_of(name));
         let cut = self.cut(*kind, &mut random);
@@ -98,37 +98,36 @@ impl Recorded {
         Ok(Trial { name: name.clone(), found, idle: false, void: None })
     }
 
-    /// The moment, once in twelve while the store is being made.
+    /// Picks the index in the log at which to cut the power; one in twelve falls into the creation of the store.
     ///
-    /// Just behind an acknowledgement all is durable as a rule, and whatever the kind, the image would be the same. So
-    /// half of the images that drop what is pending are made there, and all others where there is something pending.
+    /// Right after an acknowledgement usually all writes are durable, and images of every kind would be equal. So
+    /// only half of the images of the kind `Drop` are made there, and all others at indexes with unflushed writes.
     fn cut(&self, kind: ImageKind, random: &mut Random) -> usize {
         let place =
             |wanted: What| self.marks.iter().find(|(_, mark)| mark.what == wanted).map_or(0, |(at, _)| *at);
         let (start, ready) = (self.marks.first().map_or(0, |(at, _)| *at), place(What::Ready));
         let end = self.recording.log.len();
-        let moments = if random.below(12) == 0 { start + 1..ready + 1 } else { ready + 1..end + 1 };
+        let range = if random.below(12) == 0 { start + 1..ready + 1 } else { ready + 1..end + 1 };
         if kind == ImageKind::Drop && random.below(2) == 0 {
-            let is_behind =
-                |(at, mark): &&(usize, Mark)| mark.what == What::Acknowledged && moments.contains(&(at + 1));
-            let acknowledged: Vec<usize> =
-                self.marks.iter().filter(is_behind).map(|(at, _)| at + 1).collect();
+            let is_after =
+                |(at, mark): &&(usize, Mark)| mark.what == What::Acknowledged && range.contains(&(at + 1));
+            let acknowledged: Vec<usize> = self.marks.iter().filter(is_after).map(|(at, _)| at + 1).collect();
             if !acknowledged.is_empty() {
                 return *random.pick(&acknowledged);
             }
         }
-        // One write alone has no order.
+        // Reordering needs at least two writes.
         let least = if kind == ImageKind::Reordered { 2 } else { 1 };
         let pending = cuts_with_pending(&self.recording.log, least);
-        let pending: Vec<usize> = pending.into_iter().filter(|cut| moments.contains(cut)).collect();
+        let pending: Vec<usize> = pending.into_iter().filter(|cut| range.contains(cut)).collect();
         if pending.is_empty() {
-            return moments.start + random.below(moments.len());
+            return range.start + random.below(range.len());
         }
         *random.pick(&pending)
     }
 }
 
-/// The cuts behind which at least so many writes are covered by no flush.
+/// The cuts after which at least `least` writes are unflushed.
 fn cuts_with_pending(log: &[Entry], least: usize) -> Vec<usize> {
     let mut pending = 0;
     let mut cuts = Vec::new();
@@ -145,7 +144,7 @@ fn cuts_with_pending(log: &[Entry], least: usize) -> Vec<usize> {
     cuts
 }
 
-/// How the first image of a trial is made.
+/// The kind of crash for the first image of a trial.
 fn crash_of(kind: ImageKind, random: &mut Random) -> Crash {
     match kind {
         ImageKind::Drop => Crash::DropUnflushed,
@@ -157,14 +156,14 @@ fn crash_of(kind: ImageKind, random: &mut Random) -> Crash {
     }
 }
 
-/// btrfs knows a file system by its id, whatever device it is on: two images of one disk must not be mounted side by
-/// side, or the kernel takes one for the other.
+/// Locks trials on btrfs against each other. btrfs identifies a file system by its id, whatever its device, so the
+/// kernel would confuse two mounted images of one disk.
 pub(super) fn alone(file_system: FileSystem) -> Option<MutexGuard<'static, ()>> {
     static BTRFS: Mutex<()> = Mutex::new(());
     (file_system == FileSystem::Btrfs).then(|| BTRFS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Makes the store's directory durable, and the first mark.
+/// Creates the store's directory durably, and writes the first mark.
 pub(super) fn begin(disk: &Disk) -> io::Result<()> {
     std::fs::create_dir(disk.path().join(STORE))?;
     File::open(disk.path())?.sync_all()?;
@@ -172,7 +171,7 @@ pub(super) fn begin(disk: &Disk) -> io::Result<()> {
     marks.write_all(Mark::new(What::Settled, 0, 0).to_string().as_bytes())
 }
 
-/// Runs the script on a disk, to its end.
+/// Runs the script on a disk to its end.
 pub(super) fn write_on(
     subject: &dyn Subject,
     disk: &Disk,
@@ -191,10 +190,10 @@ pub(super) fn write_on(
     .run(WRITE_LIMIT)
 }
 
-/// What a child saw on a disk, and what was recorded meanwhile; or why the image could not be mounted.
+/// The report of a child and the recording made meanwhile, or the error if the image could not be mounted.
 type Looked = Result<(Look, Recording), io::Error>;
 
-/// Mounts an image and has a child look at the store in it.
+/// Mounts an image and inspects the store in it in a child.
 pub(super) fn look_on(
     subject: &dyn Subject,
     image: Image,
@@ -212,7 +211,7 @@ pub(super) fn look_on(
     Ok(Ok((look?, recording)))
 }
 
-/// A trial that says nothing about its subject.
+/// A trial without a result, because the file system did not recover.
 pub(super) fn void(name: &Name, refused: &io::Error) -> Trial {
     Trial { name: name.clone(), found: Vec::new(), idle: false, void: Some(refused.to_string()) }
 }
@@ -222,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_made_in_its_own_way_and_a_recovery_begins_with_any() {
+    fn each_kind_has_its_own_crash_and_a_recovery_starts_from_any() {
         let mut random = Random::new(1);
         let direct =
             [ImageKind::Drop, ImageKind::Keep, ImageKind::Random, ImageKind::Reordered, ImageKind::Torn];
@@ -231,7 +230,7 @@ mod tests {
         assert!(Crash::ALL.iter().all(|crash| begun.contains(crash)), "{begun:?}");
     }
 
-    /// Two commits, each of two writes, flushed before it is acknowledged.
+    /// A recording of two commits, each with two writes and a flush before its acknowledgement.
     fn recorded() -> Recorded {
         let write = |sector: usize| Entry::Write { offset: sector as u64 * 512, data: vec![1; 512].into() };
         let mut log =
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_made_where_it_makes_a_difference() {
+    fn a_cut_is_made_where_writes_are_unflushed() {
         let recorded = recorded();
         let cuts = |kind| -> Vec<usize> {
             (0..500).map(|seed| recorded.cut(kind, &mut Random::new(seed))).collect()
@@ -258,16 +257,19 @@ mod tests {
             let least = if kind == ImageKind::Reordered { 2 } else { 1 };
             let pending = cuts_with_pending(&recorded.recording.log, least);
             let cuts = cuts(kind);
-            let behind = cuts.iter().filter(|cut| !pending.contains(cut)).count();
+            let without = cuts.iter().filter(|cut| !pending.contains(cut)).count();
             if kind == ImageKind::Drop {
                 // The two acknowledgements.
-                assert!(cuts.contains(&10) && cuts.contains(&15) && (150..350).contains(&behind), "{behind}");
+                assert!(
+                    cuts.contains(&10) && cuts.contains(&15) && (150..350).contains(&without),
+                    "{without}"
+                );
             } else {
-                assert_eq!(behind, 0, "{kind}");
+                assert_eq!(without, 0, "{kind}");
             }
             assert!(
                 pending.iter().all(|cut| cuts.contains(cut)),
-                "{kind}: each moment, while it is made too"
+                "{kind}: every such index, also during creation"
             );
         }
     }

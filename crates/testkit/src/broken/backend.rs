@@ -1,18 +1,18 @@
-//! A broken backend, and the healthy ones that a twist is put over.
+//! The description of a broken backend, and fixtures that put a twist over a healthy backend.
 
 use crate::fault::{Faults, FaultyEngine, FaultyOptions};
 use crate::twist::{Twist, Twisted};
 use crate::{Fixture, PretendBackend, PretendEngine};
 use strongroom_core::{Backend, MemoryBackend, Undo};
 
-/// A broken backend.
+/// A backend with one defect.
 #[derive(Debug, Clone, Copy)]
 pub struct Broken {
-    /// What is wrong with it.
+    /// Its defect.
     pub name: &'static str,
     /// The case that must fail.
     pub caught_by: &'static str,
-    /// Makes a fixture for it.
+    /// Creates a fixture for it.
     pub fixture: fn() -> Fixture,
 }
 

@@ -1,4 +1,4 @@
-//! Wrong commits.
+//! Backends with wrong commits.
 
 use super::backend::{Broken, on_memory};
 use crate::batches::{copy_conditions, ops, push};
@@ -12,7 +12,7 @@ use strongroom_core::{
 pub(super) const ALL: &[Broken] = &[
     Broken {
         name: "conditions are ignored",
-        caught_by: "every_condition_is_judged",
+        caught_by: "every_condition_is_checked",
         fixture: on_memory::<ConditionsIgnored>,
     },
     Broken {
@@ -26,7 +26,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<ConditionsSeeOwn>,
     },
     Broken {
-        name: "conditions are judged before the commit, not in it",
+        name: "conditions are checked before the commit, not in it",
         caught_by: "concurrent_increments_lose_no_update",
         fixture: on_memory::<ConditionsJudgedEarly>,
     },
@@ -36,7 +36,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<ConditionsOnEmpty>,
     },
     Broken {
-        name: "a conflict comes after half of the batch",
+        name: "a conflict is found after half of the batch",
         caught_by: "a_conflict_leaves_every_keyspace_untouched",
         fixture: on_memory::<HalfBeforeConflict>,
     },
@@ -51,7 +51,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<FirstWins>,
     },
     Broken {
-        name: "operations on foreign keyspaces are left out",
+        name: "operations on foreign keyspaces are skipped",
         caught_by: "a_foreign_keyspace_is_refused_and_nothing_written",
         fixture: on_memory::<ForeignLeftOut>,
     },
@@ -71,12 +71,12 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<EmptyRefused>,
     },
     Broken {
-        name: "conditions without operations are not judged",
-        caught_by: "conditions_without_operations_are_judged",
+        name: "conditions without operations are not checked",
+        caught_by: "conditions_without_operations_are_checked",
         fixture: on_memory::<QuestionsIgnored>,
     },
     Broken {
-        name: "a token is looked for before the commit, not in it",
+        name: "a token is checked before the commit, not in it",
         caught_by: "concurrent_commits_with_one_token_happen_once",
         fixture: on_memory::<TokenJudgedEarly>,
     },
@@ -102,7 +102,7 @@ pub(super) const ALL: &[Broken] = &[
     },
     Broken {
         name: "delete_range does not count",
-        caught_by: "a_deleted_range_is_counted_and_gone",
+        caught_by: "a_deleted_range_is_counted_and_removed",
         fixture: on_memory::<DeletesUncounted>,
     },
 ];
@@ -123,7 +123,7 @@ fn with_token(mut other: WriteBatch, batch: &WriteBatch) -> WriteBatch {
     other
 }
 
-/// The conditions of a batch alone.
+/// Only the conditions of a batch.
 fn question(batch: &WriteBatch) -> WriteBatch {
     let mut question = WriteBatch::new();
     copy_conditions(batch, &mut question, |id| id);
@@ -134,7 +134,7 @@ fn conflict() -> Error {
     Error::new(ErrorKind::Conflict, "a condition does not hold").at("memory", "commit")
 }
 
-/// A twist that only commits otherwise.
+/// Defines a twist that changes only `commit`.
 macro_rules! commits {
     ($name:ident, |$inner:ident, $batch:ident, $durability:ident| $commit:expr) => {
         #[derive(Default)]
@@ -212,7 +212,7 @@ commits!(OneByOne, |inner, batch, durability| {
         let mut one = WriteBatch::new();
         push(&mut one, keyspace, op);
         inner.commit(&one, durability)?;
-        // Long enough for a reader to come in between.
+        // Gives a reader time to come in between.
         std::thread::sleep(Duration::from_micros(20));
     }
     Ok(())
@@ -273,7 +273,7 @@ commits!(TokenJudgedEarly, |inner, batch, durability| {
     let mut other = bare(batch);
     copy_conditions(batch, &mut other, |id| id);
     inner.commit(&other, durability)?;
-    // Noted afterwards; whoever was second has written all the same.
+    // The token is stored too late: the second of two commits has already written.
     match inner.commit(WriteBatch::new().set_token(token), durability) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other,
@@ -289,7 +289,7 @@ impl Twist for NeverForgets {
     }
 }
 
-/// A twist that only deletes ranges otherwise.
+/// Defines a twist that changes only `delete_range`.
 macro_rules! deletes {
     ($name:ident, |$inner:ident, $keyspace:ident, $range:ident, $durability:ident| $delete:expr) => {
         #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Wrong scans and seeks.
+//! Backends with wrong scans and seeks.
 
 use super::backend::{Broken, on_faults, on_memory};
 use crate::twist::{CursorTwist, Twist, TwistedCursor, View};
@@ -11,13 +11,13 @@ use strongroom_core::{
 
 pub(super) const ALL: &[Broken] = &[
     Broken {
-        name: "a visit leaves its first row out",
-        caught_by: "a_visit_hands_over_what_a_cursor_lends",
+        name: "a visit skips its first row",
+        caught_by: "a_visit_passes_the_same_rows_as_a_cursor",
         fixture: on_memory::<VisitSkips>,
     },
     Broken {
-        name: "a visit that breaks off goes on behind the next row",
-        caught_by: "a_visit_that_breaks_off_is_gone_on_with",
+        name: "a stopped visit resumes after the next row",
+        caught_by: "a_stopped_visit_can_be_resumed",
         fixture: on_memory::<VisitForgets>,
     },
     Broken {
@@ -37,7 +37,7 @@ pub(super) const ALL: &[Broken] = &[
     },
     Broken { name: "order is reversed", caught_by: "order_is_bytewise", fixture: on_memory::<ReversedOrder> },
     Broken {
-        name: "bytes are compared with a sign",
+        name: "bytes are compared as signed",
         caught_by: "order_is_bytewise",
         fixture: on_memory::<SignedOrder>,
     },
@@ -47,7 +47,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<PrefixEndsAtFf>,
     },
     Broken {
-        name: "a prefix's last byte is raised, ff to 00",
+        name: "the last byte of a prefix is incremented, ff to 00",
         caught_by: "a_prefix_scan_loses_no_key",
         fixture: on_memory::<PrefixOverflows>,
     },
@@ -62,8 +62,8 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_faults::<SwallowedError>,
     },
     Broken {
-        name: "after an error a cursor says it is at its end",
-        caught_by: "a_failed_cursor_goes_on_failing",
+        name: "after an error a cursor reports its end",
+        caught_by: "a_failed_cursor_keeps_failing",
         fixture: on_faults::<ForgottenError>,
     },
     Broken {
@@ -112,12 +112,12 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<SeekToNothing>,
     },
     Broken {
-        name: "a cursor begins anew after its end",
+        name: "a cursor restarts after its end",
         caught_by: "a_cursor_at_its_end_stays_there",
         fixture: on_memory::<BeginsAnew>,
     },
     Broken {
-        name: "a scan of keys only gives values",
+        name: "a scan of keys only returns values",
         caught_by: "keys_only_gives_keys_and_no_values",
         fixture: on_memory::<KeysOnlyWithValues>,
     },
@@ -133,7 +133,7 @@ pub(super) const ALL: &[Broken] = &[
     },
 ];
 
-/// A twist that only changes the scan.
+/// Defines a twist that changes only the scan.
 macro_rules! changes_scan {
     ($name:ident, |$scan:ident| $change:expr) => {
         #[derive(Default)]
@@ -148,7 +148,7 @@ macro_rules! changes_scan {
     };
 }
 
-/// A twist that only changes the cursor.
+/// Defines a twist that changes only the cursor.
 macro_rules! changes_cursor {
     ($name:ident, |$scan:ident| $twist:expr) => {
         #[derive(Default)]
@@ -209,7 +209,7 @@ changes_cursor!(InvertedRangePanics, |scan| {
 
 changes_scan!(KeysOnlyWithValues, |scan| scan.keys_only = false);
 
-/// Rows that were read before and are lent in another order.
+/// Rows read in advance, to be lent in another order.
 #[derive(Default)]
 struct Listed {
     rows: VecDeque<(Vec<u8>, Vec<u8>)>,
@@ -276,7 +276,7 @@ impl Twist for EmptyIsNotFound {
         if view.snapshot.cursor(keyspace, Scan::all())?.advance()? {
             return view.snapshot.cursor(keyspace, scan);
         }
-        Err(Error::new(ErrorKind::NotFound, "there are no rows").at("memory", "scan"))
+        Err(Error::new(ErrorKind::NotFound, "the keyspace has no rows").at("memory", "scan"))
     }
 }
 
@@ -322,12 +322,12 @@ impl CursorTwist for SkipRow {
 
 changes_cursor!(SkipsAtBlock, |scan| SkipRow { row: 0, skipped: 257 });
 changes_cursor!(ReverseStartsLate, |scan| {
-    // Only a scan with an end can stand on the wrong side of it.
+    // Only a scan with an end can start on the wrong side of it.
     let late = scan.direction == Direction::Reverse && scan.range.end().is_some();
     SkipRow { row: 0, skipped: u32::from(late) }
 });
 
-/// Passes over the row that a seek asked for.
+/// Skips the row at the key of a seek.
 struct PastKey(Option<Vec<u8>>);
 
 impl CursorTwist for PastKey {
@@ -346,7 +346,7 @@ impl CursorTwist for PastKey {
 
 changes_cursor!(SeekPastKey, |scan| PastKey(None));
 
-/// Opens a cursor over everything for a seek.
+/// Replaces the cursor by one over all rows at a seek.
 struct WithoutBounds {
     view: View,
     keyspace: KeyspaceId,
@@ -442,7 +442,7 @@ impl CursorTwist for SwallowPanic {
 
 changes_cursor!(VisitSwallowsPanic, |scan| SwallowPanic);
 
-/// Takes errors of this kind for the end of a visit.
+/// Treats errors of this kind as the end of a visit.
 struct EndVisit(ErrorKind);
 
 impl CursorTwist for EndVisit {

@@ -1,4 +1,4 @@
-//! Keyspaces that are lost, mixed up or never go.
+//! Backends that lose, mix up or never drop keyspaces.
 
 use super::backend::{Broken, on_disk, on_faults, on_memory};
 use crate::batches::{ops, push};
@@ -18,22 +18,26 @@ pub(super) const ALL: &[Broken] = &[
     },
     Broken {
         name: "a dropped keyspace is only emptied",
-        caught_by: "a_dropped_keyspace_is_gone",
+        caught_by: "a_dropped_keyspace_is_not_found",
         fixture: on_memory::<DropOnlyEmpties>,
     },
     Broken {
-        name: "names do not differ by case",
+        name: "names ignore case",
         caught_by: "names_differ_by_case",
         fixture: on_memory::<NamesFoldCase>,
     },
-    Broken { name: "names are cut", caught_by: "every_portable_name_works", fixture: on_memory::<NamesCut> },
     Broken {
-        name: "names are listed in any order",
+        name: "names are truncated",
+        caught_by: "every_portable_name_works",
+        fixture: on_memory::<NamesCut>,
+    },
+    Broken {
+        name: "names are listed unsorted",
         caught_by: "keyspaces_are_created_found_and_listed",
         fixture: on_memory::<UnsortedNames>,
     },
     Broken {
-        name: "bad names are mended instead of refused",
+        name: "invalid names are corrected instead of refused",
         caught_by: "names_that_are_not_portable_are_refused",
         fixture: on_memory::<NamesMended>,
     },
@@ -54,8 +58,8 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_disk::<DropLeavesFiles>,
     },
     Broken {
-        name: "a drop that failed is called done",
-        caught_by: "a_drop_that_fails_is_whole_or_not_at_all",
+        name: "a failed drop is reported as done",
+        caught_by: "a_failed_drop_is_complete_or_has_no_effect",
         fixture: on_faults::<DropsCalledDone>,
     },
 ];
@@ -64,7 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The rows of dropped keyspaces, by name.
+/// Keeps the rows of dropped keyspaces by name, and restores them.
 #[derive(Default)]
 struct DropLeavesRows {
     names: Mutex<BTreeMap<KeyspaceId, String>>,
@@ -109,7 +113,7 @@ impl Twist for DropOnlyEmpties {
     }
 }
 
-/// A twist that only changes names.
+/// Defines a twist that changes only names.
 macro_rules! renames {
     ($twist:ident, |$name:ident| $other:expr) => {
         #[derive(Default)]
@@ -151,7 +155,7 @@ impl Twist for HintsForgotten {
     }
 }
 
-/// As an engine whose files of a dropped keyspace stay until it is closed.
+/// Keeps a file for each dropped keyspace, as an engine that deletes files only when it closes.
 #[derive(Default)]
 struct DropLeavesFiles(Mutex<u32>);
 
@@ -177,7 +181,7 @@ impl Twist for DropsCalledDone {
     }
 }
 
-/// Takes the hint for a promise, and leaves deletes out.
+/// Takes the append-only hint as a promise, and ignores deletes.
 #[derive(Default)]
 struct AppendOnlyByForce(Mutex<BTreeSet<KeyspaceId>>);
 

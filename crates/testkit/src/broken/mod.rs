@@ -1,8 +1,8 @@
-//! Backends that are broken on purpose, so that the suite can be tested: each names the case that
-//! catches it, and a suite that lets one pass is broken itself.
+//! Backends that are broken on purpose, to test the suite: each names the case that must catch it, and a suite
+//! that lets one pass is broken itself.
 //!
-//! They are the errors that layers like this one have had: those of the peers that `docs/` tells of, and
-//! those that are easily made. Each is a few lines over a healthy backend, by way of [`Twist`](crate::twist::Twist).
+//! The defects come from similar layers, described in `docs/`, and from mistakes that are easily made. Each is a
+//! few lines over a healthy backend, by way of [`Twist`](crate::twist::Twist).
 
 mod backend;
 mod batches;
@@ -15,7 +15,7 @@ mod snapshots;
 
 pub use backend::Broken;
 
-/// All of them.
+/// Returns all broken backends.
 pub fn all() -> Vec<Broken> {
     [
         reading::ALL,

@@ -1,4 +1,4 @@
-//! Figures, checkpoints and errors that mislead.
+//! Backends with wrong statistics, checkpoints and errors.
 
 use super::backend::{Broken, on_disk, on_memory};
 use crate::fault::Faults;
@@ -24,7 +24,7 @@ pub(super) const ALL: &[Broken] = &[
     },
     Broken {
         name: "an undeclared operation half-works",
-        caught_by: "what_is_declared_works_and_the_rest_is_unsupported",
+        caught_by: "declared_operations_work_and_others_are_unsupported",
         fixture: on_memory::<CompactsUndeclared>,
     },
     Broken {
@@ -44,7 +44,7 @@ pub(super) const ALL: &[Broken] = &[
     },
     Broken {
         name: "a checkpoint copies one keyspace after the other",
-        caught_by: "a_checkpoint_is_taken_while_writers_go_on",
+        caught_by: "a_checkpoint_is_consistent_under_concurrent_writes",
         fixture: on_disk::<CheckpointTorn>,
     },
     Broken {
@@ -53,7 +53,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<FlushFails>,
     },
     Broken {
-        name: "a message tells the value",
+        name: "a message contains the value",
         caught_by: "errors_say_engine_and_operation_and_no_secret",
         fixture: on_memory::<TellsValue>,
     },
@@ -78,22 +78,22 @@ pub(super) const ALL: &[Broken] = &[
         fixture: || above_engine(Above::Answers(ErrorKind::CommitUnknown)),
     },
     Broken {
-        name: "a failed flush is not told",
+        name: "a failed flush is not reported",
         caught_by: "a_failed_flush_poisons_the_handle",
         fixture: || above_engine(Above::SwallowsFlush),
     },
     Broken {
-        name: "a failed get is absent",
+        name: "a failed get reads as absent",
         caught_by: "no_fault_beneath_a_history_is_swallowed",
         fixture: || above_engine(Above::SwallowsGet),
     },
     Broken {
-        name: "an engine's panic comes through",
+        name: "a panic of the engine is not caught",
         caught_by: "a_panicking_engine_is_caught_and_poisons_the_handle",
         fixture: || above_engine(Above::Answers(ErrorKind::Closed)),
     },
     Broken {
-        name: "an engine's panic in a commit comes through",
+        name: "a panic of the engine in a commit is not caught",
         caught_by: "an_engine_that_panics_while_it_writes_leaves_the_commit_unknown",
         fixture: || above_engine(Above::Answers(ErrorKind::CommitUnknown)),
     },
@@ -203,11 +203,11 @@ impl Twist for TellsValue {
     fn commit(&self, inner: &dyn StorageBackend, batch: &WriteBatch, durability: Durability) -> Result<()> {
         inner.commit(batch, durability).map_err(|error| match batch.conditions().first() {
             Some(condition) if error.kind() == ErrorKind::Conflict => {
-                let told = match &condition.expect {
+                let message = match &condition.expect {
                     Expect::Equals(wanted) => format!("{wanted:x?} or {wanted:?} expected"),
                     _ => format!("not as expected: {}", String::from_utf8_lossy(&condition.key)),
                 };
-                Error::new(ErrorKind::Conflict, told).at("memory", "commit")
+                Error::new(ErrorKind::Conflict, message).at("memory", "commit")
             }
             _ => error,
         })
@@ -223,7 +223,7 @@ impl Twist for NamelessError {
     }
 }
 
-/// Meets faults above the backend, where nothing catches them and nothing is poisoned.
+/// Injects faults above the backend, where nothing catches them or poisons the handle.
 struct AboveEngine {
     faults: Faults,
     above: Above,

@@ -1,4 +1,4 @@
-//! What is lost, and claims that do not hold.
+//! Backends that lose data or make false claims.
 
 use super::backend::{Broken, on_disk, on_memory};
 use crate::twist::{Twist, Twisted, View};
@@ -48,7 +48,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: || Fixture::new(without_tokens),
     },
     Broken {
-        name: "a read value keeps the store open for ever",
+        name: "a value that was read keeps the store open",
         caught_by: "a_held_value_outlives_snapshot_and_handle",
         fixture: on_disk::<NeverCloses>,
     },
@@ -85,7 +85,7 @@ enum Loses {
     Everything,
 }
 
-/// Puts back an older file when everything is closed.
+/// Restores an older file when everything is closed.
 struct Losing {
     loses: Loses,
     file: PathBuf,
@@ -140,12 +140,12 @@ impl Twist for Losing {
 impl Drop for Losing {
     fn drop(&mut self) {
         let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
-        // The directory of a finished test may be gone.
+        // The directory of a finished test may be deleted already.
         let _ = std::fs::write(&self.file, &*older);
     }
 }
 
-/// Drops are made while the store is open, and undone in what is stored.
+/// Drops keyspaces while the store is open, and recreates them when it is flushed.
 #[derive(Default)]
 struct ForgetsDrops(Mutex<Vec<String>>);
 
@@ -154,8 +154,8 @@ impl Twist for ForgetsDrops {
         let before = inner.keyspaces()?;
         inner.drop_keyspace(keyspace)?;
         let after = inner.keyspaces()?;
-        let gone = before.into_iter().filter(|name| !after.contains(name));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(gone);
+        let dropped = before.into_iter().filter(|name| !after.contains(name));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(dropped);
         Ok(())
     }
 

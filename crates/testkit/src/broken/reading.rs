@@ -1,4 +1,4 @@
-//! Wrong keys and values.
+//! Backends that read or write wrong keys and values.
 
 use super::backend::{Broken, on_memory};
 use crate::batches::{ops, push};
@@ -24,7 +24,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<EmptyKeyAccepted>,
     },
     Broken {
-        name: "a long key is cut",
+        name: "a long key is truncated",
         caught_by: "a_key_beyond_the_limit_is_refused",
         fixture: on_memory::<LongKeyCut>,
     },
@@ -34,28 +34,28 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<LowerLimit>,
     },
     Broken {
-        name: "large values are cut",
+        name: "large values are truncated",
         caught_by: "large_values_come_back_whole",
         fixture: on_memory::<LargeValueCut>,
     },
     Broken {
-        name: "a value beyond the limit is cut",
+        name: "a value beyond the limit is truncated",
         caught_by: "a_value_beyond_the_limit_is_refused",
         fixture: on_memory::<BeyondLimitCut>,
     },
     Broken {
-        name: "what is there is not replaced",
+        name: "an existing value is not replaced",
         caught_by: "a_value_comes_back_until_it_is_replaced",
         fixture: on_memory::<FirstValueStays>,
     },
     Broken {
-        name: "a value of an odd length over a page loses its last byte",
+        name: "a value longer than a page and of odd length loses its last byte",
         caught_by: "random_histories_agree_with_a_model",
         fixture: on_memory::<LosesLastByte>,
     },
     Broken {
         name: "keys end at their first zero byte",
-        caught_by: "every_byte_may_stand_in_a_key_and_a_value",
+        caught_by: "keys_and_values_may_contain_any_byte",
         fixture: on_memory::<KeyEndsAtZero>,
     },
 ];
@@ -130,7 +130,7 @@ struct LowerLimit;
 
 impl Twist for LowerLimit {
     fn commit(&self, inner: &dyn StorageBackend, batch: &WriteBatch, durability: Durability) -> Result<()> {
-        // LMDB's, as it is usually built.
+        // The key limit of LMDB's default build.
         if ops(batch).any(|(_, op)| op.key().len() > 511) {
             return Err(Error::new(ErrorKind::InvalidInput, "the key is too long").at("memory", "commit"));
         }

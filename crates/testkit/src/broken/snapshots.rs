@@ -1,4 +1,4 @@
-//! Snapshots that are none.
+//! Backends whose snapshots are not consistent.
 
 use super::backend::{Broken, on_memory};
 use crate::twist::{CursorTwist, Twist, TwistedCursor, View};
@@ -39,7 +39,7 @@ pub(super) const ALL: &[Broken] = &[
         fixture: on_memory::<DroppedIsEmpty>,
     },
     Broken {
-        name: "a cursor goes on in the newest state",
+        name: "a cursor continues in the newest state",
         caught_by: "a_cursor_sees_no_write_that_happens_while_it_walks",
         fixture: on_memory::<GoesOnInNewest>,
     },
@@ -82,7 +82,7 @@ impl Twist for DroppedIsEmpty {
     }
 }
 
-/// For each snapshot and keyspace, the snapshot that was taken at the first read.
+/// Takes the snapshot of each keyspace at its first read.
 #[derive(Default)]
 struct Lazy(Mutex<BTreeMap<(usize, KeyspaceId), View>>);
 
@@ -105,7 +105,7 @@ impl Twist for Lazy {
     }
 }
 
-/// The first snapshot that was read, kept for ever.
+/// Serves all snapshots from the first one that was read.
 #[derive(Default)]
 struct OldestForAll(Mutex<Option<View>>);
 
@@ -127,7 +127,7 @@ impl Twist for GoesOnInNewest {
     }
 }
 
-/// Fetches each block of 64 rows from the newest state.
+/// Fetches every block of 64 rows from the newest state.
 struct Blocks {
     view: View,
     keyspace: KeyspaceId,
@@ -152,7 +152,7 @@ impl CursorTwist for Blocks {
     }
 }
 
-/// Gets in a snapshot that a few of them share, whatever is committed meanwhile.
+/// Serves many gets from one shared snapshot, even after later commits.
 #[derive(Default)]
 struct SharesTooLong(Mutex<Option<(std::sync::Arc<dyn strongroom_core::Snapshot>, u32)>>);
 

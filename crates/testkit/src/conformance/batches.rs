@@ -6,7 +6,7 @@ use crate::support::{
 };
 use strongroom_core::{Durability, ErrorKind, Expect, KeyspaceId, StorageBackend, WriteBatch};
 
-/// Commits what has to end in a conflict.
+/// Asserts that a commit ends in a conflict.
 #[track_caller]
 fn conflict(backend: &dyn StorageBackend, batch: &WriteBatch, demand: &str) {
     refused(backend.commit(batch, Durability::Buffered), ErrorKind::Conflict, demand);
@@ -43,7 +43,7 @@ pub(super) fn a_batch_spans_keyspaces(fixture: &Fixture) {
     assert_eq!(all_rows(&*backend, places[3]), [row(&[3], b"own"), row(b"shared", &[3])], "{demand}");
 }
 
-pub(super) fn every_condition_is_judged(fixture: &Fixture) {
+pub(super) fn every_condition_is_checked(fixture: &Fixture) {
     let backend = fixture.open();
     let letters = keyspace(&*backend, "letters");
     put(&*backend, letters, b"full", b"value");
@@ -179,14 +179,14 @@ pub(super) fn conditions_see_the_state_before_the_batch(fixture: &Fixture) {
     assert_eq!(all_rows(&*backend, letters), [], "{demand}");
 }
 
-pub(super) fn conditions_without_operations_are_judged(fixture: &Fixture) {
+pub(super) fn conditions_without_operations_are_checked(fixture: &Fixture) {
     let backend = fixture.open();
     let letters = keyspace(&*backend, "letters");
     let mut batch = WriteBatch::new();
     batch.expect(letters, b"a", Expect::Present);
-    conflict(&*backend, &batch, "property 6: a batch of conditions alone is a question, and is answered");
+    conflict(&*backend, &batch, "property 6: the conditions of a batch without operations are checked");
     put(&*backend, letters, b"a", b"");
-    ok(backend.commit(&batch, Durability::Buffered), "property 6: a batch of conditions alone");
+    ok(backend.commit(&batch, Durability::Buffered), "property 6: a batch of conditions only");
 }
 
 pub(super) fn an_empty_batch_commits(fixture: &Fixture) {
@@ -205,7 +205,7 @@ pub(super) fn a_foreign_keyspace_is_refused_and_nothing_written(fixture: &Fixtur
     let dropped = keyspace(&*backend, "dropped");
     ok(backend.drop_keyspace(dropped), "dropping a keyspace");
     for foreign in [KeyspaceId::from_index(u32::MAX), KeyspaceId::from_index(9_999), dropped] {
-        let demand = "property 6: a batch with a keyspace that is not there is NotFound, nothing is written";
+        let demand = "property 6: a batch with an unknown keyspace is NotFound and writes nothing";
         let mut writes = WriteBatch::new();
         writes.put(letters, b"a", b"1").put(foreign, b"b", b"2").put(letters, b"c", b"3");
         refused(backend.commit(&writes, Durability::Buffered), ErrorKind::NotFound, demand);
@@ -215,7 +215,7 @@ pub(super) fn a_foreign_keyspace_is_refused_and_nothing_written(fixture: &Fixtur
         assert_eq!(all_rows(&*backend, letters), [], "{demand}");
     }
     put(&*backend, letters, b"a", b"1");
-    assert_eq!(all_rows(&*backend, letters), [row(b"a", b"1")], "property 6: the backend goes on");
+    assert_eq!(all_rows(&*backend, letters), [row(b"a", b"1")], "property 6: the backend still works");
 }
 
 pub(super) fn a_batch_of_many_operations_is_whole(fixture: &Fixture) {
@@ -227,8 +227,8 @@ pub(super) fn a_batch_of_many_operations_is_whole(fixture: &Fixture) {
         batch.put(left, key, value).put(right, value, key);
     }
     commit(&*backend, &batch);
-    assert_same(&all_rows(&*backend, left), &stored, "property 6: a large batch is written whole");
-    let mut turned: Vec<_> = stored.into_iter().map(|(key, value)| (value, key)).collect();
-    turned.sort();
-    assert_same(&all_rows(&*backend, right), &turned, "property 6: a large batch is written whole");
+    assert_same(&all_rows(&*backend, left), &stored, "property 6: a large batch is written completely");
+    let mut swapped: Vec<_> = stored.into_iter().map(|(key, value)| (value, key)).collect();
+    swapped.sort();
+    assert_same(&all_rows(&*backend, right), &swapped, "property 6: a large batch is written completely");
 }

@@ -25,15 +25,15 @@ pub(super) fn concurrent_increments_lose_no_update(fixture: &Fixture) {
     });
     let total =
         get(&*backend, counters, b"n").and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-    let demand = "property 6: a condition is judged inside the commit: no increment is lost";
+    let demand = "property 6: a condition is checked inside the commit: no increment is lost";
     assert_eq!(total, Some(u64::from(THREADS) * INCREMENTS), "{demand}");
 }
 
-/// Compare and swap, again and again until it holds.
+/// Increments the counter by compare and swap, retrying after conflicts.
 fn increment(backend: &dyn StorageBackend, counters: strongroom_core::KeyspaceId) {
     const TRIES_MAX: u32 = 100_000;
     for _ in 0..TRIES_MAX {
-        let Some(found) = get(backend, counters, b"n") else { panic!("property 6: the counter is there") };
+        let Some(found) = get(backend, counters, b"n") else { panic!("property 6: the counter exists") };
         let number = found.clone().try_into().map_or(0, u64::from_be_bytes);
         let mut batch = WriteBatch::new();
         batch.expect(counters, b"n", Expect::Equals(found)).put(counters, b"n", &(number + 1).to_be_bytes());
@@ -43,7 +43,7 @@ fn increment(backend: &dyn StorageBackend, counters: strongroom_core::KeyspaceId
             Err(error) => panic!("property 6: only a conflict may refuse an increment: {}", error.one_line()),
         }
     }
-    panic!("property 6: some commit gets through");
+    panic!("property 6: no increment succeeded after {TRIES_MAX} tries");
 }
 
 pub(super) fn concurrent_batches_are_seen_whole(fixture: &Fixture) {
@@ -53,7 +53,7 @@ pub(super) fn concurrent_batches_are_seen_whole(fixture: &Fixture) {
     let write = |writer: u8, round: u32| {
         let value = round.to_be_bytes();
         let mut batch = WriteBatch::new();
-        // One row stays, one moves between the keyspaces: their number is always the same.
+        // One row stays and one moves between the keyspaces, so the number of rows is constant.
         batch.put(left, &[writer], &value).put(right, &[writer], &value);
         let (to, from) = if round.is_multiple_of(2) { (left, right) } else { (right, left) };
         batch.put(to, &[b'm', writer], &value).delete(from, &[b'm', writer]);
@@ -79,7 +79,7 @@ pub(super) fn concurrent_batches_are_seen_whole(fixture: &Fixture) {
                     let plain = |rows: &[crate::support::Row]| -> Vec<_> {
                         rows.iter().filter(|(key, _)| key.len() == 1).cloned().collect()
                     };
-                    let demand = "property 6: a batch is seen whole or not at all, in all keyspaces";
+                    let demand = "property 6: a batch is visible completely or not at all, in all keyspaces";
                     assert_same(&plain(&lefts), &plain(&rights), demand);
                     assert_eq!(lefts.len() + rights.len(), 6, "{demand}: a moved row is in one place");
                     rounds += 1;
@@ -103,14 +103,14 @@ pub(super) fn concurrent_commits_with_one_token_happen_once(fixture: &Fixture) {
                     match backend.commit(&batch, Durability::Buffered) {
                         Ok(()) => _ = committed.fetch_add(1, Ordering::SeqCst),
                         Err(error) => {
-                            let demand = "property 6: a token that is used already is AlreadyExists";
+                            let demand = "property 6: a used token is AlreadyExists";
                             assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{demand}");
                         }
                     }
                 });
             }
         });
-        let demand = "property 6: of several commits with one token just one happens";
+        let demand = "property 6: of several commits with one token exactly one succeeds";
         assert_eq!(committed.load(Ordering::SeqCst), 1, "{demand}");
         let stored = crate::support::rows(&*backend, letters, &Scan::prefix(&[round]));
         assert_eq!(stored.len(), 1, "{demand}");
@@ -142,7 +142,7 @@ pub(super) fn many_threads_write_and_read(fixture: &Fixture) {
             numbered_rows(ROWS).iter().map(|(key, value)| row(&[&[worker][..], key].concat(), value)),
         );
     }
-    let demand = "property 2: writes of many threads are all there";
+    let demand = "property 2: the writes of all threads are there";
     assert_same(&all_rows(&*backend, numbers), &wanted, demand);
     ok(backend.flush(), "a flush");
 }

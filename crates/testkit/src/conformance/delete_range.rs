@@ -1,4 +1,4 @@
-//! `delete_range`: everything in the range, nothing beside it, in bounded steps.
+//! `delete_range`: deletes every row in the range and no other, in bounded steps.
 
 use crate::Fixture;
 use crate::support::{
@@ -11,7 +11,7 @@ fn delete(backend: &dyn StorageBackend, keyspace: KeyspaceId, range: &KeyRange) 
     ok(backend.delete_range(keyspace, range, Durability::Buffered), "deleting a range")
 }
 
-pub(super) fn a_deleted_range_is_counted_and_gone(fixture: &Fixture) {
+pub(super) fn a_deleted_range_is_counted_and_removed(fixture: &Fixture) {
     let backend = fixture.open();
     let (left, right) = (keyspace(&*backend, "left"), keyspace(&*backend, "right"));
     let stored = awkward_rows(2);
@@ -21,13 +21,21 @@ pub(super) fn a_deleted_range_is_counted_and_gone(fixture: &Fixture) {
     assert_eq!(
         delete(&*backend, left, &KeyRange::all()),
         count,
-        "property 6: delete_range says how many keys"
+        "property 6: delete_range returns the number of keys"
     );
-    assert_eq!(all_rows(&*backend, left), [], "property 6: what was in the range is gone");
+    assert_eq!(all_rows(&*backend, left), [], "property 6: the rows in the range are deleted");
     assert_same(&all_rows(&*backend, right), &stored, "property 6: other keyspaces are not touched");
-    assert_eq!(delete(&*backend, left, &KeyRange::all()), 0, "property 6: what is gone is not counted again");
+    assert_eq!(
+        delete(&*backend, left, &KeyRange::all()),
+        0,
+        "property 6: deleted rows are not counted again"
+    );
     let durable = backend.delete_range(right, &KeyRange::all(), fixture.durability());
-    assert_eq!(ok(durable, "deleting a range durably"), count, "property 6: delete_range says how many keys");
+    assert_eq!(
+        ok(durable, "deleting a range durably"),
+        count,
+        "property 6: delete_range returns the number of keys"
+    );
 }
 
 pub(super) fn a_deleted_range_is_half_open_and_spares_its_neighbours(fixture: &Fixture) {
@@ -36,7 +44,7 @@ pub(super) fn a_deleted_range_is_half_open_and_spares_its_neighbours(fixture: &F
     let stored: Vec<_> =
         [&b"a"[..], b"b", b"b\0", b"bb", b"b\xff", b"c", b"c\0", b"d"].map(|key| row(key, b"")).into();
     load(&*backend, letters, &stored);
-    let demand = "property 6: a deleted range holds its start and not its end";
+    let demand = "property 6: a deleted range includes its start and not its end";
     assert_eq!(delete(&*backend, letters, &KeyRange::between("b", "c")), 4, "{demand}");
     let left: Vec<_> = [&b"a"[..], b"c", b"c\0", b"d"].map(|key| row(key, b"")).into();
     assert_same(&all_rows(&*backend, letters), &left, demand);
@@ -50,11 +58,11 @@ pub(super) fn a_deleted_prefix_may_end_in_ff(fixture: &Fixture) {
     let stored = awkward_rows(3);
     for prefix in [&b"a\xff"[..], b"\xff", b"\xff\xff", b"\x01\xff\xff", b"\x00"] {
         load(&*backend, bytes, &stored);
-        let (gone, left): (Vec<_>, Vec<_>) =
+        let (deleted, left): (Vec<_>, Vec<_>) =
             stored.iter().cloned().partition(|(key, _)| key.starts_with(prefix));
-        let demand = format!("property 6: deleting a prefix takes its keys and no other ({prefix:x?})");
+        let demand = format!("property 6: deleting a prefix deletes its keys and no others ({prefix:x?})");
         let count = delete(&*backend, bytes, &KeyRange::prefix(prefix));
-        assert_eq!(count, gone.len() as u64, "{demand}");
+        assert_eq!(count, deleted.len() as u64, "{demand}");
         assert_same(&all_rows(&*backend, bytes), &left, &demand);
     }
 }
@@ -76,7 +84,7 @@ pub(super) fn an_empty_range_deletes_nothing(fixture: &Fixture) {
     assert_same(&all_rows(&*backend, bytes), &stored, "property 6: an empty range deletes nothing");
     let foreign = KeyspaceId::from_index(u32::MAX);
     let result = backend.delete_range(foreign, &KeyRange::all(), Durability::Buffered);
-    refused(result, ErrorKind::NotFound, "property 6: delete_range in a keyspace that is not there");
+    refused(result, ErrorKind::NotFound, "property 6: delete_range in an unknown keyspace");
 }
 
 pub(super) fn a_range_of_many_keys_is_deleted_whole(fixture: &Fixture) {
@@ -87,11 +95,11 @@ pub(super) fn a_range_of_many_keys_is_deleted_whole(fixture: &Fixture) {
         load(&*backend, numbers, part);
     }
     let range = KeyRange::between(stored[500].0.clone(), stored[6_500].0.clone());
-    let demand = "property 6: a range larger than one step is deleted whole";
+    let demand = "property 6: a range larger than one step is deleted completely";
     assert_eq!(delete(&*backend, numbers, &range), 6_000, "{demand}");
     let left = [&stored[..500], &stored[6_500..]].concat();
     assert_same(&all_rows(&*backend, numbers), &left, demand);
-    let mut turned = left;
-    turned.reverse();
-    assert_same(&rows(&*backend, numbers, &Scan::all().reverse()), &turned, demand);
+    let mut reversed = left;
+    reversed.reverse();
+    assert_same(&rows(&*backend, numbers, &Scan::all().reverse()), &reversed, demand);
 }

@@ -1,4 +1,4 @@
-//! What is there after closing and opening. (What is there after a power cut takes a disk that loses writes.)
+//! Durability across closing and reopening. (Power cuts need a disk that loses writes.)
 
 use super::keyspaces::names;
 use crate::Fixture;
@@ -21,9 +21,9 @@ pub(super) fn power_safe_is_claimed_or_refused(fixture: &Fixture) {
         ok(committed, demand);
         ok(empty, demand);
         ok(deleted, demand);
-        assert_eq!(get(&*backend, letters, b"a").as_deref(), Some(&b"1"[..]), "{demand} is seen");
+        assert_eq!(get(&*backend, letters, b"a").as_deref(), Some(&b"1"[..]), "{demand} is visible");
     } else {
-        let demand = "property 8: what a backend cannot reach it refuses to claim (Unsupported)";
+        let demand = "property 8: a durability that a backend does not claim is Unsupported";
         refused(committed, ErrorKind::Unsupported, demand);
         refused(empty, ErrorKind::Unsupported, demand);
         refused(deleted, ErrorKind::Unsupported, demand);
@@ -33,7 +33,7 @@ pub(super) fn power_safe_is_claimed_or_refused(fixture: &Fixture) {
     assert_eq!(
         get(&*backend, letters, b"b").as_deref(),
         Some(&b"2"[..]),
-        "property 8: buffered always works"
+        "property 8: buffered commits always work"
     );
 }
 
@@ -68,7 +68,7 @@ pub(super) fn a_reopened_store_has_everything(fixture: &Fixture) {
         assert_eq!(
             all_rows(&*backend, id),
             [row(b"number", &[number])],
-            "{demand}: in each keyspace its own"
+            "{demand}: each keyspace has its own rows"
         );
     }
     assert_eq!(all_rows(&*backend, open("never-written")), [], "{demand}: empty keyspaces too");
@@ -84,7 +84,7 @@ pub(super) fn a_flushed_buffered_commit_is_there_after_a_reopen(fixture: &Fixtur
     drop(backend);
     let backend = fixture.open();
     let letters = keyspace(&*backend, "letters");
-    let demand = "property 8: what was flushed is there, the last batch too";
+    let demand = "property 8: flushed commits are there, including the last batch";
     assert_eq!(all_rows(&*backend, letters), [row(b"a", b"1"), row(b"b", b"2")], "{demand}");
 }
 
@@ -96,7 +96,7 @@ pub(super) fn a_power_safe_commit_keeps_the_earlier_ones(fixture: &Fixture) {
         backend.commit(WriteBatch::new().put(right, b"a", b"1"), Durability::PowerSafe),
         "a power-safe commit",
     );
-    // No flush: a power-safe commit needs none.
+    // Without a flush: a power-safe commit needs none.
     drop(backend);
     let backend = fixture.open();
     let (left, right) = (keyspace(&*backend, "left"), keyspace(&*backend, "right"));
@@ -122,7 +122,7 @@ pub(super) fn deletes_and_drops_survive_a_reopen(fixture: &Fixture) {
     ok(backend.flush(), "a flush");
     drop(backend);
     let backend = fixture.open();
-    let demand = "property 8: what was deleted or dropped does not come back";
+    let demand = "property 8: deleted rows and dropped keyspaces do not come back";
     assert_eq!(names(&*backend), ["kept", "phoenix"], "{demand}");
     assert_eq!(all_rows(&*backend, keyspace(&*backend, "kept")), [row(b"a", b"")], "{demand}");
     assert_eq!(all_rows(&*backend, keyspace(&*backend, "phoenix")), [row(b"b", b"new")], "{demand}");
@@ -134,7 +134,7 @@ pub(super) fn a_store_can_be_reopened_again_and_again(fixture: &Fixture) {
     for round in 0..5_u8 {
         let backend = fixture.open();
         let rounds = keyspace(&*backend, "rounds");
-        let demand = "property 8: each opening finds what the ones before it wrote";
+        let demand = "property 8: each opening finds the rows of the earlier ones";
         assert_same(&all_rows(&*backend, rounds), &wanted, demand);
         let mut batch = WriteBatch::new();
         batch.put(rounds, &[round], &[round; 100]);
@@ -160,6 +160,6 @@ pub(super) fn a_second_handle_is_refused_as_locked(fixture: &Fixture) {
     drop(backend);
     let backend = fixture.open();
     let found = all_rows(&*backend, keyspace(&*backend, "letters"));
-    let demand = "property 11: the refused opening changed nothing, and the lock goes with its handle";
+    let demand = "property 11: the refused opening changed nothing, and the lock is released with its handle";
     assert_eq!(found, [row(b"a", b"1"), row(b"b", b"2")], "{demand}");
 }

@@ -1,4 +1,4 @@
-//! Failing engines. Run where the fixture can make calls fail beneath the backend.
+//! Failing engines. These cases run where the fixture can make calls under the backend fail.
 
 use crate::Fixture;
 use crate::fault::{Faults, How};
@@ -13,20 +13,20 @@ use strongroom_core::{
     WriteBatch,
 };
 
-/// The fixture's switch, off. Cases here declare that they need one.
+/// The disarmed faults of the fixture. All cases here declare that they need them.
 fn switch(fixture: &Fixture) -> Faults {
     let faults = fixture.faults().cloned().unwrap_or_default();
     faults.disarm();
     faults
 }
 
-/// Walks to the end or to an error; gives how many rows there were.
+/// Advances to the end or to an error; returns the number of rows before it.
 fn walk(cursor: &mut dyn Cursor) -> (usize, Result<()>) {
     let mut rows = 0;
     loop {
         match cursor.advance() {
             Ok(true) if rows < 1_000_000 => rows += 1,
-            Ok(true) => panic!("property 5: a cursor comes to an end"),
+            Ok(true) => panic!("property 5: a cursor must reach its end"),
             Ok(false) => return (rows, Ok(())),
             Err(error) => return (rows, Err(error)),
         }
@@ -38,7 +38,7 @@ pub(super) fn an_error_under_a_cursor_is_never_the_end(fixture: &Fixture) {
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
     load(&*backend, numbers, &numbered_rows(600));
-    let demand = "property 5: an I/O error never looks like the end";
+    let demand = "property 5: an I/O error is never reported as the end";
     for scan in [Scan::all(), Scan::all().reverse(), Scan::new(KeyRange::from(vec![0, 0, 0, 5])).keys_only()]
     {
         let wanted = walk(&mut *ok(snapshot(&*backend).cursor(numbers, scan.clone()), "a cursor")).0;
@@ -48,16 +48,20 @@ pub(super) fn an_error_under_a_cursor_is_never_the_end(fixture: &Fixture) {
             let (rows, result) = walk(&mut *cursor);
             match (faults.injected().is_some(), result) {
                 (true, Err(error)) => {
-                    assert_eq!(error.kind(), ErrorKind::Io, "property 11: an I/O error says that it is one");
+                    assert_eq!(error.kind(), ErrorKind::Io, "property 11: an I/O error has the kind Io");
                 }
                 (true, Ok(())) => panic!("{demand}: the scan ended after {rows} of {wanted} rows"),
                 (false, Ok(())) => assert_eq!(rows, wanted, "{demand}"),
-                (false, Err(error)) => panic!("{demand}, nor comes from nowhere: {}", error.one_line()),
+                (false, Err(error)) => panic!("{demand}: an error without a fault: {}", error.one_line()),
             }
         }
     }
     faults.disarm();
-    assert_same(&all_rows(&*backend, numbers), &numbered_rows(600), "property 5: a new cursor reads on");
+    assert_same(
+        &all_rows(&*backend, numbers),
+        &numbered_rows(600),
+        "property 5: a new cursor reads all rows",
+    );
 }
 
 pub(super) fn an_error_under_a_visit_is_never_the_end(fixture: &Fixture) {
@@ -65,14 +69,14 @@ pub(super) fn an_error_under_a_visit_is_never_the_end(fixture: &Fixture) {
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
     load(&*backend, numbers, &numbered_rows(600));
-    let demand = "property 5: an I/O error never looks like the end of a visit";
+    let demand = "property 5: an I/O error is never reported as the end of a visit";
     for number in [1, 2, 256, 257, 600] {
         faults.fail_at_operation("advance", number, How::Error);
         let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
         let visit = cursor.visit(&mut |_, _| ControlFlow::Continue(()));
         if faults.injected().is_some() {
             refused(visit, ErrorKind::Io, demand);
-            assert!(cursor.advance().is_err(), "property 5: a failed cursor goes on failing");
+            assert!(cursor.advance().is_err(), "property 5: a failed cursor keeps failing");
         } else {
             ok(visit, demand);
         }
@@ -80,7 +84,7 @@ pub(super) fn an_error_under_a_visit_is_never_the_end(fixture: &Fixture) {
     faults.disarm();
 }
 
-pub(super) fn a_failed_cursor_goes_on_failing(fixture: &Fixture) {
+pub(super) fn a_failed_cursor_keeps_failing(fixture: &Fixture) {
     let faults = switch(fixture);
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
@@ -88,22 +92,22 @@ pub(super) fn a_failed_cursor_goes_on_failing(fixture: &Fixture) {
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
     faults.fail_at_operation("advance", 1, How::Error);
     let (_, result) = walk(&mut *cursor);
-    assert!(result.is_err(), "property 5: an I/O error never looks like the end");
+    assert!(result.is_err(), "property 5: an I/O error is never reported as the end");
     for _ in 0..3 {
-        let demand = "property 5: a cursor that failed goes on failing, it neither ends nor goes on";
+        let demand = "property 5: a failed cursor keeps failing, and neither ends nor continues";
         assert!(cursor.advance().is_err(), "{demand}");
         let lent = catch_unwind(AssertUnwindSafe(|| cursor.key().to_vec()));
         assert!(lent.is_err(), "{demand}, and lends nothing (invariant 3)");
     }
     faults.disarm();
-    ok(cursor.seek(&[0, 0, 0, 0]), "a seek, which begins anew");
-    assert_same(&rest_of(&mut *cursor), &numbered_rows(300), "property 5: after a seek a cursor starts anew");
+    ok(cursor.seek(&[0, 0, 0, 0]), "a seek, which restarts the cursor");
+    assert_same(&rest_of(&mut *cursor), &numbered_rows(300), "property 5: a seek restarts a failed cursor");
 }
 
-/// Every call on a poisoned handle answers `Closed`.
+/// Asserts that every call on a poisoned handle returns `Closed`.
 #[track_caller]
 fn assert_poisoned(backend: &dyn StorageBackend, keyspace: KeyspaceId) {
-    let demand = "property 8: a poisoned handle answers Closed to every call";
+    let demand = "property 8: a poisoned handle returns Closed from every call";
     let kind = ErrorKind::Closed;
     let mut batch = WriteBatch::new();
     batch.put(keyspace, b"k", b"v");
@@ -134,15 +138,15 @@ pub(super) fn a_failed_commit_is_unknown_and_poisons_the_handle(fixture: &Fixtur
         faults.fail_at_operation("apply", 1, how);
         let mut batch = WriteBatch::new();
         batch.put(numbers, b"b", b"2");
-        let demand = "property 8: an error after the engine was handed the commit is CommitUnknown";
+        let demand = "property 8: an error after the commit was handed to the engine is CommitUnknown";
         refused(backend.commit(&batch, Durability::Buffered), ErrorKind::CommitUnknown, demand);
         faults.disarm();
         assert_poisoned(&*backend, numbers);
-        let demand = "property 8: what was made from a poisoned handle answers Closed too";
+        let demand = "property 8: snapshots and cursors of a poisoned handle return Closed too";
         refused(view.get(numbers, b"a"), ErrorKind::Closed, demand);
         refused(cursor.advance(), ErrorKind::Closed, demand);
         drop((cursor, view, backend));
-        // Reopening is the way out.
+        // Reopening recovers the store.
         let backend = fixture.open();
         let numbers = keyspace(&*backend, "numbers");
         put(&*backend, numbers, b"c", b"3");
@@ -159,7 +163,7 @@ pub(super) fn a_failed_flush_poisons_the_handle(fixture: &Fixture) {
     let numbers = keyspace(&*backend, "numbers");
     put(&*backend, numbers, b"a", b"1");
     faults.fail_at_operation("flush", 1, How::Error);
-    let demand = "property 8: after a failed sync nobody knows what is stored";
+    let demand = "property 8: after a failed flush the stored state is unknown";
     refused(backend.flush(), ErrorKind::CommitUnknown, demand);
     faults.disarm();
     assert_poisoned(&*backend, numbers);
@@ -179,7 +183,7 @@ pub(super) fn a_panicking_engine_is_caught_and_poisons_the_handle(fixture: &Fixt
             let mut cursor = view.cursor(numbers, Scan::all())?;
             walk(&mut *cursor).1
         }));
-        let Ok(result) = caught else { panic!("{demand}: it came through") };
+        let Ok(result) = caught else { panic!("{demand}: it was not caught") };
         let error = refused(result, ErrorKind::Corruption, &demand);
         let text = error.one_line();
         assert!(
@@ -201,7 +205,7 @@ pub(super) fn an_engine_that_panics_while_it_writes_leaves_the_commit_unknown(fi
     let mut batch = WriteBatch::new();
     batch.put(numbers, b"k", b"v");
     let caught = catch_unwind(AssertUnwindSafe(|| backend.commit(&batch, Durability::Buffered)));
-    let Ok(result) = caught else { panic!("{demand}: it came through") };
+    let Ok(result) = caught else { panic!("{demand}: it was not caught") };
     let text = refused(result, ErrorKind::CommitUnknown, demand).one_line();
     assert!(!text.contains(crate::fault::INJECTED), "property 11: a panic's text is not repeated: {text}");
     faults.disarm();
@@ -212,7 +216,7 @@ pub(super) fn no_fault_beneath_a_history_is_swallowed(fixture: &Fixture) {
     let faults = switch(fixture);
     let mut number = 1;
     loop {
-        // Beside the store of the other cases: each attempt starts from nothing.
+        // Each attempt uses its own directory and starts with an empty store.
         let directory = fixture.beside(&format!("attempt-{number}"));
         let backend = ok(fixture.try_open_at(&directory), "opening the backend");
         faults.fail_at(number, How::Error);
@@ -222,16 +226,18 @@ pub(super) fn no_fault_beneath_a_history_is_swallowed(fixture: &Fixture) {
             (Some(operation), Ok(())) => {
                 panic!("property 11: the error of call {number}, {operation}, was swallowed")
             }
-            (None, Err(error)) => panic!("property 11: a history without a fault: {}", error.one_line()),
+            (None, Err(error)) => {
+                panic!("property 11: a history without a fault failed: {}", error.one_line())
+            }
             (Some(_), Err(_)) => {}
             (None, Ok(())) => break,
         }
         faults.disarm();
         drop(backend);
         let _ = std::fs::remove_dir_all(&directory);
-        // The first calls one by one, the later ones by and by.
+        // Tries every early call, and later ones in growing steps.
         number += 1 + number / 20;
-        assert!(number < 100_000, "a history of 25 steps makes fewer calls");
+        assert!(number < 100_000, "a history of 25 steps must make fewer calls");
     }
     faults.disarm();
 }

@@ -1,4 +1,4 @@
-//! Many readers beside writers: how old may be what they read.
+//! Freshness: how old a read may be while writers commit.
 
 use crate::Fixture;
 use crate::support::{commit, get, keyspace, ok, snapshot};
@@ -9,29 +9,29 @@ const READERS: usize = 8;
 const WRITERS: usize = 2;
 /// Commits of each writer.
 const COMMITS: u64 = 250;
-/// Steps of each reader, at least and at most.
+/// The least and most steps of each reader.
 const STEPS: std::ops::Range<u32> = 100..20_000;
-/// Steps of all readers for each commit at least: a fast writer would else be done before the first of them.
+/// The least steps of all readers per commit. Otherwise a fast writer could be done before the first read.
 const STEPS_FOR_A_COMMIT: u64 = 4;
 
-/// What one writer has written: a number that each of its commits makes larger by one.
+/// The state of one writer, whose commits each increment a number.
 #[derive(Default)]
 struct Written {
     /// The last commit that was acknowledged.
     acknowledged: AtomicU64,
-    /// The newest that some reader was answered.
+    /// The newest number that a reader has returned.
     answered: AtomicU64,
 }
 
 impl Written {
-    /// Reads, and looks whether the answer may be that old. Both bounds are read before the get begins.
+    /// Reads, and checks that the result is not too old. Both bounds are loaded before the read begins.
     fn check(&self, read: impl FnOnce() -> u64, how: &str) {
         let acknowledged = self.acknowledged.load(Ordering::SeqCst);
         let answered = self.answered.load(Ordering::SeqCst);
         let found = read();
-        let demand = "property 2: no read is older than a commit that was acknowledged before it began";
-        assert!(found >= acknowledged, "{demand}: {how} found {found} and not {acknowledged}");
-        let demand = "property 2: no read is older than one that has ended before it began";
+        let demand = "property 2: a read is not older than a commit acknowledged before the read began";
+        assert!(found >= acknowledged, "{demand}: {how} found {found} instead of {acknowledged}");
+        let demand = "property 2: a read is not older than a read that ended before it began";
         assert!(found >= answered, "{demand}: {how} found {found} after {answered}");
         self.answered.fetch_max(found, Ordering::SeqCst);
     }
@@ -77,7 +77,7 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
     }
 }
 
-/// Counted down also when a thread fails, or the others would wait for it.
+/// Counts down when dropped, also when a thread panics, so that the others do not wait for it.
 struct Done<'w>(&'w AtomicU64);
 
 impl Drop for Done<'_> {
@@ -98,7 +98,7 @@ fn write(backend: &dyn StorageBackend, numbers: KeyspaceId, place: usize, number
     let mut batch = WriteBatch::new();
     batch.put(numbers, &key(place), &number.to_be_bytes());
     if number.is_multiple_of(8) {
-        // The condition is judged on a read of the newest state too.
+        // The condition also reads the newest state.
         batch.expect(numbers, &key(place), Expect::Equals((number - 1).to_be_bytes().to_vec()));
     }
     commit(backend, &batch);
@@ -121,7 +121,7 @@ fn read(backend: &dyn StorageBackend, numbers: KeyspaceId, step: u32, written: &
     }
 }
 
-/// A read in a snapshot that is taken in the same step.
+/// Returns a read that takes a snapshot and gets from it.
 fn snapshot_of(backend: &dyn StorageBackend, numbers: KeyspaceId, place: usize) -> impl FnOnce() -> u64 {
     move || {
         let found = ok(snapshot(backend).get(numbers, &key(place)), "a get in a snapshot");

@@ -1,4 +1,4 @@
-//! Long histories: against the model, and with a known end.
+//! Long histories, compared with the model or with a known digest.
 
 use crate::history::{HISTORY_DIGEST, HISTORY_SEED, HISTORY_STEPS, digest_of, run_history};
 use crate::support::ok;

@@ -1,4 +1,4 @@
-//! Keyspaces: names, ids, coming and going.
+//! Keyspaces: names, ids, creating and dropping.
 
 use crate::Fixture;
 use crate::support::{
@@ -10,7 +10,7 @@ use strongroom_core::{
     StorageBackend, WriteBatch, is_reserved_keyspace,
 };
 
-/// Names of the keyspaces that belong to applications.
+/// Returns the names of the application's keyspaces.
 #[track_caller]
 pub(super) fn names(backend: &dyn StorageBackend) -> Vec<String> {
     let mut names = ok(backend.keyspaces(), "listing keyspaces");
@@ -20,7 +20,7 @@ pub(super) fn names(backend: &dyn StorageBackend) -> Vec<String> {
 
 pub(super) fn keyspaces_are_created_found_and_listed(fixture: &Fixture) {
     let backend = fixture.open();
-    assert_eq!(names(&*backend), [""; 0], "property 4: a new store has no keyspaces of an application");
+    assert_eq!(names(&*backend), [""; 0], "property 4: a new store has no application keyspaces");
     refused(backend.keyspace("m"), ErrorKind::NotFound, "property 4: opening a keyspace does not create it");
     let made = ["m", "z", "a", "aa", "B"].map(|name| (name, keyspace(&*backend, name)));
     for (name, id) in made {
@@ -29,7 +29,7 @@ pub(super) fn keyspaces_are_created_found_and_listed(fixture: &Fixture) {
             id,
             "property 4: a name is one keyspace"
         );
-        assert_eq!(keyspace(&*backend, name), id, "property 4: creating what is there opens it");
+        assert_eq!(keyspace(&*backend, name), id, "property 4: creating an existing keyspace opens it");
     }
     assert_eq!(
         names(&*backend),
@@ -37,10 +37,10 @@ pub(super) fn keyspaces_are_created_found_and_listed(fixture: &Fixture) {
         "property 4: names are listed sorted, each once"
     );
     let all = ok(backend.keyspaces(), "listing keyspaces");
-    assert!(all.is_sorted(), "property 4: names are listed sorted, the layers' own among them");
+    assert!(all.is_sorted(), "property 4: names are listed sorted, including reserved ones");
     put(&*backend, made[0].1, b"k", b"v");
     keyspace(&*backend, "m");
-    let demand = "property 4: creating what is there empties nothing";
+    let demand = "property 4: creating an existing keyspace keeps its rows";
     assert_eq!(all_rows(&*backend, made[0].1), [row(b"k", b"v")], "{demand}");
 }
 
@@ -49,7 +49,7 @@ pub(super) fn names_that_are_not_portable_are_refused(fixture: &Fixture) {
     keyspace(&*backend, "fine");
     let long = "n".repeat(KEYSPACE_NAME_BYTES_MAX + 1);
     for name in ["", "a/b", "a b", "..\\x", "ä", "a\0", "a\n", "a:b", "*", "\"", long.as_str()] {
-        let demand = format!("property 4: {name:?} is no name for a keyspace");
+        let demand = format!("property 4: {name:?} is not a valid keyspace name");
         let created = backend.create_keyspace(name, KeyspaceHints::default());
         refused(created, ErrorKind::InvalidInput, &demand);
         refused(backend.keyspace(name), ErrorKind::InvalidInput, &demand);
@@ -57,7 +57,7 @@ pub(super) fn names_that_are_not_portable_are_refused(fixture: &Fixture) {
     assert_eq!(names(&*backend), ["fine"], "property 4: a refused name creates nothing");
 }
 
-/// Names that every backend takes and some file systems, shells or engines would trip over.
+/// Names that every backend must accept, but that some file systems, shells or engines mishandle.
 fn portable_names() -> Vec<String> {
     let mut names: Vec<String> =
         ["-", ".", "..", "0", "A.b-c_d", "CON", "nul.txt", "select", "default", "x_"]
@@ -75,11 +75,7 @@ pub(super) fn every_portable_name_works(fixture: &Fixture) {
         let id = keyspace(&*backend, name);
         put(&*backend, id, b"name", name.as_bytes());
     }
-    assert_eq!(
-        names(&*backend),
-        wanted,
-        "property 4: every portable name can be used and is listed as it is"
-    );
+    assert_eq!(names(&*backend), wanted, "property 4: every portable name works and is listed unchanged");
     for name in &wanted {
         let id = ok(backend.keyspace(name), "opening a keyspace");
         assert_eq!(
@@ -90,7 +86,7 @@ pub(super) fn every_portable_name_works(fixture: &Fixture) {
     }
     let dropped = ok(backend.keyspace(".."), "opening a keyspace");
     ok(backend.drop_keyspace(dropped), "dropping a keyspace with an odd name");
-    assert_eq!(names(&*backend).len(), wanted.len() - 1, "property 4: and no other goes with it");
+    assert_eq!(names(&*backend).len(), wanted.len() - 1, "property 4: dropping a keyspace drops no other");
 }
 
 pub(super) fn names_differ_by_case(fixture: &Fixture) {
@@ -120,12 +116,12 @@ pub(super) fn a_hundred_keyspaces_are_kept_apart(fixture: &Fixture) {
         let mut wanted = vec![row(&[number], b""), row(b"number", &[number])];
         wanted.sort();
         let found = crate::support::rows_in(&*view, *id, &Scan::all());
-        assert_same(&found, &wanted, "property 4: a hundred keyspaces are kept apart");
+        assert_same(&found, &wanted, "property 4: a hundred keyspaces have separate rows");
     }
     assert_eq!(names(&*backend).len(), 100, "property 4: a hundred keyspaces are listed");
 }
 
-/// Every call with an id that means nothing answers `NotFound`.
+/// Asserts that every call with an invalid id returns `NotFound`.
 #[track_caller]
 fn assert_not_found(backend: &dyn StorageBackend, id: KeyspaceId, demand: &str) {
     let kind = ErrorKind::NotFound;
@@ -145,16 +141,20 @@ fn assert_not_found(backend: &dyn StorageBackend, id: KeyspaceId, demand: &str) 
     }
 }
 
-pub(super) fn a_dropped_keyspace_is_gone(fixture: &Fixture) {
+pub(super) fn a_dropped_keyspace_is_not_found(fixture: &Fixture) {
     let backend = fixture.open();
     let (kept, dropped) = (keyspace(&*backend, "kept"), keyspace(&*backend, "dropped"));
     put(&*backend, kept, b"k", b"v");
     load(&*backend, dropped, &awkward_rows(2));
     ok(backend.drop_keyspace(dropped), "dropping a keyspace");
     assert_not_found(&*backend, dropped, "property 4: the id of a dropped keyspace is NotFound");
-    refused(backend.keyspace("dropped"), ErrorKind::NotFound, "property 4: a dropped keyspace is gone");
+    refused(
+        backend.keyspace("dropped"),
+        ErrorKind::NotFound,
+        "property 4: the name of a dropped keyspace is NotFound",
+    );
     assert_eq!(names(&*backend), ["kept"], "property 4: a dropped keyspace is not listed");
-    assert_eq!(all_rows(&*backend, kept), [row(b"k", b"v")], "property 4: the others stay");
+    assert_eq!(all_rows(&*backend, kept), [row(b"k", b"v")], "property 4: other keyspaces are not changed");
 }
 
 pub(super) fn a_recreated_keyspace_is_empty_and_has_a_new_id(fixture: &Fixture) {
@@ -181,11 +181,7 @@ pub(super) fn a_foreign_id_is_not_found(fixture: &Fixture) {
     let mine = keyspace(&*backend, "mine");
     put(&*backend, mine, b"k", b"v");
     for index in [1_000, u32::MAX - 1, u32::MAX] {
-        assert_not_found(
-            &*backend,
-            KeyspaceId::from_index(index),
-            "property 4: an id of nothing is NotFound",
-        );
+        assert_not_found(&*backend, KeyspaceId::from_index(index), "property 4: an unknown id is NotFound");
     }
     assert_eq!(all_rows(&*backend, mine), [row(b"k", b"v")], "property 4: nothing was written");
 }
@@ -201,7 +197,7 @@ pub(super) fn hints_change_no_result(fixture: &Fixture) {
         let id = ok(backend.create_keyspace(&format!("ks{number}"), hints), "creating a keyspace with hints");
         load(&*backend, id, &awkward_rows(2));
         load(&*backend, id, &large);
-        // Against the hint: neither appended nor large.
+        // Contrary to the hints: neither appended nor large.
         put(&*backend, id, b"l\x03", b"small");
         put(&*backend, id, b"a", b"overwritten");
         crate::support::delete(&*backend, id, b"l\x05");
@@ -233,7 +229,10 @@ pub(super) fn keyspaces_created_at_once_by_many_threads_are_one(fixture: &Fixtur
         workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
     });
     for found in &ids {
-        assert_eq!(found, &ids[0], "property 4: a name is one keyspace, whoever creates it first");
+        assert_eq!(
+            found, &ids[0],
+            "property 4: a name is one keyspace, regardless of the thread that creates it first"
+        );
     }
     for id in &ids[0] {
         let wanted: Vec<Row> = (0..4_u8).map(|worker| row(&[worker], b"here")).collect();

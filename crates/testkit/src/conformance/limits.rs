@@ -1,4 +1,4 @@
-//! The one portable limit: what is beyond it is refused before any engine is called.
+//! The portable limits: anything beyond them is refused before the engine is called.
 
 use crate::Fixture;
 use crate::support::{all_rows, assert_same, commit, get, keyspace, ok, put, refused, row, rows, snapshot};
@@ -9,11 +9,11 @@ use strongroom_core::{
     Durability, ErrorKind, Expect, KeyRange, KeyspaceId, Scan, StorageBackend, WriteBatch,
 };
 
-/// Longest key and largest value that a backend takes: the application's, and what the layers add.
+/// The longest key and largest value of a backend: the limits of applications plus the overhead of the layers.
 const KEY_MAX: usize = KEY_BYTES_MAX + KEY_OVERHEAD_BYTES_MAX;
 const VALUE_MAX: usize = VALUE_BYTES_MAX + VALUE_OVERHEAD_BYTES_MAX;
 
-/// Every way in which `key` can reach the backend is refused, and nothing is written.
+/// Asserts that every call with `key` is refused and writes nothing.
 fn assert_key_refused(backend: &dyn StorageBackend, keyspace: KeyspaceId, key: &[u8]) {
     let length = key.len();
     let demand = format!("property 4: a key of {length} bytes is InvalidInput");
@@ -30,7 +30,7 @@ fn assert_key_refused(backend: &dyn StorageBackend, keyspace: KeyspaceId, key: &
         WriteBatch::new().put(keyspace, b"before", b"1").expect(keyspace, key, Expect::Absent),
         "condition",
     );
-    let demand = "property 4: a refused batch writes nothing, and the backend goes on";
+    let demand = "property 4: a refused batch writes nothing, and the backend still works";
     assert_eq!(get(backend, keyspace, b"before"), None, "{demand}");
     put(backend, keyspace, b"after", b"2");
     assert_eq!(all_rows(backend, keyspace), [row(b"after", b"2")], "{demand}");
@@ -48,7 +48,7 @@ pub(super) fn a_key_beyond_the_limit_is_refused(fixture: &Fixture) {
     for length in [KEY_MAX + 1, 65_536, 1_000_000] {
         assert_key_refused(&*backend, letters, &vec![b'k'; length]);
     }
-    // A bound or a position is no key that is stored: it may be any bytes.
+    // A bound is not a stored key, and may be any bytes.
     let long = vec![b'z'; KEY_MAX + 1];
     let scan = Scan::new(KeyRange::between(Vec::new(), long.clone()));
     let demand = "property 5: a bound may be longer than any key";
@@ -66,7 +66,7 @@ pub(super) fn a_value_beyond_the_limit_is_refused(fixture: &Fixture) {
     refused(backend.commit(&batch, Durability::Buffered), ErrorKind::InvalidInput, demand);
     assert_eq!(all_rows(&*backend, letters), [], "property 4: a refused batch writes nothing");
     put(&*backend, letters, b"k", b"small");
-    assert_eq!(all_rows(&*backend, letters), [row(b"k", b"small")], "property 4: the backend goes on");
+    assert_eq!(all_rows(&*backend, letters), [row(b"k", b"small")], "property 4: the backend still works");
 }
 
 pub(super) fn the_limits_can_be_reached(fixture: &Fixture) {
@@ -109,7 +109,7 @@ pub(super) fn a_refused_batch_changes_nothing_and_the_store_reopens(fixture: &Fi
     drop(backend);
     let backend = fixture.open();
     let letters = keyspace(&*backend, "letters");
-    // fjall 3.1 writes an empty key to its journal before it panics: checked too late is lost for ever.
+    // fjall 3.1 writes an empty key to its journal before it panics, so a late check damages the store permanently.
     let demand = "property 4: the limit is checked before any engine is called";
     assert_eq!(all_rows(&*backend, letters), [row(b"kept", b"1")], "{demand}");
 }

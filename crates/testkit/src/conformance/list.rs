@@ -1,8 +1,8 @@
-//! The one list of cases: group, name, property, and what the case needs.
+//! The only list of cases, with group, name, property and need of each.
 
 use super::case::{Case, Need};
 
-/// Calls a macro with the list of cases. Not for use by itself.
+/// Calls a macro with the list of cases. Not for direct use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_conformance_case {
@@ -13,7 +13,7 @@ macro_rules! __each_conformance_case {
             reading::a_delete_leaves_nothing_behind(4);
             reading::deleting_an_absent_key_is_no_error(4);
             reading::the_same_key_in_two_keyspaces_is_two_rows(4);
-            reading::every_byte_may_stand_in_a_key_and_a_value(4);
+            reading::keys_and_values_may_contain_any_byte(4);
             reading::large_values_come_back_whole(4);
             reading::many_small_rows_come_back(4);
             reading::a_held_value_outlives_its_overwrite_and_its_delete(3);
@@ -35,8 +35,8 @@ macro_rules! __each_conformance_case {
             scanning::keys_only_gives_keys_and_no_values(5);
             scanning::a_scan_of_nothing_ends_at_once(5);
             scanning::large_rows_are_lent_one_after_another(5);
-            visiting::a_visit_hands_over_what_a_cursor_lends(5);
-            visiting::a_visit_that_breaks_off_is_gone_on_with(5);
+            visiting::a_visit_passes_the_same_rows_as_a_cursor(5);
+            visiting::a_stopped_visit_can_be_resumed(5);
             visiting::a_visitor_that_panics_breaks_nothing(11);
             visiting::a_visit_over_a_dropped_keyspace_is_refused(7);
             seeking::a_seek_stands_before_the_first_row_at_or_after(5);
@@ -47,12 +47,12 @@ macro_rules! __each_conformance_case {
             seeking::a_seek_over_many_rows_lands_where_it_should(5);
             batches::later_operations_of_a_batch_win(6);
             batches::a_batch_spans_keyspaces(6);
-            batches::every_condition_is_judged(6);
+            batches::every_condition_is_checked(6);
             batches::conditions_tell_empty_from_absent(6);
             batches::conditions_in_several_keyspaces_all_count(6);
             batches::a_conflict_leaves_every_keyspace_untouched(6);
             batches::conditions_see_the_state_before_the_batch(6);
-            batches::conditions_without_operations_are_judged(6);
+            batches::conditions_without_operations_are_checked(6);
             batches::an_empty_batch_commits(6);
             batches::a_foreign_keyspace_is_refused_and_nothing_written(6);
             batches::a_batch_of_many_operations_is_whole(6);
@@ -61,7 +61,7 @@ macro_rules! __each_conformance_case {
             tokens::a_forgotten_token_can_be_used_again(6);
             tokens::tokens_are_kept_apart_from_rows(6);
             tokens::a_token_survives_a_reopen(6, Persistent);
-            delete_range::a_deleted_range_is_counted_and_gone(6);
+            delete_range::a_deleted_range_is_counted_and_removed(6);
             delete_range::a_deleted_range_is_half_open_and_spares_its_neighbours(6);
             delete_range::a_deleted_prefix_may_end_in_ff(6);
             delete_range::an_empty_range_deletes_nothing(6);
@@ -82,17 +82,17 @@ macro_rules! __each_conformance_case {
             keyspaces::every_portable_name_works(4);
             keyspaces::names_differ_by_case(4);
             keyspaces::a_hundred_keyspaces_are_kept_apart(4);
-            keyspaces::a_dropped_keyspace_is_gone(4);
+            keyspaces::a_dropped_keyspace_is_not_found(4);
             keyspaces::a_recreated_keyspace_is_empty_and_has_a_new_id(4);
             keyspaces::a_foreign_id_is_not_found(4);
             keyspaces::hints_change_no_result(4);
             keyspaces::keyspaces_created_at_once_by_many_threads_are_one(4);
-            many_keyspaces::packed_and_dedicated_keyspaces_stand_side_by_side(9);
+            many_keyspaces::packed_and_dedicated_keyspaces_coexist(9);
             many_keyspaces::hints_are_kept(9, Persistent);
             many_keyspaces::thousands_of_keyspaces_work(9);
             many_keyspaces::churn_leaves_a_bounded_amount(9);
-            many_keyspaces::a_large_drop_is_finished_by_those_who_come_later(4, Persistent);
-            many_keyspaces::a_drop_that_fails_is_whole_or_not_at_all(6, Faults);
+            many_keyspaces::later_commits_finish_a_large_drop(4, Persistent);
+            many_keyspaces::a_failed_drop_is_complete_or_has_no_effect(6, Faults);
             durability::power_safe_is_claimed_or_refused(8);
             durability::a_reopened_store_has_everything(8, Persistent);
             durability::a_flushed_buffered_commit_is_there_after_a_reopen(8, Persistent);
@@ -100,19 +100,19 @@ macro_rules! __each_conformance_case {
             durability::deletes_and_drops_survive_a_reopen(8, Persistent);
             durability::a_store_can_be_reopened_again_and_again(8, Persistent);
             durability::a_second_handle_is_refused_as_locked(8, Persistent);
-            operations::the_engine_says_who_it_is(9);
+            operations::the_engine_describes_itself(9);
             operations::statistics_count_commits(9);
             operations::snapshots_and_pinned_values_return_to_zero(9);
             operations::a_flush_can_be_asked_for_at_any_time(9);
             operations::a_checkpoint_is_one_consistent_state(9, Checkpoint);
-            operations::a_checkpoint_is_taken_while_writers_go_on(9, Checkpoint);
+            operations::a_checkpoint_is_consistent_under_concurrent_writes(9, Checkpoint);
             operations::a_checkpoint_refuses_an_occupied_directory(9, Checkpoint);
             operations::compaction_and_verification_change_no_row(9);
-            operations::what_is_declared_works_and_the_rest_is_unsupported(10);
+            operations::declared_operations_work_and_others_are_unsupported(10);
             operations::errors_say_engine_and_operation_and_no_secret(11);
             faults::an_error_under_a_cursor_is_never_the_end(5, Faults);
             faults::an_error_under_a_visit_is_never_the_end(5, Faults);
-            faults::a_failed_cursor_goes_on_failing(5, Faults);
+            faults::a_failed_cursor_keeps_failing(5, Faults);
             faults::a_failed_commit_is_unknown_and_poisons_the_handle(8, Faults);
             faults::a_failed_flush_poisons_the_handle(8, Faults);
             faults::a_panicking_engine_is_caught_and_poisons_the_handle(11, Faults);
@@ -130,7 +130,7 @@ macro_rules! __each_conformance_case {
     };
 }
 
-/// Makes the list of cases. Not for use by itself.
+/// Creates the list of cases. Not for direct use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_list {

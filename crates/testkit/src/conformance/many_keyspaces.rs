@@ -1,6 +1,7 @@
 //! Many keyspaces, keyspaces in shared tables, and keyspaces that come and go.
 //!
-//! How many is `STRONGROOM_KEYSPACES` (1,000 by default), how often they come and go `STRONGROOM_CHURN` (1,000):
+//! `STRONGROOM_KEYSPACES` sets the number of keyspaces and `STRONGROOM_CHURN` the rounds of churn (1,000 each by
+//! default):
 //!
 //! ```text
 //! STRONGROOM_KEYSPACES=10000 STRONGROOM_CHURN=10000 cargo test -p strongroom-redb --test conformance many_keyspaces
@@ -19,9 +20,10 @@ use strongroom_core::{
     WriteBatch,
 };
 
-/// What a fresh store of any engine and some thousand small rows may take, and what churn may add to it.
+/// Upper bound on the disk space of a store after churn, for any engine: a fresh store with some thousand small rows,
+/// plus what churn may add.
 const CHURN_DISK_BYTES_MAX: u64 = 192 << 20;
-/// Descriptors in the store's directory, whatever has come and gone.
+/// Upper bound on the open files in the store's directory, independent of the number of keyspaces.
 const DESCRIPTORS_MAX: usize = 160;
 
 fn number_of(variable: &str) -> u32 {
@@ -34,7 +36,7 @@ fn create(backend: &dyn StorageBackend, name: &str, placement: Placement) -> Key
     ok(backend.create_keyspace(name, hints), "creating a keyspace")
 }
 
-/// Space that the files below a directory take, in bytes.
+/// Space that the files under a directory take, in bytes.
 fn disk_bytes(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
@@ -55,7 +57,7 @@ fn allocated(found: &std::fs::Metadata) -> u64 {
     found.len()
 }
 
-/// Files below `directory` that this process has open; none where the system does not tell.
+/// Number of files under `directory` that this process has open; `None` where the system does not report them.
 fn descriptors(directory: &Path) -> Option<usize> {
     let directory = directory.canonicalize().ok()?;
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
@@ -66,11 +68,14 @@ fn descriptors(directory: &Path) -> Option<usize> {
 #[track_caller]
 fn assert_few_descriptors(fixture: &Fixture, demand: &str) {
     if let Some(open) = descriptors(&fixture.directory()) {
-        assert!(open <= DESCRIPTORS_MAX, "{demand}: {open} files are open, at most {DESCRIPTORS_MAX} may be");
+        assert!(
+            open <= DESCRIPTORS_MAX,
+            "{demand}: {open} files are open, at most {DESCRIPTORS_MAX} are allowed"
+        );
     }
 }
 
-pub(super) fn packed_and_dedicated_keyspaces_stand_side_by_side(fixture: &Fixture) {
+pub(super) fn packed_and_dedicated_keyspaces_coexist(fixture: &Fixture) {
     use Placement::{Auto, Dedicated, Packed};
     let backend = fixture.open();
     let placements = [Packed, Dedicated, Packed, Auto, Packed];
@@ -78,7 +83,7 @@ pub(super) fn packed_and_dedicated_keyspaces_stand_side_by_side(fixture: &Fixtur
         .zip(placements)
         .map(|(number, placement)| (number, create(&*backend, &format!("ks{number}"), placement)))
         .collect();
-    // One batch over all of them, the same keys in each.
+    // One batch over all keyspaces, with the same keys in each.
     let mut batch = WriteBatch::new();
     let rows_of = |number: u8| -> Vec<Row> {
         let own = |(key, mut value): Row| {
@@ -97,10 +102,10 @@ pub(super) fn packed_and_dedicated_keyspaces_stand_side_by_side(fixture: &Fixtur
     refused(
         backend.commit(&batch, Durability::Buffered),
         ErrorKind::Conflict,
-        "property 6: conditions count",
+        "property 6: conditions are checked in every keyspace",
     );
     let view = snapshot(&*backend);
-    let demand = "property 9: where a keyspace is placed changes no result";
+    let demand = "property 9: the placement of a keyspace changes no result";
     let ranges = [
         KeyRange::all(),
         KeyRange::prefix(b"\xff"),
@@ -129,7 +134,7 @@ pub(super) fn packed_and_dedicated_keyspaces_stand_side_by_side(fixture: &Fixtur
         assert_eq!(cursor.key(), b"\0", "{demand}: a seek in reverse stays in the keyspace");
         assert!(!ok(cursor.advance(), "an advance"), "{demand}: a cursor ends with its keyspace");
     }
-    // What is done to one is done to no other.
+    // Changes to one keyspace must not affect the others.
     let (_, middle) = ids[2];
     let removed =
         ok(backend.delete_range(middle, &KeyRange::all(), Durability::Buffered), "deleting a range");
@@ -156,7 +161,7 @@ pub(super) fn hints_are_kept(fixture: &Fixture) {
             given.push((name, hints));
         }
     }
-    // Created anew, it has the hints of its new creation.
+    // A recreated keyspace has the hints of its new creation.
     let again = ok(backend.keyspace("ks2-Packed"), "opening a keyspace");
     ok(backend.drop_keyspace(again), "dropping a keyspace");
     let again = create(&*backend, "ks2-Packed", Placement::Auto);
@@ -174,7 +179,7 @@ pub(super) fn hints_are_kept(fixture: &Fixture) {
         let copy = fixture.beside("copy");
         ok(backend.checkpoint(&copy), "a checkpoint");
         let copy = ok(fixture.try_open_at(&copy), "opening a checkpoint");
-        assert_same(&kept(&*copy), &before, "property 9: a checkpoint has the hints too");
+        assert_same(&kept(&*copy), &before, "property 9: a checkpoint keeps the hints too");
     }
     drop(backend);
     let backend = fixture.open();
@@ -183,7 +188,7 @@ pub(super) fn hints_are_kept(fixture: &Fixture) {
     for ((name, hints), found) in given.iter().zip(&before) {
         let wanted = if name == "ks2-Packed" { KeyspaceHints::default() } else { *hints };
         assert_eq!(found.placed(Placement::Auto), wanted, "{demand}: {name}");
-        assert_ne!(found.placement, Placement::Auto, "{demand}: {name} was placed somewhere");
+        assert_ne!(found.placement, Placement::Auto, "{demand}: {name} has a definite placement");
     }
 }
 
@@ -235,9 +240,9 @@ pub(super) fn churn_leaves_a_bounded_amount(fixture: &Fixture) {
     put(&*backend, stays, b"k", b"v");
     let demand = "property 9: churn leaves a bounded amount";
     for round in 0..rounds {
-        // The name is used again, and the rows of the round before are not there.
+        // Reuses the name; the rows of the previous round must not be there.
         let id = keyspace(&*backend, "comes-and-goes");
-        assert_eq!(get(&*backend, id, b"round"), None, "property 4: a keyspace made anew is empty");
+        assert_eq!(get(&*backend, id, b"round"), None, "property 4: a recreated keyspace is empty");
         put(&*backend, id, b"round", &round.to_be_bytes());
         ok(backend.drop_keyspace(id), "dropping a keyspace");
     }
@@ -246,13 +251,17 @@ pub(super) fn churn_leaves_a_bounded_amount(fixture: &Fixture) {
     let most = CHURN_DISK_BYTES_MAX;
     assert!(
         taken <= most,
-        "{demand}: {taken} bytes on the disk after {rounds} rounds, at most {most} may be"
+        "{demand}: {taken} bytes on disk after {rounds} rounds, at most {most} are allowed"
     );
-    assert_eq!(all_rows(&*backend, stays), [row(b"k", b"v")], "{demand}, and the others stay");
+    assert_eq!(
+        all_rows(&*backend, stays),
+        [row(b"k", b"v")],
+        "{demand}, and other keyspaces are not changed"
+    );
     assert_eq!(names(&*backend), ["stays"], "{demand}");
 }
 
-/// More rows than a drop removes at once.
+/// More rows than a drop removes in one step.
 const MANY_ROWS: u32 = 12_000;
 
 fn load_many(backend: &dyn StorageBackend, id: KeyspaceId) {
@@ -263,23 +272,23 @@ fn load_many(backend: &dyn StorageBackend, id: KeyspaceId) {
 
 #[track_caller]
 fn assert_neighbours(backend: &dyn StorageBackend, demand: &str) {
-    for name in ["before", "behind"] {
+    for name in ["before", "after"] {
         let id = ok(backend.keyspace(name), "opening a keyspace");
         assert_same(&all_rows(backend, id), &awkward_rows(2), demand);
     }
 }
 
-pub(super) fn a_large_drop_is_finished_by_those_who_come_later(fixture: &Fixture) {
+pub(super) fn later_commits_finish_a_large_drop(fixture: &Fixture) {
     let backend = fixture.open();
     let before = create(&*backend, "before", Placement::Packed);
     let large = create(&*backend, "large", Placement::Packed);
-    let behind = create(&*backend, "behind", Placement::Packed);
+    let after = create(&*backend, "after", Placement::Packed);
     load(&*backend, before, &awkward_rows(2));
-    load(&*backend, behind, &awkward_rows(2));
+    load(&*backend, after, &awkward_rows(2));
     load_many(&*backend, large);
     let view = snapshot(&*backend);
     ok(backend.drop_keyspace(large), "dropping a keyspace");
-    let demand = "property 4: a dropped keyspace is gone at once, however many rows it had";
+    let demand = "property 4: a drop takes effect at once, however many rows the keyspace had";
     refused(view.get(large, b"k"), ErrorKind::NotFound, demand);
     drop(view);
     let again = create(&*backend, "large", Placement::Packed);
@@ -296,7 +305,7 @@ pub(super) fn a_large_drop_is_finished_by_those_who_come_later(fixture: &Fixture
         if ok(backend.stats(), "statistics").drops_unfinished == 0 {
             break;
         }
-        assert!(commits < MANY_ROWS, "{demand}: later commits remove what is left of it");
+        assert!(commits < MANY_ROWS, "{demand}: later commits remove its remaining rows");
         put(&*backend, again, b"new", b"2");
     }
     assert_eq!(all_rows(&*backend, again), [row(b"new", b"2")], "{demand}");
@@ -317,21 +326,21 @@ pub(super) fn a_large_drop_is_finished_by_those_who_come_later(fixture: &Fixture
     assert_eq!(rows(&*backend, again, &Scan::all().reverse()), [], "{demand}");
 }
 
-pub(super) fn a_drop_that_fails_is_whole_or_not_at_all(fixture: &Fixture) {
+pub(super) fn a_failed_drop_is_complete_or_has_no_effect(fixture: &Fixture) {
     let faults = fixture.faults().cloned().unwrap_or_default();
     faults.disarm();
-    let demand = "property 6: a drop happens whole or not at all";
+    let demand = "property 6: a failed drop is complete or has no effect";
     for number in 1.. {
-        assert!(number < 100_000, "a drop makes fewer calls");
-        // The first calls one by one, the later ones by and by: most of them advance a cursor.
+        assert!(number < 100_000, "a drop must make fewer calls");
+        // Tries every early call, and later ones in growing steps, because most of these only advance a cursor.
         let call = 1 + number * number * number / 8;
         let directory = fixture.beside(&format!("attempt-{number}"));
         let backend = ok(fixture.try_open_at(&directory), "opening the backend");
         let before = create(&*backend, "before", Placement::Packed);
         let large = create(&*backend, "large", Placement::Packed);
-        let behind = create(&*backend, "behind", Placement::Packed);
+        let after = create(&*backend, "after", Placement::Packed);
         load(&*backend, before, &awkward_rows(2));
-        load(&*backend, behind, &awkward_rows(2));
+        load(&*backend, after, &awkward_rows(2));
         load_many(&*backend, large);
         ok(backend.flush(), "a flush");
         faults.fail_at(call, How::ErrorAfterwards);
@@ -351,7 +360,7 @@ pub(super) fn a_drop_that_fails_is_whole_or_not_at_all(fixture: &Fixture) {
             }
             found => {
                 let id = ok(found, "opening a keyspace");
-                assert!(dropped.is_err(), "{demand}: it was said to be done");
+                assert!(dropped.is_err(), "{demand}: the drop was acknowledged");
                 assert_same(&all_rows(&*backend, id), &numbered_rows(MANY_ROWS), demand);
             }
         }

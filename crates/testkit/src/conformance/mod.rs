@@ -1,9 +1,9 @@
 //! The conformance suite: every property of the contract as small cases that run on any backend.
 //!
-//! A [`Case`] is a function over a [`Fixture`]. The list is written once (`list.rs`), and both
-//! [`CASES`] and the tests that [`conformance!`](crate::conformance!) makes come from it, so neither can
-//! lack a case of the other. A case that needs what a backend does not declare is skipped and says so;
-//! that the backend then answers `Unsupported` is a case of its own.
+//! A [`Case`] is a function over a [`Fixture`]. Both [`CASES`] and the tests of
+//! [`conformance!`](crate::conformance!) come from one list (`list.rs`), so neither can lack a case of the other. A
+//! case whose needs a backend does not declare is skipped and reported as such. A separate case checks that the
+//! backend then returns `Unsupported`.
 
 mod batches;
 mod case;
@@ -29,7 +29,7 @@ pub use case::{Case, Need, Outcome};
 
 use crate::Fixture;
 
-/// Every case, in the order of the properties they belong to.
+/// All cases, grouped by topic.
 pub const CASES: &[Case] = list::CASES;
 
 /// Runs one case on a fresh fixture.
@@ -45,18 +45,18 @@ pub fn run_case(case: &Case, fixture: &Fixture) -> Outcome {
     Outcome::Passed
 }
 
-/// The case of this name.
+/// Returns the case of this name.
 ///
 /// # Panics
-/// If there is none.
+/// If no case has this name.
 pub fn case(name: &str) -> &'static Case {
     match CASES.iter().find(|case| case.name == name) {
         Some(case) => case,
-        None => panic!("there is no conformance case {name:?}"),
+        None => panic!("unknown conformance case {name:?}"),
     }
 }
 
-/// The contract's properties by number, as the cases and their messages cite them.
+/// Returns the title of a property of the contract, by the number that cases and their messages cite.
 pub const fn property_title(property: u8) -> &'static str {
     match property {
         1 => "chosen at run time",
@@ -66,7 +66,7 @@ pub const fn property_title(property: u8) -> &'static str {
         5 => "cursors",
         6 => "atomic batches",
         7 => "snapshots",
-        8 => "durability is said per commit",
+        8 => "durability per commit",
         9 => "operations",
         10 => "capabilities",
         11 => "errors",
@@ -74,9 +74,9 @@ pub const fn property_title(property: u8) -> &'static str {
     }
 }
 
-/// Gives a backend the whole suite: a module with one test for each of [`CASES`].
+/// Defines a module that tests a backend with the whole suite, one test for each of [`CASES`].
 ///
-/// The factory opens the backend in the directory it is given, and creates what is not there:
+/// The factory opens the backend in the given directory, and creates it if it does not exist:
 ///
 /// ```
 /// use strongroom_core::MemoryBackend;
@@ -85,7 +85,7 @@ pub const fn property_title(property: u8) -> &'static str {
 /// # fn main() {}
 /// ```
 ///
-/// With a fixture of one's own (evaluated anew for every case), to add faults:
+/// With a custom fixture, evaluated for every case, for example to add faults:
 ///
 /// ```
 /// use strongroom_core::{Backend, MemoryEngine, Undo};
@@ -108,7 +108,7 @@ macro_rules! conformance {
     ($module:ident, fixture = $fixture:expr $(,)?) => {
         #[cfg(test)]
         mod $module {
-            #[allow(unused_imports, clippy::wildcard_imports)] // The expression's names come from there.
+            #[allow(unused_imports, clippy::wildcard_imports)] // For the names in the expression.
             use super::*;
 
             fn conformance_fixture() -> $crate::Fixture {
@@ -123,7 +123,7 @@ macro_rules! conformance {
     };
 }
 
-/// Makes a test of each case. Not for use by itself.
+/// Creates a test for each case. Not for direct use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {

@@ -1,4 +1,4 @@
-//! What an operator needs: figures, checkpoints, compaction, errors that can be read and logged.
+//! Operations: statistics, checkpoints, compaction, and errors that can be read and logged.
 
 use crate::Fixture;
 use crate::support::{
@@ -16,25 +16,29 @@ fn stats(backend: &dyn StorageBackend) -> Stats {
     ok(backend.stats(), "asking for statistics")
 }
 
-pub(super) fn the_engine_says_who_it_is(fixture: &Fixture) {
+pub(super) fn the_engine_describes_itself(fixture: &Fixture) {
     let backend = fixture.open();
     let info = *backend.engine();
     let plain =
         info.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    assert!(plain && !info.name.is_empty(), "property 1: {:?} can be the scheme of a URL", info.name);
-    assert!(!info.version.is_empty(), "property 9: the engine's version is known");
-    assert!(!info.snapshots.is_empty(), "property 7: it is said where snapshots come from");
-    assert!(!backend.is_read_only(), "property 1: a factory gives a handle that can write");
+    assert!(
+        plain && !info.name.is_empty(),
+        "property 1: {:?} must be valid as the scheme of a URL",
+        info.name
+    );
+    assert!(!info.version.is_empty(), "property 9: the engine reports its version");
+    assert!(!info.snapshots.is_empty(), "property 7: the engine describes its snapshots");
+    assert!(!backend.is_read_only(), "property 1: a factory returns a writable handle");
     if info.capabilities.persistent {
         let directory = backend.directory();
         assert_eq!(
             directory,
             Some(&*fixture.directory()),
-            "property 1: a persistent backend says where it is"
+            "property 1: a persistent backend reports its directory"
         );
     }
     let safe = info.capabilities.persistent || !info.capabilities.power_safe;
-    assert!(safe, "property 8: what is not persistent cannot be power-safe");
+    assert!(safe, "property 8: a backend that is not persistent cannot be power-safe");
 }
 
 pub(super) fn statistics_count_commits(fixture: &Fixture) {
@@ -48,7 +52,7 @@ pub(super) fn statistics_count_commits(fixture: &Fixture) {
     assert_eq!(after.commits - before.commits, 5, "property 9: every acknowledged commit is counted");
     assert_eq!(
         after.power_safe_commits, before.power_safe_commits,
-        "property 9: buffered ones are not power-safe"
+        "property 9: buffered commits do not count as power-safe"
     );
     let mut refused_one = WriteBatch::new();
     refused_one.expect(letters, b"none", Expect::Present).put(letters, b"z", b"x");
@@ -94,9 +98,9 @@ pub(super) fn snapshots_and_pinned_values_return_to_zero(fixture: &Fixture) {
     drop(cursor);
     drop(held);
     let after = stats(&*backend);
-    assert_eq!(after.snapshots_open, 0, "property 9: closed snapshots are not counted any more");
-    assert_eq!(after.values_pinned, 0, "property 3: what pins something is counted until it is let go");
-    assert_eq!(after.undo_bytes, 0, "property 7: nothing is kept when no snapshot is open");
+    assert_eq!(after.snapshots_open, 0, "property 9: closed snapshots are not counted");
+    assert_eq!(after.values_pinned, 0, "property 3: pinned values are counted until they are released");
+    assert_eq!(after.undo_bytes, 0, "property 7: no undo data is kept when no snapshot is open");
 }
 
 pub(super) fn a_flush_can_be_asked_for_at_any_time(fixture: &Fixture) {
@@ -123,16 +127,16 @@ pub(super) fn a_checkpoint_is_one_consistent_state(fixture: &Fixture) {
     let wanted = [all_rows(&*backend, bytes), all_rows(&*backend, numbers), Vec::new()];
     let copy = fixture.beside("copy");
     ok(backend.checkpoint(&copy), "a checkpoint");
-    // Written after it: must not be in it, and the store itself goes on.
+    // Written after the checkpoint, so it must not be in it; the store itself still works.
     put(&*backend, bytes, b"later", b"1");
     drop(backend);
     let copied = ok(fixture.try_open_at(&copy), "opening a checkpoint");
-    let demand = "property 9: a checkpoint is one state of all keyspaces, and opens like any other";
+    let demand = "property 9: a checkpoint is one state of all keyspaces, and opens like any store";
     for (name, rows) in ["bytes", "numbers", "empty"].iter().zip(&wanted) {
         let id = ok(copied.keyspace(name), "opening a keyspace of a checkpoint");
         assert_same(&all_rows(&*copied, id), rows, demand);
     }
-    assert!(ok(copied.committed(token), "asking for a token"), "property 6: tokens are part of a checkpoint");
+    assert!(ok(copied.committed(token), "looking up a token"), "property 6: tokens are part of a checkpoint");
     let id = keyspace(&*copied, "bytes");
     put(&*copied, id, b"written", b"to the copy");
     drop(copied);
@@ -142,7 +146,7 @@ pub(super) fn a_checkpoint_is_one_consistent_state(fixture: &Fixture) {
     assert_eq!(found.len(), wanted[0].len() + 1, "{demand}");
 }
 
-pub(super) fn a_checkpoint_is_taken_while_writers_go_on(fixture: &Fixture) {
+pub(super) fn a_checkpoint_is_consistent_under_concurrent_writes(fixture: &Fixture) {
     let backend = fixture.open();
     let (left, right) = (keyspace(&*backend, "left"), keyspace(&*backend, "right"));
     load(&*backend, left, &numbered_rows(3_000));
@@ -150,7 +154,7 @@ pub(super) fn a_checkpoint_is_taken_while_writers_go_on(fixture: &Fixture) {
     let copy = fixture.beside("copy");
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Both keyspaces in one batch: a copy that is torn shows.
+            // Writes both keyspaces in one batch, so that a torn copy shows.
             for round in 0..20_000_u32 {
                 if stop.load(Ordering::SeqCst) {
                     break;
@@ -164,11 +168,11 @@ pub(super) fn a_checkpoint_is_taken_while_writers_go_on(fixture: &Fixture) {
         });
         let result = backend.checkpoint(&copy);
         stop.store(true, Ordering::SeqCst);
-        ok(result, "property 9: a checkpoint while a writer goes on");
+        ok(result, "property 9: a checkpoint concurrent with a writer");
     });
     let copied = ok(fixture.try_open_at(&copy), "opening a checkpoint");
     let (left, right) = (keyspace(&*copied, "left"), keyspace(&*copied, "right"));
-    let demand = "property 9: a checkpoint holds no half of a batch";
+    let demand = "property 9: a checkpoint never contains half of a batch";
     let get = |id| crate::support::get(&*copied, id, b"round");
     assert_eq!(get(left), get(right), "{demand}");
     let numbers =
@@ -186,14 +190,18 @@ pub(super) fn a_checkpoint_refuses_an_occupied_directory(fixture: &Fixture) {
     assert!(written.is_ok(), "the test needs a directory");
     let demand = "property 9: a checkpoint refuses a directory that is not empty";
     refused(backend.checkpoint(&occupied), ErrorKind::InvalidInput, demand);
-    assert!(backend.checkpoint(&fixture.directory()).is_err(), "{demand}, its own above all");
+    assert!(backend.checkpoint(&fixture.directory()).is_err(), "{demand}, its own too");
     let entries = std::fs::read_dir(&occupied).map(Iterator::count).unwrap_or_default();
-    assert_eq!(entries, 1, "{demand} and leaves it alone");
-    assert_eq!(std::fs::read(&precious).ok().as_deref(), Some(&b"data"[..]), "{demand} and leaves it alone");
+    assert_eq!(entries, 1, "{demand} and does not change it");
+    assert_eq!(
+        std::fs::read(&precious).ok().as_deref(),
+        Some(&b"data"[..]),
+        "{demand} and does not change it"
+    );
     let empty = fixture.beside("empty");
     assert!(std::fs::create_dir(&empty).is_ok(), "the test needs a directory");
     ok(backend.checkpoint(&empty), "property 9: a checkpoint into an empty directory");
-    assert_eq!(all_rows(&*backend, letters), [row(b"a", b"1")], "property 9: the store goes on");
+    assert_eq!(all_rows(&*backend, letters), [row(b"a", b"1")], "property 9: the store still works");
 }
 
 pub(super) fn compaction_and_verification_change_no_row(fixture: &Fixture) {
@@ -215,10 +223,10 @@ pub(super) fn compaction_and_verification_change_no_row(fixture: &Fixture) {
     let demand = "property 9: neither compaction nor verification changes a row";
     assert_same(&all_rows(&*backend, numbers), &stored[..1_000], demand);
     put(&*backend, numbers, b"z", b"1");
-    assert_eq!(all_rows(&*backend, numbers).len(), 1_001, "property 9: the backend goes on");
+    assert_eq!(all_rows(&*backend, numbers).len(), 1_001, "property 9: the backend still works");
 }
 
-pub(super) fn what_is_declared_works_and_the_rest_is_unsupported(fixture: &Fixture) {
+pub(super) fn declared_operations_work_and_others_are_unsupported(fixture: &Fixture) {
     let backend = fixture.open();
     let capabilities = backend.engine().capabilities;
     let letters = keyspace(&*backend, "letters");
@@ -234,24 +242,24 @@ pub(super) fn what_is_declared_works_and_the_rest_is_unsupported(fixture: &Fixtu
     for (name, result) in calls {
         let declared = capabilities.rows().iter().any(|(row, declared)| *row == name && *declared);
         if declared {
-            ok(result, &format!("property 10: {name} is declared, and"));
+            ok(result, &format!("property 10: {name} is declared and must work"));
         } else {
-            let demand = format!("property 10: {name} is not declared, so it must answer Unsupported");
+            let demand = format!("property 10: {name} is not declared and must return Unsupported");
             refused(result, ErrorKind::Unsupported, &demand);
         }
     }
     if !capabilities.checkpoint {
-        let demand = "property 10: what is unsupported leaves nothing behind";
+        let demand = "property 10: an unsupported operation has no effect";
         assert!(!fixture.beside("copy").exists(), "{demand}");
     }
     drop(backend);
     let again = fixture.open();
     let found = again.keyspace("letters").is_ok();
-    let demand = "property 10: what is stored is there after a reopen if and only if persistent is declared";
+    let demand = "property 10: data is there after a reopen if and only if persistent is declared";
     assert_eq!(found, capabilities.persistent, "{demand}");
 }
 
-/// What no message may contain: bytes of keys and values.
+/// Bytes of keys and values, which must not appear in any message.
 const SECRET: &str = "canary-hunter2";
 
 pub(super) fn errors_say_engine_and_operation_and_no_secret(fixture: &Fixture) {
@@ -260,21 +268,24 @@ pub(super) fn errors_say_engine_and_operation_and_no_secret(fixture: &Fixture) {
     put(&*backend, letters, SECRET.as_bytes(), SECRET.as_bytes());
     let name = backend.engine().name;
     for (doing, error) in provoke(&*backend, letters) {
-        let demand = format!("property 11: an error tells its engine and operation ({doing}: {error:?})");
+        let demand = format!("property 11: an error names its engine and operation ({doing}: {error:?})");
         assert_eq!(error.engine(), Some(name), "{demand}");
         assert!(error.operation().is_some_and(|operation| !operation.is_empty()), "{demand}");
-        assert!(!error.message().is_empty() && !error.way_out().is_empty(), "{demand}, message and way out");
+        assert!(
+            !error.message().is_empty() && !error.way_out().is_empty(),
+            "{demand}, and has a message and a hint"
+        );
         for text in [error.to_string(), error.one_line(), format!("{error:?}")] {
             let hex = format!("{:02x?}", SECRET.as_bytes()).replace([',', ' ', '[', ']'], "");
             let list = format!("{:?}", SECRET.as_bytes());
             let inner = list.trim_matches(['[', ']']);
-            let told = text.contains(SECRET) || text.to_lowercase().contains(&hex) || text.contains(inner);
-            assert!(!told, "property 11: a message never contains keys or values ({doing}): {text}");
+            let leaks = text.contains(SECRET) || text.to_lowercase().contains(&hex) || text.contains(inner);
+            assert!(!leaks, "property 11: a message never contains keys or values ({doing}): {text}");
         }
     }
 }
 
-/// Errors of every kind that can be had from a healthy backend, with the secret in every key and value.
+/// Provokes every kind of error that a healthy backend can return, with the secret in every key and value.
 fn provoke(backend: &dyn StorageBackend, letters: KeyspaceId) -> Vec<(&'static str, Error)> {
     let secret = SECRET.as_bytes();
     let foreign = KeyspaceId::from_index(u32::MAX);
@@ -306,8 +317,8 @@ fn provoke(backend: &dyn StorageBackend, letters: KeyspaceId) -> Vec<(&'static s
     let equals = Expect::Equals(long.clone());
     note("conflict of values", commit(WriteBatch::new().expect(letters, secret, equals)));
     note("token used twice", commit(&named));
-    note("opening what is not there", backend.keyspace("nowhere").map(drop));
-    note("a bad name", backend.create_keyspace("no/name", KeyspaceHints::default()).map(drop));
+    note("opening an unknown keyspace", backend.keyspace("nowhere").map(drop));
+    note("an invalid name", backend.create_keyspace("no/name", KeyspaceHints::default()).map(drop));
     note("dropping a foreign keyspace", backend.drop_keyspace(foreign));
     let range = KeyRange::prefix(secret);
     note(

@@ -1,4 +1,4 @@
-//! Single rows: what was written comes back, and nothing else.
+//! Single rows: reads return exactly what was written.
 
 use crate::Fixture;
 use crate::support::{
@@ -13,7 +13,11 @@ pub(super) fn a_value_comes_back_until_it_is_replaced(fixture: &Fixture) {
     let letters = keyspace(&*backend, "letters");
     assert_eq!(get(&*backend, letters, b"a"), None, "property 4: a key that was never written is absent");
     put(&*backend, letters, b"a", b"first");
-    assert_eq!(get(&*backend, letters, b"a").as_deref(), Some(&b"first"[..]), "property 4: get what was put");
+    assert_eq!(
+        get(&*backend, letters, b"a").as_deref(),
+        Some(&b"first"[..]),
+        "property 4: a get returns the value of the put"
+    );
     put(&*backend, letters, b"a", b"second and longer");
     put(&*backend, letters, b"a", b"3");
     assert_eq!(get(&*backend, letters, b"a").as_deref(), Some(&b"3"[..]), "property 4: the last put wins");
@@ -45,7 +49,7 @@ pub(super) fn a_delete_leaves_nothing_behind(fixture: &Fixture) {
     put(&*backend, letters, b"c", b"3");
     delete(&*backend, letters, b"a");
     delete(&*backend, letters, b"b");
-    let demand = "property 4: a deleted key is absent, it has no empty value";
+    let demand = "property 4: a deleted key is absent, and not empty";
     assert_eq!(get(&*backend, letters, b"a"), None, "{demand}");
     assert_eq!(get(&*backend, letters, b"b"), None, "{demand}");
     assert_eq!(all_rows(&*backend, letters), [row(b"c", b"3")], "{demand}");
@@ -55,7 +59,7 @@ pub(super) fn a_delete_leaves_nothing_behind(fixture: &Fixture) {
     assert_eq!(
         get(&*backend, letters, b"a").as_deref(),
         Some(&b"back"[..]),
-        "property 4: a key can come back"
+        "property 4: a deleted key can be written again"
     );
 }
 
@@ -74,14 +78,14 @@ pub(super) fn the_same_key_in_two_keyspaces_is_two_rows(fixture: &Fixture) {
     let (left, right) = (keyspace(&*backend, "left"), keyspace(&*backend, "right"));
     put(&*backend, left, b"k", b"l");
     put(&*backend, right, b"k", b"r");
-    let demand = "property 4: each keyspace is a map of its own";
+    let demand = "property 4: each keyspace is a separate map";
     assert_eq!(all_rows(&*backend, left), [row(b"k", b"l")], "{demand}");
     delete(&*backend, left, b"k");
     assert_eq!(get(&*backend, left, b"k"), None, "{demand}");
     assert_eq!(all_rows(&*backend, right), [row(b"k", b"r")], "{demand}");
 }
 
-pub(super) fn every_byte_may_stand_in_a_key_and_a_value(fixture: &Fixture) {
+pub(super) fn keys_and_values_may_contain_any_byte(fixture: &Fixture) {
     let backend = fixture.open();
     let bytes = keyspace(&*backend, "bytes");
     let mut wanted: Vec<_> = (0..=u8::MAX).map(|byte| (vec![byte], vec![byte, 0, byte])).collect();
@@ -90,15 +94,15 @@ pub(super) fn every_byte_may_stand_in_a_key_and_a_value(fixture: &Fixture) {
     load(&*backend, bytes, &wanted);
     for (key, value) in &wanted {
         let found = get(&*backend, bytes, key);
-        assert_eq!(found.as_ref(), Some(value), "property 4: keys and values are any bytes ({key:x?})");
+        assert_eq!(found.as_ref(), Some(value), "property 4: keys and values may be any bytes ({key:x?})");
     }
-    assert_same(&all_rows(&*backend, bytes), &wanted, "property 4: keys and values are any bytes");
+    assert_same(&all_rows(&*backend, bytes), &wanted, "property 4: keys and values may be any bytes");
 }
 
 pub(super) fn large_values_come_back_whole(fixture: &Fixture) {
     let backend = fixture.open();
     let blobs = keyspace(&*backend, "blobs");
-    // Not all the same byte, so that a wrong page shows.
+    // A pattern instead of one byte, so that a wrong page shows.
     let pattern = |bytes: usize| -> Vec<u8> { (0..=250).cycle().take(bytes).collect() };
     for (key, bytes) in [(b"a", 4_096), (b"b", 65_536), (b"c", 1 << 20), (b"d", VALUE_BYTES_MAX)] {
         put(&*backend, blobs, key, &pattern(bytes));
@@ -112,7 +116,7 @@ pub(super) fn large_values_come_back_whole(fixture: &Fixture) {
     assert_eq!(
         lengths,
         [4_096, 65_536, 1 << 20, VALUE_BYTES_MAX],
-        "property 4: a scan lends large values whole"
+        "property 4: a scan lends large values completely"
     );
     put(&*backend, blobs, b"d", b"small again");
     assert_eq!(
@@ -130,7 +134,11 @@ pub(super) fn many_small_rows_come_back(fixture: &Fixture) {
         load(&*backend, numbers, part);
     }
     for (key, value) in wanted.iter().step_by(7) {
-        assert_eq!(get(&*backend, numbers, key).as_ref(), Some(value), "property 4: get what was put");
+        assert_eq!(
+            get(&*backend, numbers, key).as_ref(),
+            Some(value),
+            "property 4: a get returns the value of the put"
+        );
     }
     assert_same(&all_rows(&*backend, numbers), &wanted, "property 4: a scan sees every row");
 }
@@ -148,7 +156,7 @@ pub(super) fn a_held_value_outlives_its_overwrite_and_its_delete(fixture: &Fixtu
         put(&*backend, letters, &number.to_be_bytes(), &[9; 500]);
     }
     ok(backend.flush(), "a flush");
-    let demand = "property 3: bytes that were read stay as they are while they are held";
+    let demand = "property 3: bytes that were read do not change while they are held";
     assert_eq!(held[0].as_deref(), Some(&b"first"[..]), "{demand}");
     assert_eq!(held[1].as_deref(), Some(&long[..]), "{demand}");
 }
@@ -168,6 +176,6 @@ pub(super) fn a_held_value_outlives_snapshot_and_handle(fixture: &Fixture) {
         assert_eq!(copy.as_deref(), Some(&b"live"[..]), "{demand}");
     }
     drop(copies);
-    // Nothing is pinned any more: the store opens.
+    // Nothing is pinned any more, so the store must open.
     drop(fixture.open());
 }

@@ -25,7 +25,7 @@ pub(super) fn order_is_bytewise(fixture: &Fixture) {
         b"\x80",
         b"\xff\xff",
     ];
-    // Written neither in this order nor in its reverse.
+    // Written in an order that is neither ascending nor descending.
     for place in [5, 0, 11, 3, 9, 1, 7, 10, 2, 8, 4, 6] {
         put(&*backend, bytes, sorted[place], &[]);
     }
@@ -44,7 +44,7 @@ pub(super) fn a_prefix_scan_loses_no_key(fixture: &Fixture) {
     prefixes.extend([vec![], b"\xff\xff\xff".to_vec(), b"a\xff\xff".to_vec(), b"a\xff\xff\xff".to_vec()]);
     for prefix in prefixes {
         let mut wanted: Vec<_> = stored.iter().filter(|(key, _)| key.starts_with(&prefix)).cloned().collect();
-        let demand = format!("property 5: a prefix scan gives the keys with that prefix ({prefix:x?})");
+        let demand = format!("property 5: a prefix scan returns the keys with that prefix ({prefix:x?})");
         assert_same(&rows_in(&*view, bytes, &Scan::prefix(&prefix)), &wanted, &demand);
         wanted.reverse();
         let demand = format!("{demand} in reverse");
@@ -66,7 +66,7 @@ pub(super) fn ranges_are_half_open(fixture: &Fixture) {
             bounds[place..].iter().step_by(3).map(|end| KeyRange::between(start.clone(), end.clone()));
         for range in open.into_iter().chain(closed) {
             for scan in [Scan::new(range.clone()), Scan::new(range.clone()).reverse()] {
-                let demand = format!("property 5: a range holds its start and not its end ({scan:x?})");
+                let demand = format!("property 5: a range includes its start and not its end ({scan:x?})");
                 assert_same(&rows_in(&*view, bytes, &scan), &expected(&stored, &scan), &demand);
             }
         }
@@ -90,7 +90,7 @@ pub(super) fn empty_and_inverted_ranges_hold_nothing(fixture: &Fixture) {
             [Scan::new(range.clone()), Scan::new(range.clone()).reverse(), Scan::new(range).keys_only()]
         {
             let mut cursor = ok(snapshot(&*backend).cursor(letters, scan.clone()), "a cursor over nothing");
-            assert_eq!(rest_of(&mut *cursor), [], "property 5: an empty range holds nothing ({scan:x?})");
+            assert_eq!(rest_of(&mut *cursor), [], "property 5: an empty range has no rows ({scan:x?})");
             ok(cursor.seek(b"b"), "a seek in an empty range");
             assert_eq!(rest_of(&mut *cursor), [], "property 5: a seek does not leave the range ({scan:x?})");
         }
@@ -115,8 +115,8 @@ pub(super) fn reverse_gives_the_same_rows_backwards(fixture: &Fixture) {
         let forward = rows_in(&*view, bytes, &Scan::new(range.clone()));
         let mut backward = rows_in(&*view, bytes, &Scan::new(range.clone()).reverse());
         backward.reverse();
-        assert!(!forward.is_empty(), "property 5: these ranges hold rows ({range:x?})");
-        let demand = format!("property 5: a reverse scan gives the same rows backwards ({range:x?})");
+        assert!(!forward.is_empty(), "property 5: the range has rows ({range:x?})");
+        let demand = format!("property 5: a reverse scan returns the same rows in reverse ({range:x?})");
         assert_same(&backward, &forward, &demand);
     }
 }
@@ -134,16 +134,16 @@ pub(super) fn a_paged_scan_skips_nothing(fixture: &Fixture) {
         let mut seen = Vec::new();
         let mut start = Vec::new();
         loop {
-            // A new snapshot for each page, as a server that keeps nothing between requests has it.
+            // Takes a new snapshot for each page, as a stateless server would.
             let mut cursor =
                 ok(snapshot(&*backend).cursor(letters, Scan::new(KeyRange::from(start))), "a cursor");
             let page = take(&mut *cursor, page_rows);
             let Some((last, _)) = page.last() else { break };
             start = just_after(last);
             seen.extend(page);
-            assert!(seen.len() <= stored.len(), "property 5: paging comes to an end");
+            assert!(seen.len() <= stored.len(), "property 5: paging must reach its end");
         }
-        assert_same(&seen, &stored, "property 5: resuming after a key skips none that begins with it");
+        assert_same(&seen, &stored, "property 5: resuming after a key does not skip keys that begin with it");
 
         let mut seen = Vec::new();
         let mut left = KeyRange::all();
@@ -154,7 +154,7 @@ pub(super) fn a_paged_scan_skips_nothing(fixture: &Fixture) {
             let Some((last, _)) = page.last() else { break };
             left = left.after_position(last, Direction::Reverse);
             seen.extend(page);
-            assert!(seen.len() <= stored.len(), "property 5: paging comes to an end");
+            assert!(seen.len() <= stored.len(), "property 5: paging must reach its end");
         }
         seen.reverse();
         assert_same(&seen, &stored, "property 5: resuming a reverse scan skips nothing");
@@ -172,7 +172,7 @@ fn take(cursor: &mut dyn Cursor, count: usize) -> Vec<crate::support::Row> {
 pub(super) fn a_scan_of_many_rows_sees_each_once(fixture: &Fixture) {
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
-    // Cursors fetch blocks: a few thousand rows cross the boundaries of any sensible size.
+    // A few thousand rows cross the boundaries of blocks of any sensible size.
     let stored = numbered_rows(5_000);
     load(&*backend, numbers, &stored);
     for range in [KeyRange::all(), KeyRange::between(stored[1].0.clone(), stored[4_998].0.clone())] {
@@ -182,7 +182,7 @@ pub(super) fn a_scan_of_many_rows_sees_each_once(fixture: &Fixture) {
             assert_same(&rows(&*backend, numbers, &scan), &expected(&stored, &scan), &demand);
         }
     }
-    // Ranges that end just before, on and after the usual sizes of a block.
+    // Ranges that end just before, at and after common block sizes.
     for count in [1, 2, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1_000, 1_023, 1_024, 1_025] {
         let scan = Scan::new(KeyRange::between(Vec::new(), stored[count].0.clone()));
         let found = rows(&*backend, numbers, &scan);
@@ -201,7 +201,7 @@ pub(super) fn a_cursor_at_its_end_stays_there(fixture: &Fixture) {
         put(&*backend, letters, b"d", b"4");
         for _ in 0..5 {
             let more = ok(cursor.advance(), "advancing after the end");
-            assert!(!more, "property 5: after the end there is no row, however often one asks");
+            assert!(!more, "property 5: a cursor stays at its end");
         }
     }
 }
@@ -215,12 +215,16 @@ pub(super) fn a_cursor_on_no_row_lends_nothing(fixture: &Fixture) {
     assert!(ok(cursor.advance(), "advancing a cursor"), "property 5: there is a row");
     ok(cursor.seek(b"a"), "a seek");
     assert_lends_nothing(&*cursor, "after a seek, before the next row");
-    assert_eq!(rest_of(&mut *cursor), [row(b"a", b"1")], "property 5: a seek stands before its row");
+    assert_eq!(
+        rest_of(&mut *cursor),
+        [row(b"a", b"1")],
+        "property 5: a seek positions the cursor before its row"
+    );
     assert_lends_nothing(&*cursor, "after the end");
 }
 
 fn assert_lends_nothing(cursor: &dyn Cursor, place: &str) {
-    let demand = "property 5: a cursor lends rows only where there is one (invariant 3: it panics)";
+    let demand = "property 5: a cursor that is not on a row panics instead of lending one (invariant 3)";
     let key = catch_unwind(AssertUnwindSafe(|| cursor.key().to_vec()));
     assert!(key.is_err(), "{demand}: key() {place}");
     let value = catch_unwind(AssertUnwindSafe(|| cursor.value().to_vec()));
@@ -233,11 +237,11 @@ pub(super) fn keys_only_gives_keys_and_no_values(fixture: &Fixture) {
     let stored = awkward_rows(2);
     load(&*backend, bytes, &stored);
     let view = snapshot(&*backend);
-    // Some rows changed, so that a layer that keeps old values has to hide those too.
+    // Changes some rows, so that a layer that keeps old values must hide these too.
     put(&*backend, bytes, b"a", b"changed");
     put(&*backend, bytes, b"a\xff", b"changed");
     for scan in [Scan::all().keys_only(), Scan::prefix(b"a").keys_only().reverse()] {
-        let demand = "property 5: a scan of keys only gives every key and an empty value";
+        let demand = "property 5: a scan of keys only returns every key with an empty value";
         assert_same(&rows_in(&*view, bytes, &scan), &expected(&stored, &scan), demand);
     }
 }
@@ -253,7 +257,7 @@ pub(super) fn a_scan_of_nothing_ends_at_once(fixture: &Fixture) {
 pub(super) fn large_rows_are_lent_one_after_another(fixture: &Fixture) {
     let backend = fixture.open();
     let blobs = keyspace(&*backend, "blobs");
-    // More bytes than a block of a fetching cursor should hold at once, small rows in between.
+    // More bytes than a fetching cursor should buffer at once, with small rows in between.
     for number in 0..40_u8 {
         let length = if number % 4 == 0 { 200_000 } else { 10 };
         commit(&*backend, WriteBatch::new().put(blobs, &[number], &vec![number; length]));
@@ -268,7 +272,7 @@ pub(super) fn large_rows_are_lent_one_after_another(fixture: &Fixture) {
             let more = ok(cursor.advance(), "advancing a cursor");
             let length = if number % 4 == 0 { 200_000 } else { 10 };
             let right = more && cursor.key() == [*number] && cursor.value() == vec![*number; length];
-            assert!(right, "property 5: row {number} of a scan over large values is lent whole");
+            assert!(right, "property 5: row {number} of a scan over large values is lent completely");
             false
         });
         assert!(!ok(cursor.advance(), "advancing a cursor"), "property 5: the scan ends after its last row");

@@ -1,4 +1,4 @@
-//! Seeks: in both directions, to anywhere, at any time.
+//! Seeks in both directions, to any key, from any position.
 
 use crate::Fixture;
 use crate::support::{
@@ -7,7 +7,7 @@ use crate::support::{
 };
 use strongroom_core::{Cursor, Direction, ErrorKind, KeyRange, Scan};
 
-/// What a cursor over `scan` should give after a seek to `key`.
+/// The rows that a cursor over `scan` must return after a seek to `key`.
 fn after_seek(stored: &[Row], scan: &Scan, key: &[u8]) -> Vec<Row> {
     let ahead = |row: &Row| match scan.direction {
         Direction::Forward => row.0.as_slice() >= key,
@@ -16,16 +16,17 @@ fn after_seek(stored: &[Row], scan: &Scan, key: &[u8]) -> Vec<Row> {
     expected(stored, scan).into_iter().filter(ahead).collect()
 }
 
-/// Seeks one cursor to every key in turn and compares what is left.
+/// Seeks one cursor to every key in turn and compares the remaining rows.
 fn assert_seeks(cursor: &mut dyn Cursor, stored: &[Row], scan: &Scan, keys: &[Vec<u8>]) {
     for key in keys {
         ok(cursor.seek(key), "a seek");
-        let demand = format!("property 5: a seek stands before the first row from {key:x?} on ({scan:x?})");
+        let demand =
+            format!("property 5: a seek positions before the first row from {key:x?} on ({scan:x?})");
         assert_same(&rest_of(cursor), &after_seek(stored, scan, key), &demand);
     }
 }
 
-/// A seek on a cursor that has not moved, and on one that stands on its second row.
+/// Checks seeks on a cursor that has not moved, and on one at its second row.
 fn assert_fresh_seeks(fixture: &Fixture, scan: &Scan) {
     let backend = fixture.open();
     let bytes = keyspace(&*backend, "bytes");
@@ -80,7 +81,7 @@ pub(super) fn a_seek_works_backwards_and_after_the_end(fixture: &Fixture) {
             .to_vec();
     for scan in [Scan::all(), Scan::all().reverse()] {
         let mut cursor = ok(view.cursor(letters, scan.clone()), "a cursor");
-        // Each comparison walks to the end, so each seek but the first starts after it.
+        // Each comparison reads to the end, so every seek but the first starts there.
         assert_seeks(&mut *cursor, &stored, &scan, &targets);
         for key in &targets {
             ok(cursor.seek(key), "a seek");
@@ -92,7 +93,7 @@ pub(super) fn a_seek_works_backwards_and_after_the_end(fixture: &Fixture) {
             };
             let mut wanted = after_seek(&stored, &scan, key);
             wanted.truncate(1);
-            assert_same(&found, &wanted, "property 5: a seek from the middle of a scan, either way");
+            assert_same(&found, &wanted, "property 5: a seek from the middle of a scan, in either direction");
         }
     }
 }
@@ -119,7 +120,7 @@ pub(super) fn a_seek_over_many_rows_lands_where_it_should(fixture: &Fixture) {
     let view = snapshot(&*backend);
     for scan in [Scan::all(), Scan::all().reverse().keys_only()] {
         let mut cursor = ok(view.cursor(numbers, scan.clone()), "a cursor");
-        // Forwards and backwards, by more and by less than a block.
+        // Forwards and backwards, over more and less than a block.
         for number in
             [0_u32, 1, 2, 255, 256, 257, 3_000, 2_999, 10, 511, 512, 513, 3_998, 3_999, 5_000, 1_024]
         {

@@ -1,4 +1,4 @@
-//! Snapshots: one state of all keyspaces, whatever happens after.
+//! Snapshots: one state of all keyspaces, unaffected by later writes.
 
 use crate::Fixture;
 use crate::support::{
@@ -11,10 +11,10 @@ use strongroom_core::{
     Durability, ErrorKind, KeyRange, KeyspaceId, Scan, Snapshot, StorageBackend, WriteBatch,
 };
 
-/// Longest that a thread is waited for before it counts as blocked.
+/// How long to wait for a thread before it counts as blocked.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Compares a snapshot with what it should hold: both directions, a prefix, single keys.
+/// Compares a snapshot with its expected rows: in both directions, by prefix and by key.
 #[track_caller]
 fn assert_sees(view: &dyn Snapshot, keyspace: KeyspaceId, wanted: &[Row], demand: &str) {
     assert_same(&rows_in(view, keyspace, &Scan::all()), wanted, demand);
@@ -35,7 +35,7 @@ pub(super) fn a_snapshot_sees_no_later_write(fixture: &Fixture) {
     let stored: Vec<_> = awkward_rows(2).into_iter().step_by(2).collect();
     load(&*backend, bytes, &stored);
     let view = snapshot(&*backend);
-    // Overwrites, deletes and inserts, before, between and after the rows, each several times.
+    // Several overwrites, deletes and inserts before, between and after the rows.
     for (place, (key, _)) in awkward_rows(2).into_iter().enumerate() {
         match place % 6 {
             0 => delete(&*backend, bytes, &key),
@@ -56,7 +56,7 @@ pub(super) fn a_snapshot_sees_no_later_write(fixture: &Fixture) {
     assert_sees(&*view, bytes, &stored, demand);
     assert_eq!(ok(view.get(bytes, b"\xff\xff\xff"), "a get"), None, "{demand}");
     let newest = all_rows(&*backend, bytes);
-    assert!(newest != stored, "property 7: the newest state is seen by those who ask for it");
+    assert!(newest != stored, "property 7: reads outside the snapshot see the newest state");
     assert_sees(&*snapshot(&*backend), bytes, &newest, "property 7: a new snapshot sees the newest state");
 }
 
@@ -105,7 +105,7 @@ pub(super) fn snapshots_of_several_ages_each_see_their_own(fixture: &Fixture) {
         views.push((snapshot(&*backend), all_rows(&*backend, letters)));
     }
     let demand = "property 7: snapshots of several ages each see their own state";
-    // Closed neither in the order of their age nor in its reverse.
+    // Closed in an order that follows neither age nor its reverse.
     for place in [6, 0, 10, 3, 3, 7, 0, 5, 1, 2, 1, 0, 0] {
         for (view, wanted) in &views {
             assert_sees(&**view, letters, wanted, demand);
@@ -128,7 +128,7 @@ pub(super) fn a_cursor_keeps_its_snapshot_alive(fixture: &Fixture) {
         delete(&*backend, numbers, key);
     }
     load(&*backend, numbers, &[row(b"\xff", b"new"), row(&stored[1].0, b"changed")]);
-    // Opened and closed again: what the cursors need must not go with it.
+    // Closing another snapshot must not release what the cursors need.
     drop(snapshot(&*backend));
     let demand = "property 7: a cursor keeps its snapshot alive";
     assert_same(&rest_of(&mut *forward), &stored, demand);
@@ -142,7 +142,7 @@ pub(super) fn a_cursor_keeps_its_snapshot_alive(fixture: &Fixture) {
 pub(super) fn a_cursor_sees_no_write_that_happens_while_it_walks(fixture: &Fixture) {
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
-    // Only even numbers, so that there is room to insert.
+    // Only even numbers, so that odd ones can be inserted.
     let stored: Vec<_> = numbered_rows(1_200).into_iter().step_by(2).collect();
     for scan in [Scan::all(), Scan::all().reverse()] {
         ok(backend.delete_range(numbers, &KeyRange::all(), Durability::Buffered), "deleting a range");
@@ -152,7 +152,7 @@ pub(super) fn a_cursor_sees_no_write_that_happens_while_it_walks(fixture: &Fixtu
         while ok(cursor.advance(), "advancing a cursor") {
             let place = u32::from_be_bytes(cursor.key().try_into().unwrap_or([0xff; 4]));
             seen.push(row(cursor.key(), cursor.value()));
-            // Just behind, just ahead, and far ahead of the cursor.
+            // Writes just before, just after and far after the position of the cursor.
             let mut batch = WriteBatch::new();
             batch.put(numbers, &place.wrapping_add(1).to_be_bytes(), b"new");
             batch.put(numbers, &place.wrapping_sub(1).to_be_bytes(), b"new");
@@ -163,11 +163,11 @@ pub(super) fn a_cursor_sees_no_write_that_happens_while_it_walks(fixture: &Fixtu
             commit(&*backend, &batch);
             assert!(
                 seen.len() <= stored.len(),
-                "property 7: a cursor sees no row that is inserted while it walks"
+                "property 7: a cursor sees no row that is inserted during its scan"
             );
         }
         let demand =
-            format!("property 7: a cursor sees one state, whatever is written ({:?})", scan.direction);
+            format!("property 7: a cursor sees one state despite later writes ({:?})", scan.direction);
         assert_same(&seen, &crate::support::expected(&stored, &scan), &demand);
     }
 }
@@ -181,7 +181,11 @@ pub(super) fn a_snapshot_does_not_see_a_deleted_range(fixture: &Fixture) {
     let mut cursor = ok(view.cursor(numbers, Scan::all()), "a cursor");
     assert!(ok(cursor.advance(), "advancing a cursor"), "property 7: there is a first row");
     let deleted = backend.delete_range(numbers, &KeyRange::all(), Durability::Buffered);
-    assert_eq!(ok(deleted, "deleting a range"), 3_000, "property 7: an open snapshot hinders no delete");
+    assert_eq!(
+        ok(deleted, "deleting a range"),
+        3_000,
+        "property 7: an open snapshot does not block a delete"
+    );
     let demand = "property 7: a snapshot does not see a range that is deleted after it";
     assert_same(&rest_of(&mut *cursor), &stored[1..], demand);
     assert_same(&rows_in(&*view, numbers, &Scan::all()), &stored, demand);
@@ -199,8 +203,16 @@ pub(super) fn a_later_keyspace_is_empty_in_a_snapshot(fixture: &Fixture) {
     assert_eq!(ok(view.get(late, b"a"), "a get"), None, "{demand}");
     assert_eq!(rows_in(&*view, late, &Scan::all()), [], "{demand}");
     assert_eq!(rows_in(&*view, late, &Scan::all().reverse()), [], "{demand}");
-    assert_eq!(rows_in(&*view, early, &Scan::all()), [row(b"a", b"1")], "{demand}, and hides nothing else");
-    assert_eq!(get(&*backend, late, b"a").as_deref(), Some(&b"2"[..]), "property 7: the newest state has it");
+    assert_eq!(
+        rows_in(&*view, early, &Scan::all()),
+        [row(b"a", b"1")],
+        "{demand}, and others are not affected"
+    );
+    assert_eq!(
+        get(&*backend, late, b"a").as_deref(),
+        Some(&b"2"[..]),
+        "property 7: the newest state has the keyspace"
+    );
 }
 
 pub(super) fn a_dropped_keyspace_is_not_found_in_a_snapshot(fixture: &Fixture) {
@@ -215,16 +227,20 @@ pub(super) fn a_dropped_keyspace_is_not_found_in_a_snapshot(fixture: &Fixture) {
     let demand = "property 7: a dropped keyspace is NotFound in open snapshots too";
     refused(view.get(dropped, b"a"), ErrorKind::NotFound, demand);
     refused(view.cursor(dropped, Scan::all()), ErrorKind::NotFound, demand);
-    refused(walking.advance(), ErrorKind::NotFound, &format!("{demand} (a cursor on its way)"));
+    refused(walking.advance(), ErrorKind::NotFound, &format!("{demand} (an open cursor)"));
     refused(walking.seek(b"\0"), ErrorKind::NotFound, &format!("{demand} (a seek)"));
     let again = keyspace(&*backend, "dropped");
     put(&*backend, again, b"a", b"new");
     refused(view.get(dropped, b"a"), ErrorKind::NotFound, &format!("{demand}, recreated or not"));
-    assert_eq!(rows_in(&*view, again, &Scan::all()), [], "property 7: the recreated one is a later keyspace");
+    assert_eq!(
+        rows_in(&*view, again, &Scan::all()),
+        [],
+        "property 7: the recreated keyspace counts as a later one"
+    );
     assert_eq!(
         rows_in(&*view, kept, &Scan::all()),
         [row(b"a", b"1")],
-        "property 7: the others stay readable"
+        "property 7: other keyspaces stay readable"
     );
 }
 
@@ -247,7 +263,7 @@ pub(super) fn a_snapshot_outlives_its_handle(fixture: &Fixture) {
     drop(fixture.open());
 }
 
-/// Runs `work` in a thread and fails if it takes too long.
+/// Runs `work` in a thread; panics if it takes longer than [`PATIENCE`].
 fn in_time(demand: &str, work: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     let worker = std::thread::spawn(move || {
@@ -256,7 +272,7 @@ fn in_time(demand: &str, work: impl FnOnce() + Send + 'static) {
     });
     match wait.recv_timeout(PATIENCE) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("{demand}: it was still blocked after {PATIENCE:?}"),
-        // Done, or it panicked, which joining tells.
+        // The thread is done or has panicked; joining shows which.
         _ => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
     }
 }
@@ -281,8 +297,8 @@ pub(super) fn a_snapshot_blocks_no_writer(fixture: &Fixture) {
         let late = keyspace(&*writer, "late");
         ok(writer.drop_keyspace(late), "dropping a keyspace");
     });
-    assert_same(&rest_of(&mut *cursor), &stored[1..], "property 7: the snapshot is as it was");
-    assert!(held.is_some(), "property 3: the held value is there");
+    assert_same(&rest_of(&mut *cursor), &stored[1..], "property 7: the snapshot has not changed");
+    assert!(held.is_some(), "property 3: the held value is still there");
 }
 
 pub(super) fn a_snapshot_is_shared_by_threads(fixture: &Fixture) {

@@ -1,4 +1,4 @@
-//! Visits: the rows that `advance` lends, handed to a closure.
+//! Visits: the rows of a cursor, passed to a closure.
 
 use crate::Fixture;
 use crate::support::{
@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use strongroom_core::{Cursor, ErrorKind, KeyRange, Scan};
 
-/// Up to `count` rows of a visit.
+/// Visits up to `count` rows and returns them.
 #[track_caller]
 fn visited(cursor: &mut dyn Cursor, count: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
@@ -30,7 +30,7 @@ fn scans() -> Vec<Scan> {
     ranges.into_iter().flat_map(|range| [Scan::new(range.clone()), Scan::new(range).reverse()]).collect()
 }
 
-pub(super) fn a_visit_hands_over_what_a_cursor_lends(fixture: &Fixture) {
+pub(super) fn a_visit_passes_the_same_rows_as_a_cursor(fixture: &Fixture) {
     let backend = fixture.open();
     let bytes = keyspace(&*backend, "bytes");
     let stored = awkward_rows(3);
@@ -38,19 +38,19 @@ pub(super) fn a_visit_hands_over_what_a_cursor_lends(fixture: &Fixture) {
     let view = snapshot(&*backend);
     for scan in scans() {
         let mut cursor = ok(view.cursor(bytes, scan.clone()), "a cursor");
-        let demand = format!("property 5: a visit gives the rows that advance gives ({scan:?})");
+        let demand = format!("property 5: a visit passes the rows that advance lends ({scan:?})");
         assert_same(&visited(&mut *cursor, usize::MAX), &expected(&stored, &scan), &demand);
         assert!(
             !ok(cursor.advance(), "advancing"),
-            "property 5: after a whole visit the cursor is at its end"
+            "property 5: after a complete visit the cursor is at its end"
         );
     }
     let mut cursor = ok(view.cursor(bytes, Scan::all().keys_only()), "a cursor");
     let with_values = visited(&mut *cursor, usize::MAX).into_iter().filter(|(_, value)| !value.is_empty());
-    assert_eq!(with_values.count(), 0, "property 5: a visit of keys only hands over no values");
+    assert_eq!(with_values.count(), 0, "property 5: a visit of keys only passes empty values");
 }
 
-pub(super) fn a_visit_that_breaks_off_is_gone_on_with(fixture: &Fixture) {
+pub(super) fn a_stopped_visit_can_be_resumed(fixture: &Fixture) {
     let backend = fixture.open();
     let numbers = keyspace(&*backend, "numbers");
     let stored = numbered_rows(700);
@@ -65,7 +65,7 @@ pub(super) fn a_visit_that_breaks_off_is_gone_on_with(fixture: &Fixture) {
             rows.push((cursor.key().to_vec(), cursor.value().to_vec()));
         }
         rows.extend(rest_of(&mut *cursor));
-        let demand = "property 5: a visit and advance go on where the other stopped";
+        let demand = "property 5: a visit and advance each continue where the other stopped";
         assert_same(&rows, &expected(&stored, &scan), demand);
     }
 }
@@ -75,10 +75,10 @@ pub(super) fn a_visitor_that_panics_breaks_nothing(fixture: &Fixture) {
     let numbers = keyspace(&*backend, "numbers");
     load(&*backend, numbers, &numbered_rows(10));
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
-    let told = catch_unwind(AssertUnwindSafe(|| cursor.visit(&mut |_, _| panic!("the caller's own"))));
-    let told = told.err().and_then(|panic| panic.downcast_ref::<&str>().map(ToString::to_string));
-    let demand = "property 11: a panic of the caller's closure is the caller's, and no failure of the engine";
-    assert_eq!(told.as_deref(), Some("the caller's own"), "{demand}");
+    let message = catch_unwind(AssertUnwindSafe(|| cursor.visit(&mut |_, _| panic!("the caller's own"))));
+    let message = message.err().and_then(|panic| panic.downcast_ref::<&str>().map(ToString::to_string));
+    let demand = "property 11: a panic of the visitor reaches the caller and does not poison the handle";
+    assert_eq!(message.as_deref(), Some("the caller's own"), "{demand}");
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), demand);
     assert_same(&visited(&mut *cursor, usize::MAX), &numbered_rows(10), demand);
 }
@@ -88,8 +88,8 @@ pub(super) fn a_visit_over_a_dropped_keyspace_is_refused(fixture: &Fixture) {
     let numbers = keyspace(&*backend, "numbers");
     load(&*backend, numbers, &numbered_rows(600));
     let mut cursor = ok(snapshot(&*backend).cursor(numbers, Scan::all()), "a cursor");
-    assert_same(&visited(&mut *cursor, 2), &numbered_rows(2), "property 5: a visit gives rows in order");
+    assert_same(&visited(&mut *cursor, 2), &numbered_rows(2), "property 5: a visit passes rows in order");
     ok(backend.drop_keyspace(numbers), "dropping a keyspace");
     let visit = cursor.visit(&mut |_, _| ControlFlow::Continue(()));
-    refused(visit, ErrorKind::NotFound, "property 7: a dropped keyspace answers NotFound, to a visit too");
+    refused(visit, ErrorKind::NotFound, "property 7: a visit over a dropped keyspace is NotFound");
 }

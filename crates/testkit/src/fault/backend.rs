@@ -1,7 +1,7 @@
 //! Failures above the contract: a backend whose calls fail on demand.
 //!
-//! It keeps the contract while it fails. A read answers an I/O error; a change answers
-//! [`CommitUnknown`](ErrorKind::CommitUnknown) and poisons the handle; a cursor that failed goes on failing.
+//! It keeps the contract while it fails. A read returns an I/O error; a change returns
+//! [`CommitUnknown`](ErrorKind::CommitUnknown) and poisons the handle; a failed cursor keeps failing.
 
 use super::{Faults, How};
 use bytes::Bytes;
@@ -13,16 +13,16 @@ use strongroom_core::{
     Result, Scan, Snapshot, Stats, StorageBackend, WriteBatch,
 };
 
-/// A [`StorageBackend`] that fails when its [`Faults`] say so, else does what the one inside does.
+/// A [`StorageBackend`] that fails when its [`Faults`] say so, and forwards to the inner one otherwise.
 ///
-/// What [`How::Panic`] asks for panics here: the contract's handles do not, so it is of use only beneath
-/// them ([`FaultyEngine`](super::FaultyEngine)).
+/// [`How::Panic`] makes a call panic, which handles of the contract never do, so it is useful only under them; see
+/// [`FaultyEngine`](super::FaultyEngine).
 pub struct Faulty {
     inner: Box<dyn StorageBackend>,
     gate: Gate,
 }
 
-/// The switch, and whether a change has failed.
+/// The faults, and whether a change has failed.
 #[derive(Clone)]
 struct Gate {
     engine: &'static str,
@@ -31,18 +31,18 @@ struct Gate {
 }
 
 impl Faulty {
-    /// Wraps `inner`. [`How::ErrorAfterwards`] lets it work before the error.
+    /// Wraps `inner`. With [`How::ErrorAfterwards`] the inner call runs before the error.
     pub fn new(inner: Box<dyn StorageBackend>, faults: Faults) -> Self {
         let gate = Gate { engine: inner.engine().name, faults, poisoned: Arc::default() };
         Self { inner, gate }
     }
 
-    /// The switch.
+    /// Returns the faults.
     pub fn faults(&self) -> &Faults {
         &self.gate.faults
     }
 
-    /// Makes the `number`th call from now on fail with an error before it does anything.
+    /// Makes the `number`th call from now fail with an error, before it has any effect.
     pub fn fail_at(&self, number: u64) {
         self.gate.faults.fail_at(number, How::Error);
     }
@@ -180,7 +180,7 @@ struct FaultyRows {
 }
 
 impl FaultyRows {
-    /// What failed once fails again, until a seek begins anew.
+    /// Runs one step; a failed cursor keeps failing until a seek restarts it.
     fn step<T>(
         &mut self,
         operation: &'static str,
@@ -202,18 +202,18 @@ impl Cursor for FaultyRows {
     }
 
     fn key(&self) -> &[u8] {
-        assert!(!self.failed, "invariant 3: the cursor stands on no row");
+        assert!(!self.failed, "invariant 3: the cursor is not on a row");
         self.inner.key()
     }
 
     fn value(&self) -> &[u8] {
-        assert!(!self.failed, "invariant 3: the cursor stands on no row");
+        assert!(!self.failed, "invariant 3: the cursor is not on a row");
         self.inner.value()
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
         if key.is_empty() {
-            // Refused without moving the cursor: nothing has failed.
+            // Refused without moving the cursor, so it does not count as a failure.
             return self.inner.seek(key);
         }
         self.step("seek", |inner| inner.seek(key))

@@ -1,16 +1,16 @@
-//! One scenario, failing at every place in turn.
+//! Runs one scenario with a failure at every call in turn.
 
 use super::{Faults, How};
 use std::fmt::Debug;
 
-/// Runs `scenario` with the first call failing, then the second, and so on, until it ends without having
-/// met its fault; gives the number of faults.
+/// Runs `scenario` with the first call failing, then the second, and so on, until a run ends before its fault
+/// strikes. Returns the number of faults.
 ///
-/// The scenario begins from nothing each time: it makes its own backend, hands the switch to it and
-/// answers what it met. It must not succeed when a call beneath it failed.
+/// The scenario starts from nothing each time: it creates its own backend with the given faults and returns any
+/// error. It must not succeed if a call under it failed.
 ///
 /// # Panics
-/// If an error was swallowed, if the scenario fails without one, or if it goes on for ten thousand calls.
+/// If an error was swallowed, if the scenario fails without a fault, or if it makes more than ten thousand calls.
 ///
 /// ```
 /// use strongroom_core::{Durability, KeyspaceHints, MemoryBackend, StorageBackend, WriteBatch};
@@ -38,5 +38,5 @@ pub fn for_each_fault<E: Debug>(how: How, mut scenario: impl FnMut(&Faults) -> R
             (None, Err(error)) => panic!("the scenario failed without a fault: {error:?}"),
         }
     }
-    panic!("the scenario makes more than {CALLS_MAX} calls: take a smaller one")
+    panic!("the scenario makes more than {CALLS_MAX} calls: use a smaller one")
 }

@@ -1,4 +1,4 @@
-//! Failures beneath the contract: an engine whose calls fail on demand.
+//! Failures under the contract: an engine whose calls fail on demand.
 
 use super::{Faults, Passed};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub struct FaultyEngine<L> {
     faults: Faults,
 }
 
-/// Options of a [`FaultyEngine`]: those of the engine inside, and the switch.
+/// Options of a [`FaultyEngine`]: those of the inner engine, and the faults.
 #[derive(Debug, Clone, Default)]
 pub struct FaultyOptions<O> {
     engine: O,
@@ -44,7 +44,7 @@ pub struct FaultyCursor<C> {
 }
 
 impl<O: Default> FaultyOptions<O> {
-    /// The engine's default options, and `faults` as its switch.
+    /// Creates options with the engine's defaults and with `faults`.
     pub fn new(faults: Faults) -> Self {
         Self { engine: O::default(), faults }
     }

@@ -1,14 +1,14 @@
-//! Failures on demand.
+//! Failures on demand, to find code that drops errors.
 //!
-//! Most of what goes wrong in a storage layer goes wrong where an error is dropped: a scan that takes it for
-//! the end, a batch that goes on after it. So every call counts, and the one that is asked for fails:
+//! Most bugs of a storage layer are dropped errors: a scan that takes one for the end, a batch that continues after
+//! one. So every call is counted, and a chosen one fails:
 //!
-//! * [`Faulty`] wraps a backend, for what is built above the contract.
-//! * [`FaultyEngine`] wraps an engine, for what is built beneath it: snapshots, cursors, poisoning.
-//! * [`for_each_fault`] runs a scenario with the first call failing, then the second, and so on, until
-//!   it runs to its end.
+//! * [`Faulty`] wraps a backend, to test code above the contract.
+//! * [`FaultyEngine`] wraps an engine, to test code under the contract: snapshots, cursors, poisoning.
+//! * [`for_each_fault`] runs a scenario with the first call failing, then the second, and so on, until it completes
+//!   without a fault.
 //!
-//! Nothing is random: the same scenario counts the same calls.
+//! Nothing is random: the same scenario makes the same calls.
 
 mod backend;
 mod driver;
@@ -22,17 +22,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// Text of every injected error, to know it again.
+/// Text of every injected error, to recognise it.
 pub const INJECTED: &str = "an injected fault";
 
 /// How a chosen call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum How {
-    /// It does nothing and answers an I/O error.
+    /// It does nothing and returns an I/O error.
     Error,
-    /// It does its work and answers an I/O error nevertheless, as a disk that was too slow to say yes.
+    /// It does its work but returns an I/O error, as if the acknowledgement were lost.
     ErrorAfterwards,
-    /// It does nothing and answers [`Unavailable`](ErrorKind::Unavailable), as an engine that is busy.
+    /// It does nothing and returns [`Unavailable`](ErrorKind::Unavailable), as a busy engine.
     Unavailable,
     /// It panics.
     Panic,
@@ -50,14 +50,14 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Plan {
-    /// Which call is to fail, and how. One call fails, not those after it.
+    /// The number of the call that fails, and how. Later calls succeed again.
     armed: Option<(u64, How)>,
     /// Only calls of this operation count, if set.
     only: Option<&'static str>,
     injected: Option<&'static str>,
 }
 
-/// A call that passed its gate.
+/// A call that may run.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Passed {
@@ -65,41 +65,41 @@ pub(crate) struct Passed {
 }
 
 impl Faults {
-    /// A switch that is off.
+    /// Creates faults that are disarmed.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes the `number`th call from now on fail, counted from one.
+    /// Makes the `number`th call from now fail, counted from one.
     pub fn fail_at(&self, number: u64, how: How) {
         self.arm(number, how, None);
     }
 
-    /// Makes the `number`th call of `operation` from now on fail (`"apply"`, `"advance"`; the names are
-    /// those of the traits' methods).
+    /// Makes the `number`th call of `operation` from now fail. Operations have the names of the traits' methods, such
+    /// as `"apply"` or `"advance"`.
     pub fn fail_at_operation(&self, operation: &'static str, number: u64, how: How) {
         self.arm(number, how, Some(operation));
     }
 
-    /// Lets every call pass again. The count starts anew.
+    /// Lets every call succeed again, and resets the count.
     pub fn disarm(&self) {
         let mut plan = self.plan();
         *plan = Plan::default();
         self.0.calls.store(0, Ordering::SeqCst);
     }
 
-    /// How many calls were counted since the switch was last set.
+    /// Returns the number of calls since the faults were last armed or disarmed.
     pub fn calls(&self) -> u64 {
         self.0.calls.load(Ordering::SeqCst)
     }
 
-    /// The operation that was made to fail since the switch was last set.
+    /// Returns the operation that failed since the faults were last armed or disarmed.
     pub fn injected(&self) -> Option<&'static str> {
         self.plan().injected
     }
 
-    /// For engines and backends of one's own: to be asked at the beginning of every call that may fail. What
-    /// is to fail [afterwards](How::ErrorAfterwards) fails before.
+    /// Fails if this call must fail. For custom engines and backends: call it at the start of every call that may
+    /// fail. Calls that must fail [afterwards](How::ErrorAfterwards) fail here too.
     pub fn check(&self, operation: &'static str) -> Result<()> {
         self.pass(operation)?.then(Ok(()))
     }
@@ -110,7 +110,7 @@ impl Faults {
         self.0.calls.store(0, Ordering::SeqCst);
     }
 
-    /// To be asked at the beginning of every call that may fail.
+    /// Counts a call; fails if this call must fail before its work. Call it at the start of every call that may fail.
     pub(crate) fn pass(&self, operation: &'static str) -> Result<Passed> {
         let how = {
             let mut plan = self.plan();
@@ -140,7 +140,7 @@ impl Faults {
 }
 
 impl Passed {
-    /// The result of the call, or the error that was to come after it.
+    /// Returns the result of the call, or the error that must follow it.
     pub(crate) fn then<T>(self, result: Result<T>) -> Result<T> {
         match self.fails_afterwards {
             Some(operation) => result.and(Err(injected(operation))),

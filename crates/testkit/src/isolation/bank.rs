@@ -1,12 +1,13 @@
-//! The bank: many threads move money, others count it, and none of it is ever lost.
+//! The bank: many threads transfer money while others count it, and no money may be lost.
 //!
-//! There are two rules. A *plain* account is never below zero. An *owner* has two accounts, of which one may be below
-//! zero as long as the other makes up for it: that is the trap for write skew, since two withdrawals that look at both
-//! accounts and write one each are each allowed, and together are not (Berenson and others, "A Critique of ANSI SQL
-//! Isolation Levels", 1995, A5B).
+//! There are two rules. A *plain* account is never below zero. An *owner* has two accounts, of which one may be
+//! below zero as long as their sum is not. This detects write skew: two withdrawals that read both accounts and
+//! each write one are allowed separately, but not together (Berenson and others, "A Critique of ANSI SQL Isolation
+//! Levels", 1995, A5B).
 //!
-//! Nothing but transactions keeps the rules. Readers look at every account, by single reads in a transaction, by a scan
-//! in one, in a snapshot, and by a scan without any, and each look has to find all the money and no rule broken.
+//! Only transactions enforce the rules. Readers read every account by gets in a transaction, by a scan in a
+//! transaction, in a snapshot, and by a scan without either. Each such check must find all the money and no broken
+//! rule.
 
 use super::{Isolation, Sessions, sure};
 use crate::random::Random;
@@ -19,24 +20,24 @@ use strongroom_store::{Keyspace, Store, TransactionOptions};
 
 const KEYSPACE: &str = "bank";
 const OPENING_BALANCE: i64 = 100;
-/// So much that accounts are often nearly empty.
+/// Amounts of a transfer, large enough that accounts are often nearly empty.
 const AMOUNTS: RangeInclusive<i64> = 1..=80;
 
-/// How much happens at the bank.
+/// The size of a bank test.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BankOptions {
-    /// Threads that move money.
+    /// Threads that transfer money.
     pub threads: u32,
-    /// Threads that look.
+    /// Threads that check all accounts.
     pub readers: u32,
     /// Plain accounts.
     pub accounts: u32,
     /// Owners with two accounts each.
     pub owners: u32,
-    /// Transfers of all threads together, those included that a rule refused.
+    /// Transfers of all threads together, including those refused by a rule.
     pub transfers: u32,
-    /// Whom each transfer concerns. When the threads take turns, no seed decides.
+    /// Seed of the transfers. The interleaving of the threads does not depend on it.
     pub seed: u64,
 }
 
@@ -47,19 +48,19 @@ impl Default for BankOptions {
 }
 
 impl BankOptions {
-    /// The defaults: 2,000 transfers on 8 threads.
+    /// Creates the default options: 2,000 transfers on 8 threads.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how many threads move money.
+    /// Sets the number of threads that transfer money.
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Sets how many transfers there are.
+    /// Sets the number of transfers.
     #[must_use]
     pub fn transfers(mut self, transfers: u32) -> Self {
         self.transfers = transfers;
@@ -74,48 +75,48 @@ impl BankOptions {
     }
 }
 
-/// What was done.
+/// The result of a bank test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BankReport {
     /// Transfers that moved money.
     pub moved: u32,
-    /// Looks at all accounts.
+    /// Number of checks of all accounts.
     pub looks: usize,
-    /// What is wrong with the first look that was wrong, if one was.
+    /// The first broken rule, if any.
     pub broken: Option<Broken>,
 }
 
-/// A rule that a look found broken.
+/// A broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
-    /// All accounts together.
+    /// The sum of all accounts, which is wrong.
     Total(i64),
-    /// A plain account that is below zero.
+    /// The balance of a plain account below zero.
     Account(i64),
-    /// The two accounts of an owner, which are below zero together.
+    /// The balances of an owner's accounts, whose sum is below zero.
     Owner(i64, i64),
 }
 
-/// Runs the bank and panics if a rule was broken. Uses the keyspace `bank` and leaves it empty.
+/// Runs the bank; panics if a rule was broken. Uses the keyspace `bank` and leaves it empty.
 pub fn run(sessions: &impl Sessions, options: &BankOptions) -> BankReport {
     let report = observe(sessions, options);
     if let Some(broken) = report.broken {
         let found = match broken {
             Broken::Total(total) => {
-                format!("the sum of all accounts is {total}, and not {}", total_of(options))
+                format!("the sum of all accounts is {total} instead of {}", total_of(options))
             }
-            Broken::Account(balance) => format!("an account is at {balance}"),
+            Broken::Account(balance) => format!("an account has a balance of {balance}"),
             Broken::Owner(first, second) => {
-                format!("an owner's accounts are at {first} and {second}, below zero together")
+                format!("the accounts of an owner have {first} and {second}, a sum below zero")
             }
         };
-        panic!("bank: {found}, after {} transfers and {} looks", report.moved, report.looks);
+        panic!("bank: {found}, after {} transfers and {} checks", report.moved, report.looks);
     }
     report
 }
 
-/// As [`run`], and tells what was broken instead of panicking.
+/// As [`run`], but returns a broken rule instead of panicking.
 pub fn observe(sessions: &impl Sessions, options: &BankOptions) -> BankReport {
     let rows = sure(sessions.store().create_keyspace(KEYSPACE), "creating the keyspace");
     sure(rows.delete_range(KeyRange::all()), "emptying the keyspace");
@@ -159,19 +160,19 @@ fn total_of(options: &BankOptions) -> i64 {
     i64::from(options.accounts + 2 * options.owners) * OPENING_BALANCE
 }
 
-/// The ways to look at all accounts.
+/// The number of ways to read all accounts.
 const LOOKS: usize = 4;
 
 struct Bank<'b, S> {
     sessions: &'b S,
     options: &'b BankOptions,
     rows: Keyspace,
-    /// The transfer that is next.
+    /// The number of the next transfer.
     turn: AtomicU32,
     looks: AtomicUsize,
 }
 
-/// Nobody waits for the transfers of one who is not there any more.
+/// Ends the transfers when a thread panics, so that readers do not wait for them.
 struct EndsWithPanic<'b>(&'b AtomicU32, u32);
 
 impl Drop for EndsWithPanic<'_> {
@@ -182,7 +183,7 @@ impl Drop for EndsWithPanic<'_> {
     }
 }
 
-/// An account: a plain one, or one of the two of an owner.
+/// A plain account, or one of the two accounts of an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Account {
     Plain(u32),
@@ -199,7 +200,7 @@ impl Account {
         }
     }
 
-    /// The account that counts with it.
+    /// The other account of the same owner.
     fn partner(&self) -> Option<Self> {
         match self {
             Self::Plain(_) => None,
@@ -232,7 +233,8 @@ impl<S: Sessions> Bank<'_, S> {
             let amount = *random.pick(&amounts);
             match self.transfer(from, to, amount) {
                 Ok(has_moved) => moved += u32::from(has_moved),
-                // Others came first too often, or it took too long for an engine that keeps little: nothing was moved.
+                // Too many conflicts, or too slow for an engine that keeps old values only briefly: no money was
+                // moved.
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::SnapshotExpired) => {}
                 Err(error) => panic!("bank: a transfer must succeed: {}", error.one_line()),
             }
@@ -240,7 +242,7 @@ impl<S: Sessions> Bank<'_, S> {
         moved
     }
 
-    /// False: a rule forbids it.
+    /// Transfers `amount`; returns false if a rule forbids it.
     fn transfer(&self, from: &Account, to: &Account, amount: i64) -> Result<bool> {
         if from == to {
             return Ok(false);
@@ -254,11 +256,11 @@ impl<S: Sessions> Bank<'_, S> {
                 Some(partner) => source + balance(&partner)?,
                 None => source,
             };
-            // What is between two accounts of one owner stays with the owner.
+            // A transfer between the accounts of one owner does not change the owner's sum.
             if from.partner().as_ref() != Some(to) && covered < amount {
                 return Ok(false);
             }
-            // Others get their chance between what is read and what is written.
+            // Lets other threads run between the reads and the writes.
             thread::yield_now();
             session.set(&self.rows, from.key().as_bytes(), (source - amount).to_string().as_bytes())?;
             session.set(&self.rows, to.key().as_bytes(), (target + amount).to_string().as_bytes())?;
@@ -266,7 +268,7 @@ impl<S: Sessions> Bank<'_, S> {
         })
     }
 
-    /// Looks at all accounts until the last transfer has begun; what was broken.
+    /// Checks all accounts until the last transfer has begun; returns the first broken rule.
     fn watch(&self, number: u32) -> Option<Broken> {
         let mut way = number as usize;
         while self.turn.load(Ordering::Relaxed) < self.options.transfers {
@@ -283,9 +285,9 @@ impl<S: Sessions> Bank<'_, S> {
         let balances = loop {
             match self.balances(way % LOOKS) {
                 Ok(balances) => break balances,
-                // On engines that keep old values only for so long.
+                // Some engines keep old values only for a limited time.
                 Err(error) if error.kind() == ErrorKind::SnapshotExpired => {}
-                Err(error) => panic!("bank: looking at the accounts must succeed: {}", error.one_line()),
+                Err(error) => panic!("bank: reading the accounts must succeed: {}", error.one_line()),
             }
         };
         self.looks.fetch_add(1, Ordering::Relaxed);
@@ -296,7 +298,7 @@ impl<S: Sessions> Bank<'_, S> {
         let store: &Store = self.sessions.store();
         let all = KeyRange::all();
         let rows: Vec<(Vec<u8>, _)> = match way {
-            // A weakened store's are no transactions that only read.
+            // A weakened store has no read-only transactions.
             0 if self.sessions.isolation() == Isolation::Serializable => {
                 let options = TransactionOptions::new().read_only(true);
                 store.transaction_with(&options, |transaction| {
@@ -334,5 +336,5 @@ impl<S: Sessions> Bank<'_, S> {
 
 fn number(value: Option<&[u8]>) -> i64 {
     let number = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    number.unwrap_or_else(|| panic!("bank: an account is missing, or holds what nobody has written"))
+    number.unwrap_or_else(|| panic!("bank: an account is missing or has a value that was never written"))
 }

@@ -1,13 +1,13 @@
-//! Judges a history: is there an order of its transactions in which everything that was seen makes sense?
+//! Checks a history for strict serializability: is there an order of its transactions that explains all reads?
 //!
-//! After Elle (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental Observations", VLDB 2020).
-//! The longest read of a list is the order of its elements, and every other read has to be a beginning of it. From that
-//! follows who must have come before whom: who appended before who appended next (write-write), who appended before who
-//! read it (write-read), who read before who appended next (read-write), and who ended before who began (real time). If
-//! a transaction had to come before itself, there is no order.
+//! The method is Elle's (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental
+//! Observations", VLDB 2020). The longest read of a list gives the order of its elements, and every other read
+//! must be a prefix of it. The reads imply an order of transactions: an append comes before the next append
+//! (write-write) and before reads of it (write-read), a read comes before the next append (read-write), and a
+//! transaction comes before those that began after its end (real time). A cycle means that no order exists.
 //!
-//! Transactions that were refused or rolled back count too, as such that only read: what they saw must have been there.
-//! Of one that may have been committed it was if anybody saw something of it, and then all of it was.
+//! Refused and rolled back transactions count as read-only: their reads must have been valid. A transaction with an
+//! unknown outcome counts as committed, as a whole, if any transaction saw one of its appends.
 
 mod anomaly;
 mod graph;
@@ -21,7 +21,7 @@ use lists::Lists;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// All that is wrong with a history. Of circles that hang together one is told.
+/// Returns all anomalies of a history. Of connected cycles it returns only one.
 pub fn check(history: &History) -> Vec<Anomaly> {
     let lists = Lists::new(history);
     let mut anomalies = lists.anomalies();
@@ -31,23 +31,23 @@ pub fn check(history: &History) -> Vec<Anomaly> {
     anomalies
 }
 
-/// Panics if anything is wrong with the history, with what it is and the transactions that it is about.
+/// Panics if the history has anomalies, with a report of them and of their transactions.
 #[track_caller]
 pub fn assert_serializable(history: &History) {
-    const TOLD_MAX: usize = 5;
+    const SHOWN_MAX: usize = 5;
     let anomalies = check(history);
     if anomalies.is_empty() {
         return;
     }
     let mut about = BTreeSet::new();
     let mut text = format!("{} anomalies in a history of {}:", anomalies.len(), history.transactions.len());
-    for anomaly in anomalies.iter().take(TOLD_MAX) {
+    for anomaly in anomalies.iter().take(SHOWN_MAX) {
         let _ = write!(text, "\n  {anomaly}");
         about.extend(anomaly.transactions());
     }
     for place in about {
         let transaction = &history.transactions[place];
-        let operations: Vec<String> = transaction.operations.iter().map(told).collect();
+        let operations: Vec<String> = transaction.operations.iter().map(shown).collect();
         let _ = write!(
             text,
             "\n  transaction {place}, {:?}, from {} to {}: {}",
@@ -60,12 +60,12 @@ pub fn assert_serializable(history: &History) {
     panic!("{text}");
 }
 
-/// Long lists by their last elements.
-fn told(operation: &Operation) -> String {
-    const TOLD_MAX: usize = 8;
+/// Formats an operation; shows only the last elements of a long list.
+fn shown(operation: &Operation) -> String {
+    const SHOWN_MAX: usize = 8;
     match operation {
         Operation::Append(list, element) => format!("append {element} to {list}"),
-        Operation::Read(list, elements) => match elements.len().checked_sub(TOLD_MAX) {
+        Operation::Read(list, elements) => match elements.len().checked_sub(SHOWN_MAX) {
             None | Some(0) => format!("read {list}: {elements:?}"),
             Some(more) => format!("read {list}: {more} elements and {:?}", &elements[more..]),
         },

@@ -1,11 +1,11 @@
-//! Every known anomaly by itself: an interleaving in which it would show, the same each time, in one thread.
+//! Tests each known anomaly with a fixed interleaving that would show it, in one thread.
 //!
-//! What is tried is what Kleppmann's Hermitage tries (<https://github.com/ept/hermitage>), in the terms of Adya ("Weak
+//! The tests follow Kleppmann's Hermitage (<https://github.com/ept/hermitage>), in the terms of Adya ("Weak
 //! Consistency: A Generalized Theory and Optimistic Implementations for Distributed Transactions", 1999) and Bailis
-//! and others ("Highly Available Transactions", 2013). A predicate is a scan and a condition on what it gives.
+//! and others ("Highly Available Transactions", 2013). A predicate is a scan with a condition on its rows.
 //!
-//! Of two transactions that cannot both be right, the store commits the first and refuses the second: both are asked
-//! for, since a store that refused everything would show no anomaly either.
+//! Of two conflicting transactions, the store must commit the first and refuse the second. Both are checked, because
+//! a store that refuses everything would show no anomaly either.
 
 mod actor;
 mod items;
@@ -21,10 +21,10 @@ use super::{Sessions, sure};
 use actor::table;
 use strongroom_core::KeyRange;
 
-/// The name of an anomaly, and what tries it.
+/// The name of an anomaly, and its test.
 pub type Anomaly<S> = (&'static str, fn(&S));
 
-/// All of them.
+/// Returns all anomalies.
 pub fn anomalies<S: Sessions>() -> [Anomaly<S>; 15] {
     [
         ("g0", g0),
@@ -45,7 +45,7 @@ pub fn anomalies<S: Sessions>() -> [Anomaly<S>; 15] {
     ]
 }
 
-/// Tries all of them. Uses the keyspace `hermitage` and leaves it empty.
+/// Tests all anomalies. Uses the keyspace `hermitage` and leaves it empty.
 pub fn all<S: Sessions>(sessions: &S) {
     for (_, anomaly) in anomalies::<S>() {
         anomaly(sessions);

@@ -1,9 +1,8 @@
-//! Histories of transactions that append to lists: what was asked, what was seen, and when.
+//! Histories of transactions that append to lists, with their operations, results and times.
 //!
-//! A list that is only ever appended to, with no element twice, tells in one read everything that was written to it and
-//! in which order. That is the idea of Elle (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from
-//! Experimental Observations", VLDB 2020): from such reads [`checker`](super::checker) infers what must have come
-//! before what, without knowing anything of the store.
+//! One read of an append-only list with unique elements shows all writes to it and their order. This is the idea of
+//! Elle (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental Observations", VLDB 2020): from
+//! such reads the [`checker`](super::checker) infers the order of transactions, without any knowledge of the store.
 
 mod recorded;
 mod recorder;
@@ -14,11 +13,11 @@ pub use recorder::final_look;
 use super::Sessions;
 use recorder::Recorder;
 
-/// Runs transactions on the store and records them, with a last look at all lists. Uses the keyspaces `lists`
-/// and `more_lists`, emptied first.
+/// Runs transactions on the store and records them, followed by a final read of all lists. Uses the keyspaces `lists`
+/// and `more_lists`, which it empties first.
 ///
-/// A store that fails a commit on the way ([`CommitUnknown`](strongroom_core::ErrorKind::CommitUnknown)) ends the
-/// history there: reopen it, and add a last look with [`final_look`].
+/// A failed commit ([`CommitUnknown`](strongroom_core::ErrorKind::CommitUnknown)) ends the history: reopen the store
+/// then, and add the final read with [`final_look`].
 pub fn record(sessions: &impl Sessions, options: &HistoryOptions) -> History {
     Recorder::new(sessions, options).run()
 }

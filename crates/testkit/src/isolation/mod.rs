@@ -1,16 +1,14 @@
-//! That transactions of a store are strictly serializable: what is tried, and what judges it.
+//! Tests that the transactions of a store are strictly serializable.
 //!
-//! Three ways to look, from the small to the large; each runs over the store of any engine, and panics with what it
-//! found:
+//! There are three tests, from small to large. Each runs over the store on any engine, and panics with its findings:
 //!
-//! * [`hermitage`]: each known anomaly by itself, as an interleaving that is the same every time, in one thread.
-//! * [`bank`]: many threads move money. What nobody may ever see is easy to say: that some is lost, or that an owner
-//!   is in debt.
-//! * [`history`] and [`checker`]: many threads append to lists and read them. From what they saw the checker infers
-//!   who must have come before whom, which may not be a circle. It knows nothing of how the store works.
+//! * [`hermitage`]: each known anomaly on its own, as a fixed interleaving in one thread.
+//! * [`bank`]: many threads transfer money. No reader may ever see that money is lost or that an owner is in debt.
+//! * [`history`] and [`checker`]: many threads append to lists and read them. From the reads the checker infers the
+//!   order of transactions, which must have no cycle. It knows nothing about the store.
 //!
-//! All of them speak to the store through [`Sessions`], which a [`Weakened`] store implements too: one that isolates
-//! less than it should. With it the tests are tested.
+//! All of them use the store through [`Sessions`], which a [`Weakened`] store also implements. It isolates less
+//! than it should, to test the tests themselves.
 //!
 //! ```
 //! use strongroom_core::{Durability, MemoryBackend};
@@ -36,7 +34,7 @@ pub use sessions::{Isolation, Session, Sessions, Weakened};
 
 use strongroom_core::Result;
 
-/// What has to succeed for the test to mean anything.
+/// Unwraps a result that must succeed for the test to be meaningful.
 #[track_caller]
 fn sure<T>(result: Result<T>, what: &str) -> T {
     match result {

@@ -1,39 +1,39 @@
-//! How the tests speak to a store: as it is, or weakened on purpose.
+//! Sessions, through which the tests use a store as it is or weakened on purpose.
 //!
-//! A test that cannot fail shows nothing. A [`Weakened`] store hides from the real one what a transaction reads, so
-//! that what remains is one of the well-known weaker levels (Berenson and others, "A Critique of ANSI SQL Isolation
-//! Levels", 1995), and each test has to find the anomalies that its level lets through.
+//! A test that cannot fail shows nothing. A [`Weakened`] store hides the reads of a transaction from the real
+//! store, so that it has one of the well-known weaker levels (Berenson and others, "A Critique of ANSI SQL
+//! Isolation Levels", 1995), and each test must find the anomalies that the level allows.
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use strongroom_core::{Direction, Error, ErrorKind, KeyRange, Result, Scan};
 use strongroom_store::{Keyspace, Snapshot, Store, Transaction};
 
-/// More often than a transaction of a weakened store is ever run again.
+/// Upper bound on the attempts of a transaction of a weakened store.
 const ATTEMPTS_MAX: u32 = 10_000;
 
-/// How far transactions are kept apart.
+/// An isolation level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isolation {
-    /// What is written is there at once, and stays when the transaction is rolled back.
+    /// Writes are visible at once, and stay after a rollback.
     ReadUncommitted,
-    /// Each read sees what is committed by then.
+    /// Each read sees the newest committed state.
     ReadCommitted,
-    /// Reads see one state, and of two that write the same key one is refused.
+    /// Reads see one state, and of two transactions that write the same key one is refused.
     Snapshot,
-    /// What the store promises.
+    /// The level that the store promises.
     Serializable,
 }
 
-/// Where transactions come from: a [`Store`], or one that is [`Weakened`].
+/// A source of transactions: a [`Store`], or a [`Weakened`] one.
 pub trait Sessions: Sync {
-    /// The store itself, for what is no transaction.
+    /// Returns the store itself, for calls outside transactions.
     fn store(&self) -> &Store;
 
-    /// How far it keeps transactions apart.
+    /// Returns the isolation level of its transactions.
     fn isolation(&self) -> Isolation;
 
-    /// Begins a transaction that is committed by hand.
+    /// Begins a transaction that the caller commits.
     fn begin(&self) -> Result<Session<'static>> {
         let transaction = self.store().begin()?;
         let weak = match self.isolation() {
@@ -43,7 +43,7 @@ pub trait Sessions: Sync {
         Ok(Session { held: Held::Own(transaction), weak })
     }
 
-    /// Runs `work` in a transaction until others do not come first.
+    /// Runs `work` in a transaction, and retries it after conflicts.
     fn transaction<T>(&self, mut work: impl FnMut(&mut Session<'_>) -> Result<T>) -> Result<T> {
         if self.isolation() == Isolation::Serializable {
             return self
@@ -59,7 +59,7 @@ pub trait Sessions: Sync {
                 Ok(()) => return Ok(value),
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "others came first each time"))
+        Err(Error::new(ErrorKind::Conflict, "every attempt met a conflict"))
     }
 }
 
@@ -81,7 +81,7 @@ pub struct Weakened {
 }
 
 impl Weakened {
-    /// `store` with no more than `isolation`.
+    /// Weakens `store` to `isolation`.
     pub fn new(store: Store, isolation: Isolation) -> Self {
         Self { store, isolation }
     }
@@ -110,17 +110,17 @@ enum Held<'t> {
     Lent(&'t mut Transaction),
 }
 
-/// What it takes to read behind the store's back.
+/// The state of a session that hides its reads from the store.
 #[derive(Debug)]
 struct Weak {
     isolation: Isolation,
     seen: Snapshot,
-    /// What it has written, by keyspace and key; none deletes.
+    /// Its own writes by keyspace and key; `None` deletes.
     own: BTreeMap<(String, Vec<u8>), Option<Bytes>>,
 }
 
 impl Session<'_> {
-    /// The value of `key`, none if it is absent.
+    /// Returns the value of `key`, or `None` if it is absent.
     pub fn get(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Bytes>> {
         let Some(weak) = &self.weak else { return self.transaction().get(keyspace, key) };
         match weak.own.get(&(keyspace.name().to_owned(), key.to_vec())) {
@@ -130,12 +130,12 @@ impl Session<'_> {
         }
     }
 
-    /// The rows in `range`, in order.
+    /// Returns the rows in `range`, in order.
     pub fn rows(&self, keyspace: &Keyspace, range: &KeyRange) -> Result<Vec<(Vec<u8>, Bytes)>> {
         self.first_rows(keyspace, Scan::new(range.clone()), usize::MAX)
     }
 
-    /// The first rows of `scan`, at most `rows_max`, which goes no further then.
+    /// Returns the first rows of `scan`, and stops after `rows_max`.
     pub fn first_rows(
         &self,
         keyspace: &Keyspace,
@@ -176,7 +176,7 @@ impl Session<'_> {
         self.write(keyspace, key, None)
     }
 
-    /// Forgets what was written, as far as the isolation lets it.
+    /// Discards the writes, as far as the isolation level allows.
     pub fn rollback(&mut self) {
         if let Some(weak) = &mut self.weak {
             weak.own.clear();
@@ -187,7 +187,7 @@ impl Session<'_> {
         }
     }
 
-    /// Commits what was written. A session that was lent by [`Sessions::transaction`] is committed there.
+    /// Commits the writes. A session lent by [`Sessions::transaction`] is committed there instead.
     pub fn commit(self) -> Result<()> {
         match self.held {
             Held::Own(transaction) => transaction.commit().map(drop),
@@ -206,7 +206,7 @@ impl Session<'_> {
             let own = value.map(Bytes::copy_from_slice);
             weak.own.insert((keyspace.name().to_owned(), key.to_vec()), own);
             if weak.isolation == Isolation::Snapshot {
-                // Now the store knows of the key, and refuses it if another wrote it.
+                // Lets the store validate this key, so that it refuses the commit if another transaction wrote it.
                 self.transaction().get(keyspace, key)?;
             }
         }

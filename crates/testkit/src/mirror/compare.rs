@@ -1,18 +1,18 @@
-//! Comparing what two backends answered.
+//! Compares the results of two backends.
 
 use std::fmt::Debug;
 use strongroom_core::{Error, Result};
 
-/// The answer of both; panics if they differ in their values or in the kinds of their errors.
-#[allow(clippy::needless_pass_by_value)] // Both answers end here; at the calls, references are noise.
+/// Returns the result of both; panics if their values or the kinds of their errors differ.
+#[allow(clippy::needless_pass_by_value)] // Consumes both results; references would be noise at the calls.
 pub(super) fn same<T: PartialEq + Debug>(what: &str, left: Result<T>, right: Result<T>) -> Result<T> {
     let agree = match (&left, &right) {
         (Ok(left), Ok(right)) => left == right,
         (Err(left), Err(right)) => left.kind() == right.kind(),
         _ => false,
     };
-    assert!(agree, "mirror: {what} differs\n   left: {}\n  right: {}", told(&left), told(&right));
-    // The place is the mirror's: whoever reads the error has a mirror open, not one of its sides.
+    assert!(agree, "mirror: {what} differs\n   left: {}\n  right: {}", shown(&left), shown(&right));
+    // The error names the mirror, because the caller has opened the mirror and not one of its sides.
     left.map_err(named)
 }
 
@@ -26,8 +26,8 @@ fn named(error: Error) -> Error {
     Error::new(error.kind(), error.message().to_owned()).hint(hint).caused_by(error).at("mirror", operation)
 }
 
-/// An answer, short enough to be read in a failed test.
-fn told<T: Debug>(result: &Result<T>) -> String {
+/// Formats a result, short enough for a failed test.
+fn shown<T: Debug>(result: &Result<T>) -> String {
     const CHARS_MAX: usize = 600;
     let text = match result {
         Ok(value) => format!("{value:?}"),

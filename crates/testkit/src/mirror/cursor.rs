@@ -10,7 +10,7 @@ pub(super) struct MirrorSnapshot {
     left: Arc<dyn Snapshot>,
     right: Arc<dyn Snapshot>,
     ids: Arc<Ids>,
-    /// The mirror's: a drop shows in open snapshots too, and must not come between the two halves of a read.
+    /// The lock of the mirror: a drop affects open snapshots too, and must not come between the two halves of a read.
     turn: Arc<RwLock<()>>,
 }
 

@@ -1,4 +1,4 @@
-//! Runs a history on a backend and on the model, and compares.
+//! Runs a history on a backend and on the model, and compares the results.
 
 use super::steps::{Change, Step};
 use crate::Fixture;
@@ -12,10 +12,10 @@ use strongroom_core::{
 };
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
-/// A keyspace by its name: its id, which also tells a recreated one from the one before, and its rows.
+/// Keyspaces by name, with their id and rows. The id distinguishes a recreated keyspace from the previous one.
 type State = BTreeMap<&'static str, (KeyspaceId, Rows)>;
 
-/// A backend, what it should hold, and the same for each open snapshot.
+/// A backend with its expected state, and the expected state of each open snapshot.
 struct Run<'f> {
     fixture: &'f Fixture,
     backend: Option<Box<dyn StorageBackend>>,
@@ -23,8 +23,8 @@ struct Run<'f> {
     snapshots: Vec<(Arc<dyn Snapshot>, State)>,
 }
 
-/// Runs `steps` on a backend of `fixture`, in a directory of their own, and compares each result with
-/// the model's. `seed` is what a failure is reported with.
+/// Runs `steps` on a new backend of `fixture` and compares each result with the model's. A failure is reported with
+/// `seed`.
 ///
 /// # Panics
 /// At the first difference.
@@ -39,7 +39,7 @@ pub fn replay(seed: u64, steps: &[Step], fixture: &Fixture) {
         }));
         if let Err(panic) = result {
             eprintln!("the model failed at step {place} of seed {seed}: {step:x?}");
-            eprintln!("run it again with STRONGROOM_TESTKIT_SEEDS={seed}");
+            eprintln!("repeat it with STRONGROOM_TESTKIT_SEEDS={seed}");
             resume_unwind(panic);
         }
     }
@@ -91,7 +91,11 @@ impl Run<'_> {
         match self.state.remove(name) {
             Some((id, _)) => ok(self.backend().drop_keyspace(id), "dropping a keyspace"),
             None => {
-                refused(self.backend().keyspace(name), ErrorKind::NotFound, "property 4: it is not there");
+                refused(
+                    self.backend().keyspace(name),
+                    ErrorKind::NotFound,
+                    "property 4: an unknown keyspace",
+                );
             }
         }
     }
@@ -134,7 +138,7 @@ impl Run<'_> {
         for (key, _) in expected(&pairs(rows), &Scan::new(range.clone())) {
             rows.remove(&key);
         }
-        let demand = "property 6: delete_range says how many keys there were";
+        let demand = "property 6: delete_range returns the number of keys";
         assert_eq!(deleted, (before - rows.len()) as u64, "{demand}");
     }
 
@@ -147,8 +151,8 @@ impl Run<'_> {
         }
     }
 
-    /// The snapshot at `place`, or a new one, and what it should see of a keyspace; none if the keyspace
-    /// was dropped since, or was not there and is not now.
+    /// Returns the snapshot at `place`, or a new one, with the id and the expected rows of a keyspace. The rows are
+    /// `None` if the keyspace does not exist now or was recreated since.
     fn view(&self, place: usize, name: &'static str) -> (Arc<dyn Snapshot>, KeyspaceId, Option<Rows>) {
         let newest = || (ok(self.backend().snapshot(), "a snapshot"), self.state.clone());
         let count = self.snapshots.len();
@@ -157,7 +161,7 @@ impl Run<'_> {
         match state.get(name) {
             Some((id, rows)) if now == Some(*id) => (snapshot, *id, Some(rows.clone())),
             Some((id, _)) => (snapshot, *id, None),
-            // Created later: empty.
+            // Created after the snapshot, so it is empty.
             None => match now {
                 Some(id) => (snapshot, id, Some(Rows::new())),
                 None => (snapshot, KeyspaceId::from_index(u32::MAX), None),
@@ -196,7 +200,7 @@ impl Run<'_> {
             found
         };
         let found = rest_of(&mut *cursor);
-        assert_same(&found, &expected(&rows, scan), "property 5: a scan gives the rows of its range");
+        assert_same(&found, &expected(&rows, scan), "property 5: a scan returns the rows of its range");
         for (key, count) in seeks {
             ok(cursor.seek(key), "a seek");
             let found = read(*count, &mut *cursor);
@@ -234,7 +238,7 @@ impl Run<'_> {
             let newest = ok(self.backend().snapshot(), "a snapshot");
             let (id, rows) = &self.state[name];
             let found = crate::support::rows_in(&*newest, *id, &Scan::all());
-            assert_same(&found, &pairs(rows), &format!("property 4: the rows of {name} in the end"));
+            assert_same(&found, &pairs(rows), &format!("property 4: the final rows of {name}"));
         }
     }
 }

@@ -3,21 +3,21 @@
 use crate::random::Random;
 use strongroom_core::{Expect, KeyRange, Scan};
 
-/// Names that a history uses.
+/// Keyspace names of a history.
 const NAMES: [&str; 4] = ["red", "green", "blue", "Blue"];
 
-/// One operation of a batch; no value deletes.
+/// One operation of a batch; `None` as the value deletes.
 pub type Change = (&'static str, Vec<u8>, Option<Vec<u8>>);
 
-/// One step of a history. Snapshots are meant by their place among the open ones, modulo their number.
+/// One step of a history. Snapshots are identified by their index among the open ones, modulo their number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Creates a keyspace, or opens it if it is there.
+    /// Creates a keyspace, or opens it if it exists.
     Create(&'static str),
-    /// Drops a keyspace if it is there.
+    /// Drops a keyspace if it exists.
     Drop(&'static str),
-    /// Commits a batch on conditions, creating the keyspaces it needs.
+    /// Commits a batch with conditions, and creates the keyspaces that it needs.
     Commit(Vec<Change>, Vec<(&'static str, Vec<u8>, Expect)>),
     /// Deletes a range.
     DeleteRange(&'static str, KeyRange),
@@ -29,14 +29,14 @@ pub enum Step {
     Get(&'static str, Vec<Vec<u8>>),
     /// Reads keys in a snapshot.
     GetIn(usize, &'static str, Vec<Vec<u8>>),
-    /// Scans in a snapshot (or a new one, if none is open), and seeks on the same cursor afterwards,
-    /// reading as many rows after each seek as it says.
+    /// Scans in a snapshot (or a new one, if none is open), then seeks on the same cursor and reads the given
+    /// number of rows after each seek.
     Scan(usize, &'static str, Scan, Vec<(Vec<u8>, usize)>),
-    /// Closes and opens the backend.
+    /// Closes and reopens the backend.
     Reopen,
 }
 
-/// The first `count` steps of the history of `seed`.
+/// Generates the first `count` steps of the history of `seed`.
 pub fn generate(seed: u64, count: usize) -> Vec<Step> {
     let mut random = Random::new(seed);
     (0..count).map(|_| step(&mut random)).collect()
@@ -91,7 +91,7 @@ fn range(random: &mut Random) -> KeyRange {
     match random.below(4) {
         0 => KeyRange::prefix(&random.key()),
         1 => KeyRange::from(random.key()),
-        // Half of these are inverted, and hold nothing.
+        // Half of these are inverted, and thus empty.
         _ => KeyRange::between(random.key(), random.key()),
     }
 }

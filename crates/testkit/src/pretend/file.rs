@@ -1,5 +1,5 @@
-//! The file: for each keyspace its name, the number of its rows, and each row's key and value, every piece
-//! with its length before it.
+//! The file format: for each keyspace its name, its number of rows, and the key and value of each row. Names, keys
+//! and values are length-prefixed.
 
 use super::state::State;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub(super) fn save(state: &State, directory: &Path, name: &str) -> Result<()> {
     file.write_all(&bytes)?;
     file.sync_all()?;
     std::fs::rename(&fresh, directory.join(name))?;
-    // The new name has to be as durable as what is in the file.
+    // Makes the directory entry durable too.
     Ok(File::open(directory)?.sync_all()?)
 }
 
@@ -68,5 +68,5 @@ fn pop(left: &mut Bytes) -> Result<Bytes> {
 }
 
 fn corrupt() -> Error {
-    Error::new(ErrorKind::Corruption, "the file of rows ends too early")
+    Error::new(ErrorKind::Corruption, "the file of rows is truncated")
 }

@@ -1,11 +1,11 @@
-//! What the engine holds.
+//! The contents of the fake engine.
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
 pub(super) type Rows = BTreeMap<Bytes, Bytes>;
 
-/// Everything there is: keyspaces by name, their rows by number.
+/// All contents: keyspace numbers by name, and rows by keyspace number.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) names: BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! Compare-and-swap, counters, generated numbers.
+//! Compare-and-swap, counters and generated ids.
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, set, value};
@@ -9,13 +9,13 @@ use std::thread;
 use strongroom_core::ErrorKind;
 use strongroom_store::Swap;
 
-pub(super) fn a_swap_by_value_holds_or_tells(fixture: &StoreFixture) {
+pub(super) fn a_swap_by_value_succeeds_or_returns_the_current_row(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     let swap =
         |expected: Option<&[u8]>, new: Option<&[u8]>| ok(all.compare_and_swap("a", expected, new), "a swap");
     assert!(swap(None, Some(b"1")).is_swapped());
-    let Swap::Refused(Some(row)) = swap(Some(b"2"), Some(b"3")) else { panic!("it held and should not") };
+    let Swap::Refused(Some(row)) = swap(Some(b"2"), Some(b"3")) else { panic!("the swap must be refused") };
     assert_eq!(&row.value[..], b"1");
     assert!(!swap(None, Some(b"3")).is_swapped() && swap(Some(b"1"), Some(b"")).is_swapped());
     assert!(!swap(None, Some(b"3")).is_swapped(), "an empty value is not an absent one");
@@ -23,7 +23,7 @@ pub(super) fn a_swap_by_value_holds_or_tells(fixture: &StoreFixture) {
     assert_eq!(value(&all, "a"), None);
 }
 
-pub(super) fn a_swap_by_version_notices_what_was_changed_back(fixture: &StoreFixture) {
+pub(super) fn a_swap_by_version_detects_a_value_that_was_changed_and_restored(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     set(&all, "a", "1");
@@ -70,7 +70,7 @@ pub(super) fn concurrent_updates_lose_none(fixture: &StoreFixture) {
     assert_eq!(value(&all, "a"), Some("x".repeat(40)));
 }
 
-pub(super) fn counters_add_up_whoever_adds(fixture: &StoreFixture) {
+pub(super) fn concurrent_increments_add_up(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     let seen = Mutex::new(BTreeSet::new());
@@ -79,7 +79,10 @@ pub(super) fn counters_add_up_whoever_adds(fixture: &StoreFixture) {
             scope.spawn(|| {
                 for _ in 0..20 {
                     let number = ok(all.increment("a", 1), "an increment");
-                    assert!(seen.lock().is_ok_and(|mut seen| seen.insert(number)), "{number} came twice");
+                    assert!(
+                        seen.lock().is_ok_and(|mut seen| seen.insert(number)),
+                        "{number} was returned twice"
+                    );
                 }
             });
         }
@@ -88,7 +91,7 @@ pub(super) fn counters_add_up_whoever_adds(fixture: &StoreFixture) {
     assert_eq!(ok(all.increment("a", -161), "an increment"), -1);
 }
 
-pub(super) fn what_is_no_counter_is_refused_and_kept(fixture: &StoreFixture) {
+pub(super) fn a_value_that_is_not_a_counter_is_refused_and_kept(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     for text in ["", "x", "007", "9223372036854775807"] {
@@ -98,7 +101,7 @@ pub(super) fn what_is_no_counter_is_refused_and_kept(fixture: &StoreFixture) {
     }
 }
 
-pub(super) fn generated_numbers_come_once(fixture: &StoreFixture) {
+pub(super) fn generated_numbers_are_unique(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     let generators = [5, 9].map(|block| ok(all.id_generator("ids", block), "a generator"));
@@ -111,22 +114,22 @@ pub(super) fn generated_numbers_come_once(fixture: &StoreFixture) {
                     let range = ok(generator.next_range(count), "numbers");
                     assert_eq!(range.end - range.start, count);
                     let is_new = |id| seen.lock().is_ok_and(|mut seen| seen.insert(id));
-                    range.for_each(|id| assert!(is_new(id), "{id} came twice"));
+                    range.for_each(|id| assert!(is_new(id), "{id} was generated twice"));
                 }
             });
         }
     });
-    refused(all.id_generator("ids", 0), ErrorKind::InvalidInput, "a block of nothing");
+    refused(all.id_generator("ids", 0), ErrorKind::InvalidInput, "an empty block");
 }
 
-pub(super) fn generated_numbers_never_come_back_after_reopening(fixture: &StoreFixture) {
+pub(super) fn generated_numbers_are_not_reused_after_reopening(fixture: &StoreFixture) {
     let mut last = 0;
     for _ in 0..3 {
         let store = fixture.open();
         let generator = ok(keyspace(&store, "rows").id_generator("ids", 100), "a generator");
         for _ in 0..3 {
             let id = ok(generator.next_id(), "a number");
-            assert!(id > last, "{id} behind {last}");
+            assert!(id > last, "{id} after {last}");
             last = id;
         }
     }

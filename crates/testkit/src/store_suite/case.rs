@@ -1,46 +1,46 @@
-//! A case, and the feature that it shows.
+//! Cases of the store's suite, and the features that they prove.
 
 use super::fixture::StoreFixture;
 use crate::conformance::Need;
 use std::fmt;
 
-/// Something that the store offers on every engine.
+/// A feature that the store offers on every engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
-    /// One consistent state over all keyspaces.
+    /// Snapshots of one consistent state over all keyspaces.
     Snapshots,
     /// Scans from the last row to the first.
     ReverseScans,
-    /// Batches over keyspaces, whole or not at all, with conditions.
+    /// Atomic batches over keyspaces, with conditions.
     ConditionalBatches,
-    /// Concurrent commits share a sync.
+    /// Concurrent commits that share a sync.
     GroupCommit,
-    /// By value and by version, insertion and update.
+    /// Compare-and-swap by value and by version, insertion and update.
     CompareAndSwap,
-    /// Numbers that are added to inside the commit.
+    /// Counters that are incremented inside the commit.
     Counters,
-    /// Numbers that are never given out twice.
+    /// Ids that are never generated twice.
     GeneratedIds,
-    /// Serializable, over keyspaces, keys and ranges.
+    /// Serializable transactions over keyspaces, keys and ranges.
     Transactions,
-    /// What was committed, in order.
+    /// Streams of committed changes, in order.
     Watch,
-    /// Rows that are gone at their instant.
+    /// Rows that expire at a given instant.
     TimeToLive,
-    /// What is stored is what was written.
+    /// Detection of damaged values.
     Checksums,
-    /// What should be there is there.
+    /// Detection of missing rows.
     MissingData,
-    /// Copies that are made while readers and writers go on.
+    /// Copies taken while readers and writers continue.
     HotBackup,
     /// One digest for the same contents on every engine.
     Digest,
-    /// Figures.
+    /// Statistics of the store and the engine.
     Statistics,
 }
 
 impl Feature {
-    /// All of them, in the order of the table.
+    /// All features, in the order of the table.
     pub const ALL: [Self; 15] = [
         Self::Snapshots,
         Self::ReverseScans,
@@ -82,15 +82,15 @@ impl fmt::Display for Feature {
     }
 }
 
-/// One thing that has to hold of a store, as a test.
+/// One property of the store as a test.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreCase {
-    /// What has to hold, in words joined by `_`; also the name of the test.
+    /// The property in words joined by `_`; also the name of the test.
     pub name: &'static str,
-    /// The feature that it shows.
+    /// The feature that it proves.
     pub feature: Feature,
-    /// What an engine has to offer for the case to mean something.
+    /// What the engine must offer; the case is skipped otherwise.
     pub needs: Option<Need>,
-    /// Panics if it does not hold.
+    /// Panics if the property does not hold.
     pub run: fn(&StoreFixture),
 }

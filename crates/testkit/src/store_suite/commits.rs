@@ -1,4 +1,4 @@
-//! Batches, conditions, groups.
+//! Batches, conditions and group commit.
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, rows, set, value};
@@ -11,22 +11,22 @@ use strongroom_core::{ErrorKind, Scan};
 const WRITERS: usize = 16;
 const COMMITS: usize = 20;
 
-pub(super) fn a_batch_is_whole_or_not_there(fixture: &StoreFixture) {
+pub(super) fn a_batch_is_committed_completely_or_not_at_all(fixture: &StoreFixture) {
     let store = fixture.open();
     let (left, right) = (keyspace(&store, "left"), keyspace(&store, "right"));
     set(&right, "there", "1");
     let mut batch = store.batch();
     batch.set(&left, "a", "1").delete(&right, "there").set(&right, "b", "2").set(&left, "a", "3");
     ok(store.commit(&batch), "a commit");
-    assert_eq!(rows(&left, Scan::all()), [("a".into(), "3".into())], "the last of two on one key counts");
+    assert_eq!(rows(&left, Scan::all()), [("a".into(), "3".into())], "the last operation on a key wins");
     assert_eq!(rows(&right, Scan::all()), [("b".into(), "2".into())]);
     let mut batch = store.batch();
     batch.set(&left, "c", "1").set(&right, "", "no key");
     refused(store.commit(&batch), ErrorKind::InvalidInput, "an empty key");
-    assert_eq!(value(&left, "c"), None, "the rest of a refused batch");
+    assert_eq!(value(&left, "c"), None, "a refused batch writes nothing");
 }
 
-pub(super) fn every_condition_is_judged_inside_the_commit(fixture: &StoreFixture) {
+pub(super) fn every_condition_is_checked_inside_the_commit(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     set(&all, "there", "1");
@@ -44,10 +44,10 @@ pub(super) fn every_condition_is_judged_inside_the_commit(fixture: &StoreFixture
         batch.expect_present(&all, "there");
     }));
     assert!(!commit(&|batch| {
-        batch.expect_present(&all, "gone");
+        batch.expect_present(&all, "absent");
     }));
     assert!(commit(&|batch| {
-        batch.expect_absent(&all, "gone");
+        batch.expect_absent(&all, "absent");
     }));
     assert!(!commit(&|batch| {
         batch.expect_absent(&all, "there");
@@ -65,21 +65,21 @@ pub(super) fn every_condition_is_judged_inside_the_commit(fixture: &StoreFixture
         batch.expect_version(&all, "there", version + 1);
     }));
     assert!(!commit(&|batch| {
-        batch.expect_present(&all, "there").expect_present(&all, "gone");
+        batch.expect_present(&all, "there").expect_present(&all, "absent");
     }));
 }
 
 pub(super) fn conditions_on_a_dropped_keyspace_are_refused(fixture: &StoreFixture) {
     let store = fixture.open();
-    let (all, gone) = (keyspace(&store, "rows"), keyspace(&store, "gone"));
-    ok(store.drop_keyspace("gone"), "dropping a keyspace");
+    let (all, dropped) = (keyspace(&store, "rows"), keyspace(&store, "dropped"));
+    ok(store.drop_keyspace("dropped"), "dropping a keyspace");
     let mut batch = store.batch();
-    batch.expect_absent(&gone, "a").set(&all, "a", "1");
-    refused(store.commit(&batch), ErrorKind::NotFound, "a condition on a keyspace that is gone");
+    batch.expect_absent(&dropped, "a").set(&all, "a", "1");
+    refused(store.commit(&batch), ErrorKind::NotFound, "a condition on a dropped keyspace");
     assert_eq!(value(&all, "a"), None);
 }
 
-/// Not in one go: whether two meet is up to the machine, that they never do is not.
+/// Tries several rounds, because whether commits of one round overlap depends on the machine.
 pub(super) fn concurrent_commits_share_syncs(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
@@ -94,7 +94,7 @@ pub(super) fn concurrent_commits_share_syncs(fixture: &StoreFixture) {
                 });
             }
         });
-        let stats = ok(store.stats(), "figures");
+        let stats = ok(store.stats(), "statistics");
         if stats.groups < stats.group_commits {
             assert_eq!(ok(all.count(""), "counting"), ((round + 1) * WRITERS * COMMITS) as u64);
             return;
@@ -114,7 +114,7 @@ pub(super) fn a_refused_commit_does_not_fail_its_neighbours(fixture: &StoreFixtu
                 for number in 0..COMMITS {
                     let mut batch = store.batch();
                     batch.set(all, format!("{writer}/{number}"), "x");
-                    // Every second one can never be.
+                    // Every second commit has a condition that never holds.
                     if number % 2 == 1 {
                         batch.expect_present(all, "never");
                     }
@@ -161,10 +161,10 @@ pub(super) fn sequence_numbers_rise_and_are_the_versions(fixture: &StoreFixture)
                     let mut batch = store.batch();
                     batch.set(all, writer.to_string(), "x");
                     let sequence = ok(store.commit(&batch), "a commit").sequence;
-                    assert!(sequence > last, "{sequence} behind {last}");
+                    assert!(sequence > last, "{sequence} after {last}");
                     last = sequence;
                     let is_new = seen.lock().is_ok_and(|mut seen| seen.insert(sequence));
-                    assert!(is_new, "{sequence} was given to two commits");
+                    assert!(is_new, "{sequence} was assigned to two commits");
                 }
                 let version = ok(all.get_row(writer.to_string()), "reading").map(|row| row.version);
                 assert_eq!(version, Some(last));

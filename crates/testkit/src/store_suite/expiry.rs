@@ -1,4 +1,4 @@
-//! Time to live, by a clock that is moved by hand.
+//! Time to live, with a manual clock.
 
 use super::StoreFixture;
 use super::support::{keyspace, ms, refused, rows, set, value};
@@ -9,12 +9,12 @@ use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, Scan};
 use strongroom_store::{ChangeKind, Store, Swap, WatchEvent};
 
-/// Rows that the engine holds, whether anybody sees them or not.
+/// The number of rows in the engine, including expired ones.
 fn on_disk(store: &Store) -> u64 {
     ok(store.verify(&mut |_| ControlFlow::Continue(())), "verifying").rows
 }
 
-pub(super) fn at_its_instant_a_row_is_gone_for_everybody(fixture: &StoreFixture) {
+pub(super) fn a_row_expires_at_its_instant_for_all_reads(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     set(&all, "forever", "1");
@@ -33,7 +33,7 @@ pub(super) fn at_its_instant_a_row_is_gone_for_everybody(fixture: &StoreFixture)
     assert_eq!(on_disk(&store), 2);
 }
 
-/// A whole day of rows that are set, renewed, made to stay, deleted, and left to end.
+/// Simulates a day in which rows are set, renewed, made permanent, deleted and left to expire.
 pub(super) fn a_sweep_leaves_no_expired_row_and_loses_no_live_one(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
@@ -44,7 +44,7 @@ pub(super) fn a_sweep_leaves_no_expired_row_and_loses_no_live_one(fixture: &Stor
     for step in 0..24 * 3_600_000 / step_ms {
         let now_ms = fixture.clock().now_ms();
         let mut batch = store.batch();
-        // What a sweep does not lose, a power cut may.
+        // Buffered, because this case does not test durability.
         batch.durability(Durability::Buffered);
         for _ in 0..3 {
             let key = format!("{:03}", random.below(400));
@@ -72,7 +72,7 @@ pub(super) fn a_sweep_leaves_no_expired_row_and_loses_no_live_one(fixture: &Stor
             ok(store.sweep(), "a sweep");
             let found: Vec<String> = rows(&all, Scan::all()).into_iter().map(|(key, _)| key).collect();
             assert_eq!(found, live.keys().cloned().collect::<Vec<_>>(), "in step {step}");
-            assert_eq!(on_disk(&store), live.len() as u64, "left on the disk in step {step}");
+            assert_eq!(on_disk(&store), live.len() as u64, "rows on disk in step {step}");
         }
     }
     fixture.clock().advance(Duration::from_secs(7_200));
@@ -103,7 +103,7 @@ pub(super) fn defaults_and_instants_survive_reopening(fixture: &StoreFixture) {
     assert_eq!(on_disk(&store), 0);
 }
 
-pub(super) fn expiry_is_told_apart_from_deletion(fixture: &StoreFixture) {
+pub(super) fn watchers_distinguish_expiry_from_deletion(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     let mut watch = ok(all.watch_prefix(""), "a watch");
@@ -118,14 +118,18 @@ pub(super) fn expiry_is_told_apart_from_deletion(fixture: &StoreFixture) {
     assert_eq!(kinds, [ChangeKind::Set("1".into()), ChangeKind::Deleted, ChangeKind::Expired]);
 }
 
-pub(super) fn lives_that_cannot_be_are_refused(fixture: &StoreFixture) {
+pub(super) fn invalid_ttls_are_refused(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
-    refused(all.set_with_ttl("a", "1", Duration::ZERO), ErrorKind::InvalidInput, "no time at all");
-    refused(all.set_with_ttl("a", "1", Duration::MAX), ErrorKind::InvalidInput, "past the clock's end");
+    refused(all.set_with_ttl("a", "1", Duration::ZERO), ErrorKind::InvalidInput, "a TTL of zero");
+    refused(
+        all.set_with_ttl("a", "1", Duration::MAX),
+        ErrorKind::InvalidInput,
+        "a TTL that overflows the clock",
+    );
     let mut batch = store.batch();
     batch.set(&all, "b", "1").set_expiring_at(&all, "a", "1", fixture.clock().now_ms());
-    refused(store.commit(&batch), ErrorKind::InvalidInput, "an instant that is over");
+    refused(store.commit(&batch), ErrorKind::InvalidInput, "an instant in the past");
     fixture.clock().advance(ms(10_000));
     assert_eq!(rows(&all, Scan::all()), []);
     ok(all.set_with_ttl("c", "1", ms(5)), "setting");

@@ -1,4 +1,4 @@
-//! A store under test: how it is opened, a clock that is moved by hand, and a directory that goes away with the test.
+//! A store under test: how to open it, its manual clock, and its temporary directory.
 
 use crate::conformance::Need;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use strongroom_core::{
 use strongroom_store::{Clock, Store, StoreOptions};
 use tempfile::TempDir;
 
-/// The moment at which a fixture's clock stands, in milliseconds since 1970.
+/// Start of a fixture's clock, in milliseconds since 1970.
 pub(super) const START_MS: u64 = 1_700_000_000_000;
 
 type OpenBackend = dyn Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync;
 
-/// What one case of the store's suite runs on.
+/// The environment of one case of the store's suite.
 ///
 /// ```
 /// use strongroom_testkit::StoreFixture;
@@ -33,19 +33,20 @@ pub struct StoreFixture {
 }
 
 impl StoreFixture {
-    /// Stores of an embedded engine, in a new temporary directory.
+    /// Creates a fixture for stores over engine `E`, in a new temporary directory.
     pub fn of<E: Engine>() -> Self {
         Self::new(E::INFO, |path, options| {
             Ok(Box::new(Backend::<E>::open(path, E::Options::from_options(options)?)?))
         })
     }
 
-    /// Stores whose backend is opened in its own way, with these options.
+    /// Creates a fixture for stores whose backend is opened by `open_backend`.
     pub fn new<F>(info: EngineInfo, open_backend: F) -> Self
     where
         F: Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync + 'static,
     {
-        let directory = TempDir::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+        let directory =
+            TempDir::new().unwrap_or_else(|error| panic!("cannot create a temporary directory: {error}"));
         Self {
             open_backend: Box::new(open_backend),
             info,
@@ -56,14 +57,14 @@ impl StoreFixture {
         }
     }
 
-    /// Stores in memory.
+    /// Creates a fixture for stores in memory.
     pub fn memory() -> Self {
         let fixture = Self::new(MemoryEngine::INFO, |_, _| Ok(Box::new(MemoryBackend::in_memory())));
         Self { on_disk: false, ..fixture }
     }
 
-    /// Opens the store, at the strongest durability that it claims; a second call after the first was dropped opens
-    /// what was stored.
+    /// Opens the store at the strongest durability that it claims; a second call after the first store was dropped
+    /// reopens it.
     #[track_caller]
     pub fn open(&self) -> Store {
         self.open_with(self.options())
@@ -78,7 +79,7 @@ impl StoreFixture {
         }
     }
 
-    /// Opens a store in another directory, a checkpoint's for one.
+    /// Opens a store in another directory, such as that of a checkpoint.
     pub fn try_open_at(&self, directory: &Path, options: StoreOptions) -> Result<Store> {
         let store = if self.on_disk {
             Store::open(directory, &self.info, options, &Options::new(), |path, options| {
@@ -91,64 +92,65 @@ impl StoreFixture {
         Ok(store)
     }
 
-    /// Opens the engine beneath, to change what the store has written. The store has to be closed.
+    /// Opens the engine of the store, to change stored rows. The store must be closed.
     #[track_caller]
-    pub(super) fn open_beneath(&self) -> Box<dyn StorageBackend> {
+    pub(super) fn open_engine(&self) -> Box<dyn StorageBackend> {
         match (self.open_backend)(&self.directory(), &Options::new().marked(Marked::Writable)) {
             Ok(backend) => backend,
             Err(error) => panic!("the engine must open: {}", error.one_line()),
         }
     }
 
-    /// Options with the fixture's clock, at the strongest durability that the engine claims, and no sweeps but those
-    /// that are asked for.
+    /// Returns options with the fixture's clock, the strongest durability that the engine claims, and no automatic
+    /// sweeps.
     pub fn options(&self) -> StoreOptions {
         let durability =
             if self.capabilities().power_safe { Durability::PowerSafe } else { Durability::Buffered };
         StoreOptions::new().durability(durability).clock(self.clock.clone()).sweep_interval_ms(0)
     }
 
-    /// The clock by which rows expire.
+    /// Returns the clock by which rows expire.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// The engine's name.
+    /// Returns the engine's name.
     pub fn engine(&self) -> &'static str {
         self.info.name
     }
 
-    /// What the engine declares. Opens a store if none was opened yet.
+    /// Returns the capabilities of the engine. Opens a store if none was opened yet.
     pub fn capabilities(&self) -> Capabilities {
         if let Some(known) = self.capabilities.get() {
             return *known;
         }
-        // It may learn only then what it can do. Elsewhere, so that the fixture stays as new.
+        // An engine may detect its capabilities only when it opens. Uses another directory, so that the fixture
+        // stays new.
         let buffered = StoreOptions::new().durability(Durability::Buffered);
-        match self.try_open_at(&self.beside("to be asked"), buffered) {
+        match self.try_open_at(&self.beside("capabilities"), buffered) {
             Ok(store) => store.engine().capabilities,
             Err(error) => panic!("the store must open: {}", error.one_line()),
         }
     }
 
-    /// The directory of the store. It does not exist before the first opening.
+    /// Returns the directory of the store. It does not exist before the first opening.
     pub fn directory(&self) -> PathBuf {
         self.beside("store")
     }
 
-    /// A path beside the store's directory, removed with it.
+    /// Returns a path next to the store's directory, removed with it.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Why a case cannot run, if it cannot.
+    /// Returns why a case with this need cannot run, if so.
     pub(super) fn lacks(&self, need: Need) -> Option<&'static str> {
         let capabilities = self.capabilities();
         let (met, reason) = match need {
             Need::Persistent => (capabilities.persistent, "the engine is not persistent"),
-            Need::PowerSafe => (capabilities.power_safe, "the engine claims no power-safe commit"),
-            Need::Checkpoint => (capabilities.checkpoint, "the engine declares no checkpoint"),
-            Need::Faults => (false, "the store's suite injects no faults"),
+            Need::PowerSafe => (capabilities.power_safe, "the engine does not claim power-safe commits"),
+            Need::Checkpoint => (capabilities.checkpoint, "the engine does not declare checkpoints"),
+            Need::Faults => (false, "the store's suite does not inject faults"),
         };
         (!met).then_some(reason)
     }

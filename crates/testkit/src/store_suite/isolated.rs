@@ -1,9 +1,9 @@
-//! Isolation: each known anomaly by itself, a bank, and histories that a checker judges.
+//! Isolation: known anomalies, a bank, and random histories with a checker.
 
 use super::StoreFixture;
 use crate::isolation::{bank, checker, hermitage, history};
 
-pub(super) fn no_known_anomaly_is_there(fixture: &StoreFixture) {
+pub(super) fn no_known_anomaly_occurs(fixture: &StoreFixture) {
     hermitage::all(&fixture.open());
 }
 

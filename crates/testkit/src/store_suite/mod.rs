@@ -1,8 +1,7 @@
-//! The conformance suite of the store: what is built once above the contract, as small cases that run on any engine.
+//! The conformance suite of the store: its features over the contract, as small cases that run on any engine.
 //!
-//! Each [`StoreCase`] shows a [`Feature`]. The cases of a feature are the proof that an engine has it: the table of
-//! features in the project's documentation is made from a run of them, and a cell without a case that passed cannot be
-//! made ([`FeatureTable`]).
+//! Each [`StoreCase`] proves a [`Feature`]. The feature table in the project's documentation is generated from a
+//! run of the cases, and a cell without a passed case is an error ([`FeatureTable`]).
 
 mod atomics;
 mod case;
@@ -25,13 +24,13 @@ pub use table::{EngineRun, FeatureTable};
 
 use crate::conformance::Outcome;
 
-/// Every case, in the order of the features.
+/// All cases, in the order of the features.
 pub const STORE_CASES: &[StoreCase] = list::CASES;
 
 /// Runs one case on a fresh fixture.
 ///
 /// # Panics
-/// If it does not hold.
+/// If the property does not hold.
 pub fn run_store_case(case: &StoreCase, fixture: &StoreFixture) -> Outcome {
     if let Some(reason) = case.needs.and_then(|need| fixture.lacks(need)) {
         eprintln!("SKIPPED {}: {reason}", case.name);
@@ -41,23 +40,23 @@ pub fn run_store_case(case: &StoreCase, fixture: &StoreFixture) -> Outcome {
     Outcome::Passed
 }
 
-/// The case of this name.
+/// Returns the case of this name.
 ///
 /// # Panics
-/// If there is none.
+/// If no case has this name.
 pub fn store_case(name: &str) -> &'static StoreCase {
     match STORE_CASES.iter().find(|case| case.name == name) {
         Some(case) => case,
-        None => panic!("there is no case {name:?} of the store"),
+        None => panic!("unknown case {name:?} of the store"),
     }
 }
 
-/// Gives an engine the whole suite of the store: a module with one test for each of [`STORE_CASES`].
+/// Defines a module that runs the store's suite on an engine, one test for each of [`STORE_CASES`].
 ///
 /// ```
 /// use strongroom_testkit::StoreFixture;
 ///
-/// // For an adapter of your own: StoreFixture::of::<YourEngine>()
+/// // For your own adapter: StoreFixture::of::<YourEngine>()
 /// strongroom_testkit::store_conformance!(memory, StoreFixture::memory());
 /// # fn main() {}
 /// ```
@@ -66,7 +65,7 @@ macro_rules! store_conformance {
     ($module:ident, $fixture:expr $(,)?) => {
         #[cfg(test)]
         mod $module {
-            #[allow(unused_imports, clippy::wildcard_imports)] // The expression's names come from there.
+            #[allow(unused_imports, clippy::wildcard_imports)] // For the names in the expression.
             use super::*;
 
             fn store_fixture() -> $crate::StoreFixture {
@@ -78,7 +77,7 @@ macro_rules! store_conformance {
     };
 }
 
-/// Makes a test of each case. Not for use by itself.
+/// Creates a test for each case. Not for direct use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_tests {

@@ -1,4 +1,4 @@
-//! Backup, digest, figures.
+//! Backup, digest and statistics.
 
 use super::StoreFixture;
 use super::support::{keyspace, ms, refused, rows, set};
@@ -6,7 +6,7 @@ use crate::support::ok;
 use strongroom_core::{ErrorKind, Scan};
 use strongroom_store::Store;
 
-pub(super) fn a_checkpoint_is_a_store_of_its_own(fixture: &StoreFixture) {
+pub(super) fn a_checkpoint_is_an_independent_store(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     for number in 0..30 {
@@ -23,7 +23,7 @@ pub(super) fn a_checkpoint_is_a_store_of_its_own(fixture: &StoreFixture) {
     let found = rows(&copied_rows, Scan::all());
     assert!(found.len() == 30 && found.iter().all(|(_, value)| value == "before"));
     set(&copied_rows, "its own", "1");
-    assert_eq!(ok(all.count(""), "counting"), 30, "the original goes on by itself");
+    assert_eq!(ok(all.count(""), "counting"), 30, "the original does not change");
 }
 
 fn fill(store: &Store) {
@@ -37,7 +37,7 @@ fn fill(store: &Store) {
     ok(store.transaction(|transaction| transaction.set(&other, "in a transaction", "")), "a transaction");
 }
 
-pub(super) fn the_digest_is_that_of_the_same_rows_in_memory(fixture: &StoreFixture) {
+pub(super) fn the_digest_equals_that_of_the_same_rows_in_memory(fixture: &StoreFixture) {
     let store = fixture.open();
     fill(&store);
     let memory = StoreFixture::memory();
@@ -48,22 +48,22 @@ pub(super) fn the_digest_is_that_of_the_same_rows_in_memory(fixture: &StoreFixtu
     assert_ne!(
         ok(store.digest(), "a digest"),
         ok(wanted.digest(), "a digest"),
-        "what has expired is no content"
+        "the digest excludes expired rows"
     );
 }
 
-pub(super) fn figures_count_commits_groups_and_conflicts(fixture: &StoreFixture) {
+pub(super) fn statistics_count_commits_groups_and_conflicts(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
-    let before = ok(store.stats(), "figures");
+    let before = ok(store.stats(), "statistics");
     for key in ["a", "b", "c"] {
         set(&all, key, "1");
     }
     let mut batch = store.batch();
     batch.expect_absent(&all, "a");
     refused(store.commit(&batch), ErrorKind::Conflict, "a condition");
-    let after = ok(store.stats(), "figures");
-    // The mark of the background may be one more.
+    let after = ok(store.stats(), "statistics");
+    // A background write of the high-water mark may add one.
     let commits = after.group_commits - before.group_commits;
     assert!((3..=4).contains(&commits), "{commits} commits");
     assert!(after.groups - before.groups <= commits && after.groups > before.groups);

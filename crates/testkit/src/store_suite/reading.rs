@@ -27,7 +27,7 @@ pub(super) fn a_snapshot_shows_one_state_of_all_keyspaces(fixture: &StoreFixture
     });
 }
 
-pub(super) fn a_snapshot_is_not_moved_by_what_is_written_later(fixture: &StoreFixture) {
+pub(super) fn later_writes_do_not_change_a_snapshot(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     for number in 0..50 {

@@ -1,4 +1,4 @@
-//! The table of features: what was seen to pass, and nothing else.
+//! The feature table, generated only from cases that have passed.
 
 use super::{Feature, STORE_CASES, StoreCase, StoreFixture, run_store_case};
 use crate::conformance::Outcome;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What came of the cases on one engine.
+/// The results of the cases on one engine.
 #[derive(Debug)]
 pub struct EngineRun {
     engine: String,
@@ -18,7 +18,7 @@ pub struct EngineRun {
 }
 
 impl EngineRun {
-    /// Runs every case, each on a fixture of its own. `raw` says in a word what the engine has by itself.
+    /// Runs every case, each on a new fixture. `raw` returns in a word what the engine offers without Strongroom.
     pub fn new(engine: &str, fixture: impl Fn() -> StoreFixture, raw: fn(Feature) -> &'static str) -> Self {
         let (passed, skipped) = (BTreeMap::new(), BTreeMap::new());
         let mut run = Self { engine: engine.to_owned(), passed, skipped, failed: Vec::new(), raw };
@@ -32,7 +32,7 @@ impl EngineRun {
         run
     }
 
-    /// How many cases have passed, and of how many if some could not be run.
+    /// Formats the number of passed cases, with the total if some did not run.
     fn cell(&self, feature: Feature) -> String {
         let passed = self.passed.get(&feature).map_or(0, Vec::len);
         match STORE_CASES.iter().filter(|case| case.feature == feature).count() {
@@ -42,19 +42,19 @@ impl EngineRun {
     }
 }
 
-/// What came of the cases on each engine. A cell is made of cases that have just passed.
+/// The results of the cases on all engines. Every cell stands for cases that passed in these runs.
 #[derive(Debug)]
 pub struct FeatureTable {
     engines: Vec<EngineRun>,
 }
 
 impl FeatureTable {
-    /// Of these runs, a pair of columns each.
+    /// Creates a table of these runs, with two columns for each.
     pub fn new(engines: Vec<EngineRun>) -> Self {
         Self { engines }
     }
 
-    /// Cases that failed, as `ENGINE: CASE`, and cells without a case that passed.
+    /// Returns the failed cases as `ENGINE: CASE`, and the cells without a passed case.
     pub fn failures(&self) -> Vec<String> {
         let empty = self.engines.iter().flat_map(|column| {
             let lacking = Feature::ALL.into_iter().filter(|feature| !column.passed.contains_key(feature));
@@ -67,13 +67,13 @@ impl FeatureTable {
         failed.chain(empty).collect()
     }
 
-    /// The table and the cases behind it, as Markdown.
+    /// Renders the table and its cases as Markdown.
     ///
     /// # Panics
     /// If a case failed or a cell is empty.
     pub fn markdown(&self) -> String {
         let failures = self.failures();
-        assert!(failures.is_empty(), "no table can be made:\n{}", failures.join("\n"));
+        assert!(failures.is_empty(), "cannot create the table:\n{}", failures.join("\n"));
         let mut columns = vec![Feature::ALL.iter().map(ToString::to_string).collect::<Vec<_>>()];
         columns[0].insert(0, "feature".to_owned());
         for column in &self.engines {

@@ -1,4 +1,4 @@
-//! Transactions. That they are serializable is shown by more than these: see the cases of isolation.
+//! Transactions. The cases of isolation test serializability further.
 
 use super::StoreFixture;
 use super::support::{keys_in, keyspace, refused, rows, set, value};
@@ -54,13 +54,13 @@ pub(super) fn phantoms_are_refused(fixture: &StoreFixture) {
         refused(transaction.commit(), ErrorKind::Conflict, phantom);
         ok(all.delete(phantom), "deleting");
     }
-    // What is beside the range is no phantom.
+    // A row outside the range is not a phantom.
     let mut transaction = ok(store.begin(), "beginning");
     assert_eq!(keys_in(&transaction, &all, "user/").len(), 1);
     ok(transaction.set(&all, "count", "1"), "setting");
     set(&all, "user", "x");
     set(&all, "user0", "x");
-    ok(transaction.commit(), "a commit beside");
+    ok(transaction.commit(), "a commit without a phantom");
 }
 
 pub(super) fn write_skew_is_refused(fixture: &StoreFixture) {
@@ -92,7 +92,7 @@ pub(super) fn disjoint_transactions_run_at_the_same_time(fixture: &StoreFixture)
             scope.spawn(move || {
                 let inside = store.transaction(|transaction| {
                     transaction.get(all, key)?;
-                    // Neither gets past it while the other waits to come in.
+                    // Blocks unless both transactions run at the same time.
                     both.wait();
                     transaction.set(all, key, "1")
                 });
@@ -101,10 +101,10 @@ pub(super) fn disjoint_transactions_run_at_the_same_time(fixture: &StoreFixture)
         }
     });
     assert_eq!(rows(&all, Scan::all()).len(), 2);
-    assert_eq!(ok(store.stats(), "figures").conflicts, 0);
+    assert_eq!(ok(store.stats(), "statistics").conflicts, 0);
 }
 
-pub(super) fn reading_transactions_conflict_with_nobody(fixture: &StoreFixture) {
+pub(super) fn read_only_transactions_never_conflict(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     set(&all, "a", "1");
@@ -114,11 +114,11 @@ pub(super) fn reading_transactions_conflict_with_nobody(fixture: &StoreFixture) 
     set(&all, "b", "1");
     set(&all, "a", "2");
     assert_eq!(keys_in(&reading, &all, "").len(), 1);
-    ok(reading.commit(), "a transaction that only reads");
-    ok(could_write.commit(), "a transaction that has only read");
+    ok(reading.commit(), "a read-only transaction");
+    ok(could_write.commit(), "a transaction that only read");
 }
 
-pub(super) fn a_closure_is_run_again_after_a_conflict(fixture: &StoreFixture) {
+pub(super) fn a_closure_is_retried_after_a_conflict(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     set(&all, "a", "0");
@@ -147,7 +147,7 @@ pub(super) fn nested_transactions_are_refused(fixture: &StoreFixture) {
         refused(store.transaction(|_| Ok(())), ErrorKind::InvalidInput, "a transaction inside another");
         transaction.set(&all, "a", "1")
     });
-    ok(outer, "the outer one");
+    ok(outer, "the outer transaction");
     assert!(value(&all, "a").is_some());
 }
 

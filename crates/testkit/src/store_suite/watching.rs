@@ -1,4 +1,4 @@
-//! Watching.
+//! Watch streams.
 
 use super::StoreFixture;
 use super::support::{keyspace, refused, set};
@@ -16,11 +16,11 @@ const COMMITS: usize = 25;
 fn next(watch: &mut Watch) -> WatchedCommit {
     match ok(watch.next_timeout(Duration::from_secs(60)), "an event") {
         Some(WatchEvent::Commit(commit)) => commit,
-        other => panic!("no commit but {other:?}"),
+        other => panic!("expected a commit, found {other:?}"),
     }
 }
 
-/// A change as bytes that no other change has.
+/// Encodes a change unambiguously as bytes.
 fn line(key: &[u8], value: Option<&[u8]>) -> Vec<u8> {
     let value = value.map_or_else(|| b"deleted".to_vec(), |value| [b"=", value].concat());
     [&(key.len() as u64).to_be_bytes(), key, &value].concat()
@@ -50,7 +50,7 @@ pub(super) fn the_stream_equals_the_history(fixture: &StoreFixture) {
                         }
                     }
                     if number % 5 == 4 {
-                        // Refused, and so no part of the history.
+                        // Refused, so not part of the history.
                         batch.expect_present(all, "never");
                         refused(store.commit(&batch), ErrorKind::Conflict, "a condition");
                         continue;
@@ -68,7 +68,7 @@ pub(super) fn the_stream_equals_the_history(fixture: &StoreFixture) {
     let mut last = 0;
     for (sequence, lines) in history {
         let commit = next(&mut watch);
-        let told: Vec<u8> = commit
+        let received: Vec<u8> = commit
             .changes
             .iter()
             .flat_map(|change| match &change.kind {
@@ -76,11 +76,11 @@ pub(super) fn the_stream_equals_the_history(fixture: &StoreFixture) {
                 _ => line(&change.key, None),
             })
             .collect();
-        assert_eq!((commit.sequence, told), (sequence, lines));
+        assert_eq!((commit.sequence, received), (sequence, lines));
         assert!(commit.sequence > last, "out of order");
         last = commit.sequence;
     }
-    assert_eq!(ok(watch.try_next(), "the end"), None, "more than was committed");
+    assert_eq!(ok(watch.try_next(), "the end"), None, "more events than commits");
 }
 
 pub(super) fn changes_of_a_commit_come_together_and_in_order(fixture: &StoreFixture) {
@@ -109,7 +109,7 @@ pub(super) fn changes_of_a_commit_come_together_and_in_order(fixture: &StoreFixt
     assert_eq!(ok(key.try_next(), "the end"), None);
 }
 
-pub(super) fn nothing_is_told_of_what_was_refused(fixture: &StoreFixture) {
+pub(super) fn refused_commits_are_not_reported(fixture: &StoreFixture) {
     let store = fixture.open();
     let all = keyspace(&store, "rows");
     let mut watch = ok(all.watch_prefix(""), "a watch");
@@ -148,18 +148,19 @@ pub(super) fn a_watcher_that_never_reads_is_bounded(fixture: &StoreFixture) {
 
 pub(super) fn a_watch_ends_with_its_store(fixture: &StoreFixture) {
     let store = fixture.open();
-    let (all, gone) = (keyspace(&store, "rows"), keyspace(&store, "gone"));
-    let (mut watch, mut ending) = (ok(all.watch_prefix(""), "a watch"), ok(gone.watch_prefix(""), "a watch"));
-    ok(store.drop_keyspace("gone"), "dropping a keyspace");
+    let (all, dropped) = (keyspace(&store, "rows"), keyspace(&store, "dropped"));
+    let (mut watch, mut ending) =
+        (ok(all.watch_prefix(""), "a watch"), ok(dropped.watch_prefix(""), "a watch"));
+    ok(store.drop_keyspace("dropped"), "dropping a keyspace");
     match ending.next() {
-        Some(ended) => refused(ended, ErrorKind::NotFound, "a keyspace that is gone"),
-        None => panic!("it ended without saying why"),
+        Some(ended) => refused(ended, ErrorKind::NotFound, "a dropped keyspace"),
+        None => panic!("the watch ended without an error"),
     }
     set(&all, "a", "1");
-    drop((all, gone, store));
-    let told: Vec<WatchEvent> = watch.by_ref().map(|event| ok(event, "an event")).collect();
-    assert_eq!(told.len(), 1);
-    // It has not kept the engine open.
+    drop((all, dropped, store));
+    let received: Vec<WatchEvent> = watch.by_ref().map(|event| ok(event, "an event")).collect();
+    assert_eq!(received.len(), 1);
+    // The watch must not keep the engine open.
     if fixture.capabilities().persistent {
         assert!(ok(keyspace(&fixture.open(), "rows").has("a"), "reading"));
     }

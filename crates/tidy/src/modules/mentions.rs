@@ -1,10 +1,10 @@
-//! What one file of source says: its modules, its `use` lines and the paths in its code.
+//! Parses a source file: its modules, its `use` lines and the paths in its code.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, Stmt, TraitItem, UseTree, Visibility};
 
-/// A path that is named, such as `crate::error::Error`.
+/// A mentioned path, such as `crate::error::Error`.
 #[derive(Debug, Clone)]
 pub(super) struct Mention {
     pub(super) path: Vec<String>,
@@ -16,7 +16,7 @@ pub(super) struct Mention {
 pub(super) enum Kind {
     /// A `use` line.
     Use,
-    /// `pub use`, `pub(crate) use` and so on.
+    /// A `pub use`, `pub(crate) use` or similar line.
     Export,
     /// A path in code.
     Code,
@@ -26,13 +26,13 @@ pub(super) enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     pub(super) mentions: Vec<Mention>,
-    /// What `use` lines bring in: the name here, and the path that it stands for.
+    /// The names that `use` lines import, with their paths.
     pub(super) names: Vec<(String, Vec<String>)>,
-    /// `use path::*`.
+    /// The paths of `use path::*` lines.
     pub(super) globs: Vec<Vec<String>>,
-    /// The names of the items that are defined here.
+    /// The names of the items defined here.
     pub(super) items: Vec<String>,
-    /// Those of them that are macros for everybody: `#[macro_export]` gives them to the crate's root.
+    /// Those that are exported macros: `#[macro_export]` puts them into the crate's root.
     pub(super) exported: Vec<String>,
     pub(super) children: Vec<Child>,
 }
@@ -41,18 +41,18 @@ pub(super) struct Parsed {
 pub(super) struct Child {
     pub(super) name: String,
     pub(super) body: Body,
-    /// Compiled for tests only.
+    /// Whether it is compiled only for tests.
     pub(super) test: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Body {
     Inline(Parsed),
-    /// In a file of its own, with the `#[path]` where one is given.
+    /// A module in its own file, with its `#[path]` if it has one.
     File(Option<String>),
 }
 
-/// Reads the text of a file.
+/// Parses the text of a file.
 pub(super) fn parse(text: &str) -> syn::Result<Parsed> {
     Ok(module(&syn::parse_file(text)?.items))
 }
@@ -75,7 +75,7 @@ fn module(items: &[Item]) -> Parsed {
                     Visibility::Inherited => Kind::Use,
                     _ => Kind::Export,
                 };
-                // `use ::name` is another crate.
+                // `use ::name` refers to another crate.
                 if item.leading_colon.is_none() {
                     let mut leaves = Leaves::default();
                     leaves.add(&item.tree, &[]);
@@ -147,11 +147,11 @@ impl Paths<'_> {
         self.0.push(Mention { path, line, kind: Kind::Code });
     }
 
-    /// The arguments of a macro are tokens and nothing more, so paths are found by their `::`.
+    /// Collects paths from the arguments of a macro, which are only tokens: paths are found by their `::`.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut chain: Option<(Vec<String>, usize)> = None;
         let mut colons = 0;
-        // After `.` a name is a field's or a method's.
+        // A name after `.` is a field or a method.
         let mut after_dot = false;
         for token in tokens {
             match &token {
@@ -169,7 +169,7 @@ impl Paths<'_> {
                     }
                 },
                 other => {
-                    // `path::<T>` and `path::{…}` end the path; what follows is looked at by itself.
+                    // `path::<T>` and `path::{…}` end the path; the rest is parsed separately.
                     self.finish(chain.take());
                     if let TokenTree::Group(group) = other {
                         self.tokens(group.stream());
@@ -184,7 +184,7 @@ impl Paths<'_> {
 
     fn finish(&mut self, chain: Option<(Vec<String>, usize)>) {
         if let Some((path, line)) = chain {
-            // A name alone may be anything, but one that begins like a type.
+            // A single name may be anything, so only one in upper case counts, as it may be a type.
             if path.len() > 1 || path[0].starts_with(char::is_uppercase) {
                 self.add(path, line);
             }
@@ -219,7 +219,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         self.tokens(call.tokens.clone());
     }
 
-    // `pub(in crate::a)` imports nothing, nor does an attribute.
+    // Neither `pub(in crate::a)` nor an attribute imports anything.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
@@ -254,7 +254,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-/// Whether this is compiled for tests and for nothing else: `#[cfg(test)]`, `#[cfg(all(test, …))]`.
+/// Whether an item is compiled only for tests: `#[cfg(test)]`, `#[cfg(all(test, …))]`.
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => {

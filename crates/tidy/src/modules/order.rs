@@ -1,27 +1,28 @@
-//! The declared order of a crate's modules: a block in docs/ARCHITECTURE.md, read from there.
+//! Checks imports against the declared order of modules, which it reads from blocks in docs/ARCHITECTURE.md.
 //!
-//! A block opens with `modules of DIRECTORY`, and each line below it is a layer: names, with commas between them, and
-//! after a colon what they are. A module imports only from lines below its own. `crates/backends/*` is one order for
-//! all of them, of which each has some modules. `lib`, `main` and `mod` (the directory's own file) stand above all
-//! others where they are not named. Every crate has a block; a directory inside one may have one too.
+//! A block opens with `modules of DIRECTORY`, and each following line is a layer: names separated by commas, and a
+//! description after a colon. A module imports only from lines below its own. `crates/backends/*` is one order for
+//! all backends, each of which has some of its modules. `lib`, `main` and `mod` (the directory's own file) are
+//! above all others unless the block names them. Every crate needs a block; a directory inside a crate may have
+//! one too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::circles::{self, Edge, Place};
+use super::cycles::{self, Edge, Place};
 use super::tree::Tree;
 
 const OPENING: &str = "modules of ";
 
-/// One block.
+/// One block of the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
     /// The directory, such as `crates/core`, `crates/backends/*` or `crates/core/src/adapter`.
     pub dir: String,
-    /// Each module's line, counted from the top.
+    /// The line of each module, counted from the top.
     layers: BTreeMap<String, usize>,
 }
 
-/// The blocks of a document, and what is wrong with them.
+/// Returns the blocks of a document, and their problems.
 pub fn read_orders(document: &str) -> (Vec<Order>, Vec<String>) {
     let (mut orders, mut problems): (Vec<Order>, Vec<String>) = Default::default();
     let mut open = false;
@@ -33,7 +34,7 @@ pub fn read_orders(document: &str) -> (Vec<Order>, Vec<String>) {
         } else if open && let Some(dir) = line.strip_prefix(OPENING) {
             let dir = dir.trim().trim_end_matches(':').to_owned();
             if orders.iter().any(|order| order.dir == dir) {
-                problems.push(format!("two blocks give the order of {dir}: one is enough"));
+                problems.push(format!("two blocks define the order of {dir}: remove one"));
             }
             orders.push(Order { dir, layers: BTreeMap::new() });
             reading = true;
@@ -60,7 +61,7 @@ impl Order {
         }
     }
 
-    /// A module's line; the directory's own file stands above the first, unless it has one.
+    /// The line of a module; the directory's own file is above the first, unless it has one.
     fn layer(&self, name: &str, own: Option<&str>) -> Option<usize> {
         match self.layers.get(name) {
             Some(layer) => Some(layer + 1),
@@ -69,17 +70,17 @@ impl Order {
     }
 }
 
-/// The imports that do not point down, and the modules that the order does not know.
+/// Returns the imports that do not point down, and the modules missing from the order.
 pub(super) fn check(krate: &str, tree: &Tree, edges: &[Edge], orders: &[Order]) -> Vec<String> {
     let mut problems = Vec::new();
     for (dir, names) in tree.directories() {
-        let place = circles::dir(krate, &dir);
+        let place = cycles::dir(krate, &dir);
         let own = tree.own_name(&dir);
         let inside: Vec<&Edge> = edges.iter().filter(|edge| edge.dir == dir).collect();
         let Some(order) = orders.iter().find(|order| order.is_of(&place)) else {
             if dir.is_empty() {
                 problems.push(format!(
-                    "{place} has no order of modules: put a block into docs/ARCHITECTURE.md, such as\n{OPENING}{place}\n{}",
+                    "{place} has no order of modules: add a block to docs/ARCHITECTURE.md, such as\n{OPENING}{place}\n{}",
                     suggestion(&names, own, &inside)
                 ));
             }
@@ -89,8 +90,8 @@ pub(super) fn check(krate: &str, tree: &Tree, edges: &[Edge], orders: &[Order]) 
             names.iter().filter(|name| Some(name.as_str()) != own && !order.layers.contains_key(*name));
         problems.extend(unknown.map(|name| {
             format!(
-                "{place} has a module {name} that its order in docs/ARCHITECTURE.md does not name: put it where it \
-                 belongs"
+                "{place} has a module {name} that is missing from its order in docs/ARCHITECTURE.md: add it to the \
+                 right line"
             )
         }));
         for edge in inside {
@@ -99,9 +100,9 @@ pub(super) fn check(krate: &str, tree: &Tree, edges: &[Edge], orders: &[Order]) 
             };
             if from >= to {
                 let Place { file, line, path } = &edge.place;
-                let stands = if from == to { "beside it" } else { "above it" };
+                let position = if from == to { "on the same line" } else { "above it" };
                 problems.push(format!(
-                    "{krate}/{file}:{line} ({path}): {} imports {}, which stands {stands} in the order of {} in \
+                    "{krate}/{file}:{line} ({path}): {} imports {}, which is {position} in the order of {} in \
                      docs/ARCHITECTURE.md: imports point down",
                     edge.from, edge.to, order.dir
                 ));
@@ -111,9 +112,9 @@ pub(super) fn check(krate: &str, tree: &Tree, edges: &[Edge], orders: &[Order]) 
     problems
 }
 
-/// An order that fits the imports; of modules in a circle all are in the first line.
+/// Suggests an order that fits the imports, with all modules of a cycle on the first line.
 fn suggestion(names: &BTreeSet<String>, own: Option<&str>, edges: &[&Edge]) -> String {
-    // The directory's own file stands above all, which goes without saying.
+    // The directory's own file is above all others by default.
     let mut left: BTreeSet<&str> =
         names.iter().map(String::as_str).filter(|name| Some(*name) != own).collect();
     let mut lines = Vec::new();
@@ -130,18 +131,15 @@ fn suggestion(names: &BTreeSet<String>, own: Option<&str>, edges: &[&Edge]) -> S
     lines.join("\n")
 }
 
-/// What the orders name and no crate has, given the directories of modules of all crates and the names in them.
+/// Returns the names in orders that no crate has, given the module directories of all crates and their names.
 pub fn check_stale(orders: &[Order], directories: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let mut problems = Vec::new();
     for order in orders {
-        let there: BTreeSet<&String> =
+        let existing: BTreeSet<&String> =
             directories.iter().filter(|(dir, _)| order.is_of(dir)).flat_map(|(_, names)| names).collect();
-        let gone = order.layers.keys().filter(|name| !there.contains(name));
-        problems.extend(gone.map(|name| {
-            format!(
-                "the order of {} in docs/ARCHITECTURE.md names {name}: there is no such module",
-                order.dir
-            )
+        let stale = order.layers.keys().filter(|name| !existing.contains(name));
+        problems.extend(stale.map(|name| {
+            format!("the order of {} in docs/ARCHITECTURE.md names {name}, which does not exist", order.dir)
         }));
     }
     problems

@@ -1,35 +1,35 @@
-//! The modules of a crate, and which of them a path leads to.
+//! The modules of a crate, and the resolution of paths to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::circles::{Edge, Place};
+use super::cycles::{Edge, Place};
 use super::mentions::{Body, Kind, Mention, Parsed, parse};
 
-/// A crate's files: the path below its directory, with `/`, and the text.
+/// The files of a crate: path relative to its directory, with `/`, and text.
 pub type Sources = BTreeMap<String, String>;
 
-/// How often a name may lead to another name, so that names that lead to each other come to an end.
+/// Limit on the steps of a resolution, so that names that refer to each other end it.
 const STEPS_MAX: usize = 16;
 
-/// The modules of one library or command.
+/// The modules of one library or binary.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     modules: Vec<Module>,
-    /// Where macros are that the root has by `#[macro_export]`.
+    /// The defining modules of macros that are in the root through `#[macro_export]`.
     macros: BTreeMap<String, usize>,
-    /// The files that belong to it, those of tests too.
+    /// All its files, including those of tests.
     pub(super) files: BTreeSet<String>,
-    /// What could not be read.
+    /// Files that could not be read.
     pub(super) problems: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 struct Module {
-    /// Its name from the crate's root down.
+    /// Its path from the crate's root.
     path: Vec<String>,
-    /// The file in which it stands.
+    /// The file that contains it.
     file: String,
-    /// The module that is this whole file: itself, but for `mod name { … }` inside a file.
+    /// The module of the whole file: itself, except for `mod name { … }` inside a file.
     whole: usize,
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
@@ -39,18 +39,18 @@ struct Module {
     mentions: Vec<Mention>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Target {
     /// A module itself.
     Module(usize),
-    /// Something that is defined in a module.
+    /// An item defined in a module.
     Item(usize),
-    /// Something of another crate.
+    /// An item of another crate.
     Outside,
 }
 
 impl Tree {
-    /// Reads the modules that a root, such as `src/lib.rs`, declares, and those that these declare.
+    /// Reads a root, such as `src/lib.rs`, and all modules that it declares, directly or indirectly.
     pub(super) fn read(sources: &Sources, root: &str) -> Self {
         let mut tree = Self::default();
         tree.read_file(sources, root, None, &[]);
@@ -60,7 +60,7 @@ impl Tree {
     fn read_file(&mut self, sources: &Sources, file: &str, parent: Option<usize>, path: &[String]) {
         self.files.insert(file.to_owned());
         let Some(text) = sources.get(file) else {
-            self.problems.push(format!("{file} is declared as a module and was not found"));
+            self.problems.push(format!("{file} is declared as a module, but was not found"));
             return;
         };
         match parse(text) {
@@ -72,7 +72,7 @@ impl Tree {
         }
     }
 
-    /// Adds a module and those below it. `whole` is the module of the file, for one that is not a file of its own.
+    /// Adds a module and its children. `whole` is the module of the file, for a module inside a file.
     fn add(
         &mut self,
         sources: &Sources,
@@ -84,7 +84,7 @@ impl Tree {
     ) {
         let this = self.modules.len();
         if let (Some(parent), Some(name)) = (parent, path.last()) {
-            // Where two are declared for different platforms, a path leads to the first.
+            // Of two declarations for different platforms, the first one counts.
             self.modules[parent].children.entry(name.clone()).or_insert(this);
         }
         self.modules.push(Module {
@@ -118,7 +118,7 @@ impl Tree {
         }
     }
 
-    /// Who imports whom, in every directory.
+    /// Returns the imports between modules in every directory.
     pub(super) fn edges(&self) -> Vec<Edge> {
         let mut edges: BTreeMap<(Vec<String>, String, String), Edge> = BTreeMap::new();
         for (at, module) in self.modules.iter().enumerate() {
@@ -141,7 +141,7 @@ impl Tree {
         edges.into_values().collect()
     }
 
-    /// The directories that hold more than one module, and the names in each, its own file among them.
+    /// Returns the directories with more than one module and their module names, including the directory's own file.
     pub(super) fn directories(&self) -> BTreeMap<Vec<String>, BTreeSet<String>> {
         let mut found: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
         for (at, module) in self.modules.iter().enumerate().filter(|(at, module)| module.whole == *at) {
@@ -153,12 +153,12 @@ impl Tree {
         found
     }
 
-    /// The name of a directory's own file: `mod`, `lib`, `main`.
+    /// Returns the name of a directory's own file: `mod`, `lib` or `main`.
     pub(super) fn own_name(&self, dir: &[String]) -> Option<&str> {
         self.modules.iter().find(|module| module.path == dir).map(|module| stem(&module.file))
     }
 
-    /// The file that a mention imports, if it is one of this crate's.
+    /// Returns the file that a mention imports, if it belongs to this crate.
     fn imported(&self, from: usize, mention: &Mention) -> Option<usize> {
         match self.resolve(from, &mention.path, mention.kind != Kind::Code, STEPS_MAX)? {
             Target::Module(module) | Target::Item(module) => Some(self.modules[module].whole),
@@ -166,7 +166,7 @@ impl Tree {
         }
     }
 
-    /// The directory in which the ways to two files part, and their names there.
+    /// Returns the last common directory of two files, and their names in it.
     fn beside(&self, from: usize, to: usize) -> Option<(&[String], String, String)> {
         let (a, b) = (&self.modules[from].path, &self.modules[to].path);
         let shared = a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -179,7 +179,7 @@ impl Tree {
         let module = &self.modules[file];
         match module.path.get(dir.len()) {
             Some(name) => name.clone(),
-            // The directory's own file: `mod`, `lib`, `main`.
+            // The directory's own file: `mod`, `lib` or `main`.
             None => stem(&module.file).to_owned(),
         }
     }
@@ -197,7 +197,7 @@ impl Tree {
             "self" => self.walk(from, rest, steps),
             "super" => self.walk(module.parent?, rest, steps),
             name => match (module.children.get(name), module.names.get(name)) {
-                // A single name in code is no module.
+                // A single name in code is not a module.
                 (Some(&child), _) if is_use || !rest.is_empty() => self.walk(child, rest, steps),
                 (_, Some(stands_for)) if stands_for != path => {
                     match self.resolve(from, stands_for, true, steps)? {
@@ -210,7 +210,7 @@ impl Tree {
         }
     }
 
-    /// Where a path that begins in a module leads.
+    /// Resolves a path that starts in a module.
     fn walk(&self, start: usize, path: &[String], steps: usize) -> Option<Target> {
         let Some((first, rest)) = path.split_first() else { return Some(Target::Module(start)) };
         let steps = steps.checked_sub(1)?;
@@ -250,7 +250,7 @@ impl Tree {
     }
 }
 
-/// The file of a module that another file declares, as rustc finds it.
+/// Returns the file of a module declared in another file, by the rules of rustc.
 fn file_of(sources: &Sources, parent: &str, below: &[String], given: Option<&str>, root: bool) -> String {
     let dir = parent.rsplit_once('/').map_or("", |(dir, _)| dir);
     if let Some(given) = given {
@@ -263,7 +263,7 @@ fn file_of(sources: &Sources, parent: &str, below: &[String], given: Option<&str
     if sources.contains_key(&nested) { nested } else { format!("{dir}/{name}.rs") }
 }
 
-/// A path without `..`.
+/// Normalizes a path: removes `.` and `..`.
 fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

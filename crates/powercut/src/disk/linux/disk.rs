@@ -1,4 +1,4 @@
-//! One mounted disk, from its image to its recording.
+//! One mounted disk: mounts an image, serves it and returns its recording.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,15 +16,15 @@ use super::server::{DISK, MARK, Server, Shared};
 
 /// How long an unmount waits for a file system that is still in use.
 const BUSY_LIMIT: Duration = Duration::from_secs(3);
-/// The file with which [`Disk::fill`] takes up the space.
+/// The file that [`Disk::fill`] creates to use up the space.
 const FILLER: &str = "filler";
 
-/// A mounted disk. When it is dropped it is unmounted and its recording is lost.
+/// A mounted disk. Dropping it unmounts it and discards its recording.
 #[derive(Debug)]
 pub struct Disk {
     base: Image,
     shared: Arc<Shared>,
-    /// Holds the two mount points.
+    /// The directory of the two mount points.
     root: PathBuf,
     files: PathBuf,
     /// `None` once it is unmounted.
@@ -32,7 +32,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An image with an empty file system, always the same within a process. The file system is made once; later
+    /// Returns an image with an empty file system, always the same within a process. The first call formats it; later
     /// calls take microseconds.
     pub fn formatted(file_system: FileSystem) -> io::Result<Image> {
         static MADE: Mutex<Vec<(FileSystem, Image)>> = Mutex::new(Vec::new());
@@ -45,9 +45,9 @@ impl Disk {
         Ok(image)
     }
 
-    /// Mounts `image`. Its file system is recovered by the kernel, as after a power cut. One that the kernel refuses is
-    /// repaired by its own program first, as a machine does when it starts: ext4's superblock spans two sectors under one
-    /// checksum, so that a power cut may tear it. One that is too damaged for that is an error.
+    /// Mounts `image`. The kernel recovers its file system, as after a power cut. If the kernel refuses it, it is
+    /// repaired first by the program of the file system, as at the start of a machine: ext4's superblock spans two
+    /// sectors under one checksum, so a power cut may tear it. Fails if the file system is damaged beyond that.
     pub fn mount(image: Image, file_system: FileSystem, options: &DiskOptions) -> io::Result<Disk> {
         let root = tempfile::Builder::new().prefix("strongroom-disk-").tempdir()?.keep();
         let (device, files) = (root.join("device"), root.join("files"));
@@ -59,12 +59,12 @@ impl Disk {
                 return Err(error);
             }
         };
-        // From here on the drop cleans up.
+        // From here on `Drop` cleans up.
         let disk = Disk { base: image, shared, root, files, session: Some(session) };
         let device = device.join(DISK);
         mount_loop(&device, &disk.files, file_system).or_else(|refused| {
             let Some((program, arguments)) = file_system.repair() else { return Err(refused) };
-            // Its status says that it repaired something, or that it could not. The mount will show.
+            // The exit status is not needed: the mount shows whether the repair worked.
             let _ = run(program, arguments.iter().map(AsRef::as_ref).chain([device.as_os_str()]));
             mount_loop(&device, &disk.files, file_system).map_err(|_| refused)
         })?;
@@ -76,9 +76,9 @@ impl Disk {
         &self.files
     }
 
-    /// The file that a child opens and writes marks to: each `write` call of up to 1 MiB is one
-    /// [`Entry::Mark`](super::super::Entry::Mark). It is in the log, behind all that the child was told before, when
-    /// the call returns. Nothing of it is on the disk; it reads as empty.
+    /// The file that a child writes marks to. Each `write` call of up to 1 MiB is one
+    /// [`Entry::Mark`](super::super::Entry::Mark). When the call returns, the mark is in the log, after every request
+    /// that was answered before. The file is not on the disk, and reads as empty.
     pub fn mark_path(&self) -> PathBuf {
         self.root.join("device").join(MARK)
     }
@@ -88,14 +88,15 @@ impl Disk {
         &self.shared.faults
     }
 
-    /// Fills the file system up to some `leave_bytes` bytes with a file `filler`, so that programs meet `ENOSPC`. The
-    /// file takes space and is not written. Exact to some 100 KiB, since the file system needs room of its own.
+    /// Fills the file system except for about `leave_bytes` bytes with a file `filler`, so that programs meet
+    /// `ENOSPC`. The file takes space but is not written. Exact to about 100 KiB, because the file system needs
+    /// space itself.
     pub fn fill(&self, leave_bytes: u64) -> io::Result<()> {
         let filler = self.files.join(FILLER);
         let mut len_bytes = self.free_bytes()?.saturating_sub(leave_bytes);
         loop {
             let taken = run("fallocate", ["-l".as_ref(), len_bytes.to_string().as_ref(), filler.as_os_str()]);
-            // Some of what counts as free is needed for the filler's own metadata.
+            // The metadata of the filler takes some of the free space.
             let less = len_bytes.saturating_sub(64 << 10);
             match taken {
                 Err(_) if less > 0 && filler.exists() => len_bytes = less,
@@ -104,10 +105,10 @@ impl Disk {
         }
     }
 
-    /// Removes what [`fill`](Self::fill) made, and returns when the space is free again.
+    /// Removes the file of [`fill`](Self::fill), and returns when the space is free again.
     pub fn make_room(&self) -> io::Result<()> {
         run("rm", ["-f".as_ref(), self.files.join(FILLER).as_os_str()])?;
-        // btrfs and xfs give space back with the next commit of their own.
+        // btrfs and xfs free the space at their next own commit.
         run("sync", ["-f".as_ref(), self.files.as_os_str()])
     }
 
@@ -118,23 +119,23 @@ impl Disk {
         Ok(u64::from(free.blocks_available()) * u64::from(free.fragment_size()))
     }
 
-    /// Unmounts the disk, which writes what the kernel still holds, and ends the recording. Processes that use the
-    /// disk are ended first, by the caller. A file system that is in use for three seconds more is cut off, as
-    /// [`Recording::cut_off`] says. I/O errors at the end do not matter: the log is what reached the disk.
+    /// Unmounts the disk, which writes the kernel's dirty pages, and ends the recording. The caller must first end
+    /// the processes that use the disk. A file system that stays in use for three more seconds is cut off; see
+    /// [`Recording::cut_off`]. I/O errors at the end do not matter, because the log is what reached the disk.
     pub fn unmount(mut self) -> io::Result<Recording> {
         let cut_off = !self.take_down()?;
         let log = self.shared.take_log();
         Ok(Recording { base: self.base.clone(), log, cut_off })
     }
 
-    /// Unmounts the file system and then the disk beneath it; whether the file system was no longer in use.
+    /// Unmounts the file system and then the disk under it; returns whether the file system was no longer in use.
     fn take_down(&mut self) -> io::Result<bool> {
         let Some(session) = self.session.take() else { return Ok(true) };
         let unmounted = unmount_files(&self.files);
         let device = self.root.join("device");
         if unmount_device(&device, matches!(unmounted, Ok(true))) {
-            // Its threads end by themselves. They are waited for so that no trial begins while another's memory
-            // and threads are still there, but not for ever: another process may have copied the mounts.
+            // The server threads end by themselves. Waiting for them keeps memory and threads of one trial out of
+            // the next. The wait is limited, because another process may have copied the mounts.
             let began = Instant::now();
             while !session.guard.is_finished() && began.elapsed() < BUSY_LIMIT {
                 thread::sleep(Duration::from_micros(100));
@@ -152,7 +153,7 @@ impl Drop for Disk {
     }
 }
 
-/// Makes the mount points and serves the disk on the first.
+/// Creates the mount points and serves the disk on the first.
 fn serve(
     shared: &Arc<Shared>,
     len_bytes: u64,
@@ -164,13 +165,13 @@ fn serve(
     fs::create_dir(files)?;
     let mut config = Config::default();
     config.mount_options.push(MountOption::FSName("strongroom-disk".to_string()));
-    // One thread waits while a flush takes its time, and the marks of others go on.
+    // While one thread waits in a flush, the other still takes marks.
     config.n_threads = Some(2);
     fuser::spawn_mount(Server::new(Arc::clone(shared), len_bytes, options.flush_delay), device, &config)
 }
 
-/// Mounts the file system in the file `disk`. The loop device lets go by itself when it is unmounted, or when the
-/// mounts of this process vanish.
+/// Mounts the file system in the file `disk`. The loop device releases the file by itself when it is unmounted, or
+/// when the mounts of this process disappear.
 fn mount_loop(disk: &Path, files: &Path, file_system: FileSystem) -> io::Result<()> {
     let options = format!("loop,nodev,nosuid,{}", file_system.mount_options());
     let arguments = ["-n", "-t", file_system.name(), "-o", &options].map(AsRef::<std::ffi::OsStr>::as_ref);
@@ -178,14 +179,14 @@ fn mount_loop(disk: &Path, files: &Path, file_system: FileSystem) -> io::Result<
     if file_system != FileSystem::Btrfs || find("btrfs").is_none() {
         return mount();
     }
-    // btrfs remembers every device that it has seen, and refuses another of the same UUID that seems older: two
-    // crash images of one disk. It is made to forget; one that another thread mounts meanwhile may still be in the way.
+    // btrfs remembers every device that it has seen, and refuses another one of the same UUID that seems older, as
+    // two crash images of one disk do. So it must forget the devices; a mount by another thread may require a retry.
     let forget = || run("btrfs", ["device", "scan", "--forget"]);
     forget()?;
     mount().or_else(|_| forget().and_then(|()| mount()))
 }
 
-/// Unmounts the file system: `true` if it is gone, `false` if it had to be cut off because it was in use.
+/// Unmounts the file system: `true` if it is unmounted, `false` if it had to be cut off because it was in use.
 fn unmount_files(files: &Path) -> io::Result<bool> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -205,8 +206,8 @@ fn unmount_files(files: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Unmounts the disk itself; whether its server has nothing more to do. The loop device lets go of it a moment after
-/// the file system is gone.
+/// Unmounts the disk itself; returns whether its server is idle now. The loop device releases the disk shortly after
+/// the file system is unmounted.
 fn unmount_device(device: &Path, soon: bool) -> bool {
     let began = Instant::now();
     while soon && began.elapsed() < BUSY_LIMIT {
@@ -219,24 +220,23 @@ fn unmount_device(device: &Path, soon: bool) -> bool {
     false
 }
 
-/// Whether something is mounted there, for this process.
+/// Whether something is mounted at `directory`, as this thread sees it.
 fn is_mount_point(directory: &Path) -> io::Result<bool> {
-    // Of this thread, not of the process: `isolate` gives mounts to a thread and to those it starts.
+    // Mounts of this thread, not of the process: `isolate` works on a thread and those that it starts.
     let mounts = fs::read_to_string("/proc/thread-self/mounts")?;
-    // Blanks are escaped there, and the paths made here have none but for what the temporary directory brings.
+    // The file escapes blanks, which only the path of the temporary directory can contain.
     let wanted = directory.to_string_lossy().replace(' ', "\\040");
     Ok(mounts.lines().any(|line| line.split(' ').nth(1) == Some(&wanted)))
 }
 
-/// Removes the directories, which are empty: never anything in them, so that a disk that is still mounted loses
-/// nothing.
+/// Removes the empty mount points. Never removes contents, so that a disk that is still mounted loses nothing.
 fn remove_mount_points(root: &Path) {
     for directory in [&root.join("files"), &root.join("device"), root] {
         let _ = fs::remove_dir(directory);
     }
 }
 
-/// Makes the file system in a sparse file, and reads it.
+/// Formats a file system in a sparse file, and reads it.
 fn format(file_system: FileSystem) -> io::Result<Image> {
     let directory = tempfile::Builder::new().prefix("strongroom-mkfs-").tempdir()?;
     let file = directory.path().join(DISK);

@@ -1,4 +1,4 @@
-//! Disks on Linux: FUSE, a loop device, and a file system on it.
+//! Disks on Linux: a file served over FUSE, a loop device over it, and a file system on that.
 
 mod disk;
 mod programs;
@@ -18,13 +18,13 @@ use nix::sys::signal::Signal;
 pub use self::disk::Disk;
 use super::{DiskOptions, FileSystem};
 
-/// Why power cuts cannot be simulated here, if they cannot: not root, no `/dev/fuse`, no loop devices, or no file
-/// system that could be mounted. The first call tries it with a real disk, which takes some 100 ms.
+/// Returns why power cuts cannot be simulated here, if so: not root, no `/dev/fuse`, no loop devices, or no file
+/// system that can be mounted. The first call mounts a disk to find out, which takes about 100 ms.
 pub fn unavailable() -> Option<String> {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
     let reason = REASON.get_or_init(|| {
         what_is_missing().or_else(|| {
-            // Any one will do; ext4 is what most have, so that its reason is told.
+            // One file system suffices. If none works, ext4 gives the reason, because most systems have it.
             let mut reasons = FileSystem::ALL.into_iter().map(FileSystem::unavailable);
             let first = reasons.next().flatten()?;
             if reasons.any(|reason| reason.is_none()) { None } else { Some(first) }
@@ -33,16 +33,14 @@ pub fn unavailable() -> Option<String> {
     reason.clone()
 }
 
-/// What can be seen without trying.
+/// Returns a missing requirement that shows without mounting a disk.
 fn what_is_missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
-        return Some("power cuts are simulated as root alone (mounts, loop devices)".to_string());
+        return Some("power cuts can be simulated only as root (mounts, loop devices)".to_string());
     }
     for (device, module) in [("/dev/fuse", "fuse"), ("/dev/loop-control", "loop")] {
         if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
-            return Some(format!(
-                "{device} cannot be opened ({error}): is the kernel's module {module} there?"
-            ));
+            return Some(format!("cannot open {device} ({error}): load the kernel module {module}"));
         }
     }
     let missing =
@@ -51,8 +49,8 @@ fn what_is_missing() -> Option<String> {
 }
 
 impl FileSystem {
-    /// Why disks with this file system cannot be had here, if they cannot: its `mkfs` is missing (the package is
-    /// named), or the kernel does not mount it. The first call tries it with a real disk.
+    /// Returns why disks with this file system are unavailable here, if so: its `mkfs` is missing (with the package
+    /// to install), or the kernel does not mount it. The first call mounts a disk to find out.
     pub fn unavailable(self) -> Option<String> {
         static REASONS: [OnceLock<Option<String>>; FileSystem::ALL.len()] = [const { OnceLock::new() }; 3];
         REASONS[self as usize].get_or_init(|| self.try_out()).clone()
@@ -69,41 +67,41 @@ impl FileSystem {
         let tried = Disk::formatted(self)
             .and_then(|image| Disk::mount(image, self, &DiskOptions::default()))
             .and_then(Disk::unmount);
-        tried.err().map(|error| format!("no disk with {self} could be mounted: {error}"))
+        tried.err().map(|error| format!("cannot mount a disk with {self}: {error}"))
     }
 }
 
-/// Gives this process mounts of its own, so that every disk vanishes with it, also when it is killed. Called first
-/// thing in `main`, before there is any thread and before [`unavailable`], which mounts a disk: it works on the calling
-/// thread and those it starts later.
+/// Moves the calling thread to a private mount namespace, so that all disks disappear with the process even if it is
+/// killed. Call it first in `main`, before any other thread and before [`unavailable`], which mounts a disk: it
+/// affects only the calling thread and those that it starts later.
 pub fn isolate() -> io::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
-    // Without this, the mounts made here would still spread to where this process came from.
+    // Otherwise the mounts made here would still propagate to the parent namespace.
     let none: Option<&Path> = None;
     nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     keep_mounts()
 }
 
-/// Starts a child that holds the mounts until this process is gone.
+/// Starts a child that keeps the mount namespace alive until this process has ended.
 ///
-/// Whoever leaves the mounts last unmounts them. If that were this process, the kernel would wait for its disks
-/// before it closes them, and so for ever. The child ends when its input does, which is when this process has closed
-/// all it had, disks included; the file systems are then unmounted with I/O errors, but at once.
+/// The last process of a namespace unmounts its mounts. If that were this process, the kernel would wait for its
+/// disks before closing them, and deadlock. The child ends when its standard input closes, after this process has
+/// closed all its files, including the disks. The file systems are then unmounted with I/O errors, but at once.
 fn keep_mounts() -> io::Result<()> {
     static KEEPERS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
     let keeper = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Not with this process, when the terminal's interrupt ends that.
+        // Its own process group: an interrupt from the terminal must not end it together with this process.
         .process_group(0)
         .spawn()?;
     KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
     Ok(())
 }
 
-/// Called first thing in a child that works on a disk: it is killed when the thread that started it ends. A child
-/// that lived on would keep the mounts of its parent.
+/// Kills the calling process when the thread that started it ends. Call it first in a child that works on a disk: a
+/// child that outlives its parent would keep the parent's mounts.
 pub fn die_with_parent() -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     Ok(())

@@ -1,7 +1,7 @@
-//! The programs of the system that format, mount and unmount: util-linux and the `mkfs` family.
+//! Runs the system programs that format, mount and unmount: util-linux and the `mkfs` family.
 //!
-//! Programs and not system calls of our own: a process that is killed while it waits for a disk that it serves
-//! itself can never end, and a child of it can. They cost some milliseconds.
+//! Programs instead of system calls: a process that is killed while it waits for a disk that it serves itself can
+//! never end, but its child can. Each run costs a few milliseconds.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,10 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a program may take before it is given up.
+/// Time limit of a program.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where `program` is; also in the directories of the system's own programs, which not every `PATH` names.
+/// The path of `program`. Also searches the directories of system programs, which not every `PATH` contains.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories =
@@ -23,8 +23,8 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
     directories.map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
-/// Runs a program to its end. An error holds what the program said. One that takes too long is killed, left to
-/// itself if even that does not end it, and answered with `TimedOut`.
+/// Runs a program until it ends. An error contains the program's standard error. A program that exceeds the time
+/// limit is killed and not waited for, and the error is `TimedOut`.
 pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> io::Result<()> {
     let file = find(program).unwrap_or_else(|| Path::new(program).to_path_buf());
     let mut child = Command::new(file)
@@ -33,12 +33,12 @@ pub(super) fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<I
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // An interrupt from the terminal is for this process: a mount or unmount goes on to its end.
+        // An interrupt from the terminal is for this process only: a mount or unmount must complete.
         .process_group(0)
         .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("{program} could not be started: {error}")))?;
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot start {program}: {error}")))?;
     if !ended_in_time(&mut child)? {
-        // It cannot be waited for: a program inside the kernel ends when the kernel lets it.
+        // Not waited for, because a process inside a system call may ignore the kill.
         let _ = child.kill();
         return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{program} did not end in time")));
     }

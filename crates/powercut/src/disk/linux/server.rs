@@ -1,8 +1,8 @@
-//! The block device itself: two files over FUSE, `disk` and `mark`.
+//! The block device: two files over FUSE, `disk` and `mark`.
 //!
-//! A request is in the log before it is answered, under one lock, so that the log's order is an order in which
-//! things happened: whatever a program did after it was told that a write, a flush or a mark was done stands behind
-//! it. Neither file is cached by the kernel.
+//! A request is logged under one lock before it is answered, so the order of the log is an order in which the
+//! requests happened: whatever a program does after the answer to a write, a flush or a mark comes after it in the
+//! log. The kernel caches neither file.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,19 +15,19 @@ use fuser::{
 
 use super::super::{Entry, Fault, Faults, Image};
 
-/// The file that the loop device stands on.
+/// The file under the loop device.
 pub(super) const DISK: &str = "disk";
 /// The file that marks are written to.
 pub(super) const MARK: &str = "mark";
 
 const DISK_INODE: INodeNo = INodeNo(2);
 const MARK_INODE: INodeNo = INodeNo(3);
-/// Names and attributes never change, so that the kernel may keep them for as long as it likes.
+/// Names and attributes never change, so the kernel may cache them.
 const ATTRIBUTES_TTL: Duration = Duration::from_secs(3600);
-/// The largest entry that a discarded or zeroed range makes, in bytes.
+/// The largest log entry of a discarded or zeroed range, in bytes.
 const ZEROS_BYTES: usize = 1 << 20;
 
-/// What the server and the owner of the disk share.
+/// State shared by the server and the owner of the disk.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) faults: Faults,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What a read sees; `None` once the recording has been taken.
+    /// The contents that reads return; `None` once the recording has been taken.
     image: Option<Image>,
     log: Vec<Entry>,
 }
@@ -47,7 +47,7 @@ impl Shared {
         Shared { faults: Faults::default(), state }
     }
 
-    /// Ends the recording: what comes later fails with `EIO`.
+    /// Ends the recording: later requests fail with `EIO`.
     pub(super) fn take_log(&self) -> Vec<Entry> {
         let mut state = self.state();
         state.image = None;
@@ -84,7 +84,7 @@ impl Shared {
         let mut at = offset;
         while at < end {
             let part = usize::try_from(end - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
-            // The full parts share one allocation: a discard of a whole disk is nothing much in memory.
+            // Full parts share one allocation, so a discard of the whole disk takes little memory.
             let data = if part == ZEROS_BYTES { Arc::clone(&zeros) } else { vec![0; part].into() };
             self.write_all(at, &data)?;
             at += part as u64;
@@ -174,7 +174,7 @@ impl Filesystem for Server {
         self.reply_attributes(inode, reply);
     }
 
-    /// Changes nothing: a child may open the mark file with `O_TRUNC`.
+    /// Changes nothing, but must succeed: a child may open the mark file with `O_TRUNC`.
     fn setattr(
         &self,
         _: &Request,
@@ -243,7 +243,7 @@ impl Filesystem for Server {
             _ => self.shared.push(Entry::Mark(data.to_vec())),
         };
         match result {
-            // The kernel sends no more than a few MiB at once.
+            // The length fits: the kernel sends at most a few MiB at once.
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(error) => reply.error(error),
         }
@@ -254,14 +254,15 @@ impl Filesystem for Server {
             return reply.ok();
         }
         let began = Instant::now();
-        // In the log at its start: it covers what was written before it, and nothing that comes while it goes on.
+        // Logged at its start: a flush covers earlier writes, but none that arrive during it.
         let result =
             if self.shared.faults.on_flush() { Err(Errno::EIO) } else { self.shared.push(Entry::Flush) };
         std::thread::sleep(self.flush_delay.saturating_sub(began.elapsed()));
         reply_empty(reply, result);
     }
 
-    /// The loop device's way to discard or zero a range; it never asks for space, since the size is fixed.
+    /// Zeroes a range. The loop device uses this call to discard or zero, and never to allocate, as the size is
+    /// fixed.
     fn fallocate(
         &self,
         _: &Request,

@@ -1,66 +1,66 @@
-//! Anomalies: what a history can show that no strictly serializable store would.
+//! Anomalies, which a history of a strictly serializable store never has.
 
 use crate::isolation::history::{Element, Key};
 use std::fmt;
 
-/// Something that no strictly serializable store shows. Transactions are named by their places in the history.
+/// An anomaly. Transactions are identified by their index in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Anomaly {
-    /// An element was read whose transaction was refused or rolled back (G1a).
+    /// A read of an element whose transaction was refused or rolled back (G1a).
     AbortedRead(Seen),
-    /// An element was read as the last one whose transaction has appended more to the same list (G1b).
+    /// A read that ends with an element after which its transaction appended more to the same list (G1b).
     IntermediateRead(Seen),
-    /// An element is twice in a list.
+    /// A list with an element twice.
     Duplicate(Seen),
-    /// An element was read that nobody has appended.
+    /// A read of an element that was never appended.
     Garbage(Seen),
-    /// An element was acknowledged before the reader began, and is missing.
+    /// A read that lacks an element acknowledged before the reader began.
     Lost(Seen),
-    /// Neither of two reads of a list is a beginning of the other.
+    /// Two reads of a list of which neither is a prefix of the other.
     IncompatibleOrders {
         /// The list.
         list: Key,
-        /// Who read it.
+        /// Its readers.
         readers: [usize; 2],
     },
-    /// A transaction does not see its own appends, or sees two states of one list.
+    /// A transaction that does not see its own appends, or sees two states of one list.
     Internal {
         /// The list.
         list: Key,
-        /// Who read it.
+        /// Its reader.
         reader: usize,
     },
-    /// Transactions that would each have to come before the next, in a circle.
+    /// Transactions of which each must come before the next, in a cycle.
     Cycle(CycleKind, Vec<Edge>),
 }
 
-/// An element that a transaction has read, or has not.
+/// An element that a transaction read or missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     /// The list.
     pub list: Key,
     /// The element.
     pub element: Element,
-    /// Who appended it, if anybody did.
+    /// The transaction that appended it, if any.
     pub writer: Option<usize>,
-    /// Who read the list.
+    /// The transaction that read the list.
     pub reader: usize,
 }
 
-/// The kinds of circles, by what they are made of.
+/// Kinds of cycles, by their dependencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CycleKind {
-    /// Only of appends (write cycle).
+    /// Only appends (write cycle).
     G0,
-    /// Of appends and reads of them (circular information flow).
+    /// Appends and reads of them (circular information flow).
     G1c,
-    /// Two appended to the same list, and one of them had not seen the other's (P4).
+    /// Two appends to the same list, of which one transaction had not seen the other's (P4).
     LostUpdate,
-    /// With one who had not seen what came later (read skew).
+    /// Exactly one read that missed a later append (read skew).
     GSingle,
-    /// With several of those (write skew).
+    /// Several reads that missed a later append (write skew).
     G2,
-    /// Only with the real time in it: something old was seen.
+    /// A cycle that needs the real-time order: a stale read.
     RealTime,
 }
 
@@ -71,25 +71,25 @@ pub struct Edge {
     pub from: usize,
     /// The later one.
     pub to: usize,
-    /// Why.
+    /// The reason.
     pub why: Dependency,
 }
 
-/// What one transaction has to do with another.
+/// The dependency between two transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dependency {
     /// Both appended to this list, one after the other.
     WriteWrite(Key),
-    /// It read what the other had appended to this list.
+    /// The later one read an append of the earlier one to this list.
     WriteRead(Key),
-    /// It read this list before the other appended to it.
+    /// The earlier one read this list before an append of the later one.
     ReadWrite(Key),
-    /// It had ended when the other began.
+    /// The earlier one ended before the later one began.
     RealTime,
 }
 
 impl Anomaly {
-    /// The transactions that it is about.
+    /// Returns the transactions involved.
     pub fn transactions(&self) -> Vec<usize> {
         match self {
             Self::AbortedRead(seen)
@@ -110,28 +110,25 @@ impl fmt::Display for Anomaly {
             Self::AbortedRead(seen) => write!(f, "aborted read (G1a): {seen}"),
             Self::IntermediateRead(seen) => write!(f, "intermediate read (G1b): {seen}"),
             Self::Duplicate(seen) => write!(f, "an element twice: {seen}"),
-            Self::Garbage(seen) => write!(f, "an element that nobody appended: {seen}"),
+            Self::Garbage(seen) => write!(f, "an element that was never appended: {seen}"),
             Self::Lost(seen) => write!(f, "a lost element: {seen}"),
             Self::IncompatibleOrders { list, readers: [one, other] } => {
-                write!(
-                    f,
-                    "transactions {one} and {other} have read list {list} in orders that do not go together"
-                )
+                write!(f, "transactions {one} and {other} read list {list} in incompatible orders")
             }
             Self::Internal { list, reader } => {
                 write!(f, "transaction {reader} sees list {list} in two states, or not its own appends")
             }
             Self::Cycle(kind, edges) => {
-                write!(f, "a circle ({kind:?}):")?;
+                write!(f, "a cycle ({kind:?}):")?;
                 edges.iter().try_for_each(|edge| match edge.why {
                     Dependency::WriteWrite(list) => {
                         write!(f, " {} appended to {list} before {};", edge.from, edge.to)
                     }
                     Dependency::WriteRead(list) => {
-                        write!(f, " {1} saw in {list} what {0} appended;", edge.from, edge.to)
+                        write!(f, " {1} saw in {list} an append of {0};", edge.from, edge.to)
                     }
                     Dependency::ReadWrite(list) => {
-                        write!(f, " {} did not see in {list} what {} appended;", edge.from, edge.to)
+                        write!(f, " {} missed in {list} an append of {};", edge.from, edge.to)
                     }
                     Dependency::RealTime => write!(f, " {} ended before {} began;", edge.from, edge.to),
                 })

@@ -1,38 +1,39 @@
-//! Who must have come before whom, as a graph, and the circles in it.
+//! The graph of dependencies between transactions, and its cycles.
 //!
-//! A circle lies within one strongly connected component, and those are found in one walk (Tarjan, "Depth-First Search
-//! and Linear Graph Algorithms", 1972). It is looked for first among few kinds of dependencies and then among more, so
-//! that each is told as the simplest anomaly that it is.
+//! A cycle lies within one strongly connected component, and a single walk finds all of these (Tarjan,
+//! "Depth-First Search and Linear Graph Algorithms", 1972). The search starts with few kinds of dependencies and
+//! adds more, so that each cycle is reported as the simplest anomaly that it is.
 
 use super::anomaly::{CycleKind, Dependency, Edge};
 use crate::isolation::history::{History, Outcome};
 use std::collections::{HashSet, VecDeque};
 
-/// In a history that is broken all over, not every way through it is tried for the simplest name.
+/// The most edges to try in the search for the simplest cycle, which limits the time on a badly broken history.
 const TRIED_MAX: usize = 200;
 
 pub(super) struct Graph {
-    /// Transactions, and behind them moments of the real time: one for the end of each transaction, in order.
+    /// Edges by node. Nodes are the transactions, followed by time nodes: one for the end of each transaction, in
+    /// order.
     edges: Vec<Vec<Edge>>,
     transactions: usize,
 }
 
 impl Graph {
-    /// With what follows from the real time alone. An edge from each that ended to each that began later would be a
-    /// square of them: instead, who ends leads to that moment, each moment to the next, and each moment to who began
-    /// right behind it.
+    /// Creates the graph with the edges of the real-time order. Edges between all pairs of transactions would be
+    /// quadratic. Instead, each transaction has an edge to the time node of its end, each time node to the next,
+    /// and the last time node before the start of a transaction to that transaction.
     pub(super) fn new(history: &History) -> Self {
         let transactions = history.transactions.len();
-        // Of one that may have been committed nobody knows when.
+        // The time of a commit with an unknown outcome is unknown.
         let known = |place: &usize| history.transactions[*place].outcome != Outcome::Unknown;
         let mut ends: Vec<usize> = (0..transactions).filter(known).collect();
         ends.sort_by_key(|place| history.transactions[*place].completed);
         let mut graph = Self { edges: vec![Vec::new(); transactions + ends.len()], transactions };
         for (number, place) in ends.iter().enumerate() {
-            let moment = transactions + number;
-            graph.add(*place, moment, Dependency::RealTime);
+            let time = transactions + number;
+            graph.add(*place, time, Dependency::RealTime);
             if number > 0 {
-                graph.add(moment - 1, moment, Dependency::RealTime);
+                graph.add(time - 1, time, Dependency::RealTime);
             }
         }
         for (place, transaction) in history.transactions.iter().enumerate() {
@@ -51,18 +52,18 @@ impl Graph {
         }
     }
 
-    /// One circle of each knot, the simplest kinds first.
+    /// Returns one cycle of each component, the simplest kinds first.
     pub(super) fn cycles(&self) -> Vec<(CycleKind, Vec<Edge>)> {
-        let mut told = HashSet::new();
+        let mut covered = HashSet::new();
         let mut cycles = Vec::new();
         for level in [writes, flows, data, all] {
-            for knot in self.knots(level) {
-                if knot.iter().any(|node| told.contains(node)) {
+            for component in self.components(level) {
+                if component.iter().any(|node| covered.contains(node)) {
                     continue;
                 }
-                if let Some(cycle) = self.cycle_in(&knot, level) {
-                    told.extend(knot);
-                    let cycle = self.without_moments(&cycle);
+                if let Some(cycle) = self.cycle_in(&component, level) {
+                    covered.extend(component);
+                    let cycle = self.without_time_nodes(&cycle);
                     cycles.push((kind_of(&cycle), cycle));
                 }
             }
@@ -70,32 +71,33 @@ impl Graph {
         cycles
     }
 
-    fn cycle_in(&self, knot: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
-        let mut inside: Vec<Edge> = knot
+    fn cycle_in(&self, component: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
+        let mut inside: Vec<Edge> = component
             .iter()
             .flat_map(|node| &self.edges[*node])
-            .filter(|edge| knot.contains(&edge.to) && level(edge.why))
+            .filter(|edge| component.contains(&edge.to) && level(edge.why))
             .copied()
             .collect();
-        // The same circle for the same history.
+        // Sorted, so that the same history gives the same cycle.
         inside.sort_by_key(|edge| (edge.from, edge.to, edge.why));
-        // With one who had not seen what came later, and with no second one if that can be.
+        // Prefers a cycle with exactly one read that missed a later append.
         let anti = inside.iter().filter(|edge| matches!(edge.why, Dependency::ReadWrite(_)));
-        let single = anti.take(TRIED_MAX).find_map(|edge| self.closed(*edge, knot, flows));
+        let single = anti.take(TRIED_MAX).find_map(|edge| self.closed(*edge, component, flows));
         single.or_else(|| {
             let others = inside.iter().filter(|edge| data(edge.why)).take(TRIED_MAX);
-            others.filter_map(|edge| self.closed(*edge, knot, level)).min_by_key(Vec::len)
+            others.filter_map(|edge| self.closed(*edge, component, level)).min_by_key(Vec::len)
         })
     }
 
-    /// The shortest circle with this edge in it.
-    fn closed(&self, edge: Edge, knot: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
+    /// The shortest cycle through this edge.
+    fn closed(&self, edge: Edge, component: &HashSet<usize>, level: Level) -> Option<Vec<Edge>> {
         let mut came_by: Vec<Option<Edge>> = vec![None; self.edges.len()];
         let mut waiting = VecDeque::from([edge.to]);
         while let Some(node) = waiting.pop_front()
             && node != edge.from
         {
-            for next in self.edges[node].iter().filter(|next| knot.contains(&next.to) && level(next.why)) {
+            for next in self.edges[node].iter().filter(|next| component.contains(&next.to) && level(next.why))
+            {
                 if next.to == edge.to || came_by[next.to].is_some() {
                     continue;
                 }
@@ -115,9 +117,9 @@ impl Graph {
         Some(cycle)
     }
 
-    /// What goes through moments goes from a transaction to a transaction.
-    fn without_moments(&self, cycle: &[Edge]) -> Vec<Edge> {
-        // It begins with an edge between transactions.
+    /// Replaces paths through time nodes by edges between transactions.
+    fn without_time_nodes(&self, cycle: &[Edge]) -> Vec<Edge> {
+        // A cycle starts with an edge between transactions.
         let mut edges: Vec<Edge> = Vec::new();
         for edge in cycle {
             match edges.last_mut() {
@@ -128,8 +130,8 @@ impl Graph {
         edges
     }
 
-    /// Strongly connected components of more than one node.
-    fn knots(&self, level: Level) -> Vec<HashSet<usize>> {
+    /// Returns the strongly connected components of more than one node.
+    fn components(&self, level: Level) -> Vec<HashSet<usize>> {
         let mut walk = Walk {
             number: vec![None; self.edges.len()],
             low: vec![0; self.edges.len()],
@@ -137,17 +139,17 @@ impl Graph {
             open: Vec::new(),
             next: 0,
         };
-        let mut knots = Vec::new();
+        let mut components = Vec::new();
         for root in 0..self.edges.len() {
             if walk.number[root].is_none() {
-                self.walk_from(root, level, &mut walk, &mut knots);
+                self.walk_from(root, level, &mut walk, &mut components);
             }
         }
-        knots
+        components
     }
 
-    /// Without recursion: a path may be as long as the history.
-    fn walk_from(&self, root: usize, level: Level, walk: &mut Walk, knots: &mut Vec<HashSet<usize>>) {
+    /// Walks without recursion, because a path may be as long as the history.
+    fn walk_from(&self, root: usize, level: Level, walk: &mut Walk, components: &mut Vec<HashSet<usize>>) {
         walk.enter(root);
         let mut path = vec![(root, 0)];
         while let Some((node, place)) = path.last_mut() {
@@ -172,9 +174,9 @@ impl Graph {
                 walk.low[*parent] = walk.low[*parent].min(walk.low[node]);
             }
             if walk.number[node] == Some(walk.low[node]) {
-                let knot = walk.close(node);
-                if knot.len() > 1 {
-                    knots.push(knot);
+                let component = walk.close(node);
+                if component.len() > 1 {
+                    components.push(component);
                 }
             }
         }
@@ -183,7 +185,7 @@ impl Graph {
 
 struct Walk {
     number: Vec<Option<usize>>,
-    /// The first node of the path that can be reached from it.
+    /// The lowest number of an open node that is reachable from the node.
     low: Vec<usize>,
     is_open: Vec<bool>,
     open: Vec<usize>,
@@ -200,19 +202,19 @@ impl Walk {
     }
 
     fn close(&mut self, node: usize) -> HashSet<usize> {
-        let mut knot = HashSet::new();
+        let mut component = HashSet::new();
         while let Some(member) = self.open.pop() {
             self.is_open[member] = false;
-            knot.insert(member);
+            component.insert(member);
             if member == node {
                 break;
             }
         }
-        knot
+        component
     }
 }
 
-/// The dependencies among which a circle is looked for.
+/// The kinds of dependencies that a search for cycles uses.
 type Level = fn(Dependency) -> bool;
 
 fn writes(why: Dependency) -> bool {

@@ -1,4 +1,4 @@
-//! What the reads say by themselves: the order of each list, and reads that fit no order.
+//! Derives the order of each list from the reads, and finds reads that fit no order.
 
 use super::anomaly::{Anomaly, Dependency, Seen};
 use super::graph::Graph;
@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) struct Lists<'h> {
     history: &'h History,
-    /// Who appended an element.
+    /// The transaction that appended an element.
     writers: HashMap<(Key, Element), usize>,
     /// The last element that a transaction appended to a list.
     last_of: HashMap<(Key, usize), Element>,
     reads: Vec<Read<'h>>,
     by_key: BTreeMap<Key, List<'h>>,
-    /// What is wrong within single transactions.
+    /// Anomalies within single transactions.
     internal: Vec<Anomaly>,
 }
 
-/// A list as others had left it for the reader.
+/// A read of a list, without the reader's own appends.
 #[derive(Clone, Copy)]
 struct Read<'h> {
     list: Key,
@@ -27,10 +27,10 @@ struct Read<'h> {
 
 #[derive(Default)]
 struct List<'h> {
-    /// The longest read of it, and whose it was.
+    /// The longest read of the list, and its reader.
     order: &'h [Element],
     reader: usize,
-    /// Elements that were acknowledged and are not in it: they are behind it, if they are not lost.
+    /// Acknowledged elements that are not in `order`: they come after it, unless they are lost.
     unseen: Vec<(Element, usize)>,
 }
 
@@ -61,7 +61,7 @@ impl<'h> Lists<'h> {
                     let other = self.writers.insert((*list, *element), place);
                     assert!(
                         other.is_none(),
-                        "element {element} is appended to list {list} twice: no history to judge"
+                        "element {element} is appended to list {list} twice: the history is invalid"
                     );
                     self.last_of.insert((*list, place), *element);
                     own.entry(*list).or_default().push(*element);
@@ -75,7 +75,7 @@ impl<'h> Lists<'h> {
                     }
                     let Some(elements) = others else { continue };
                     self.reads.push(Read { list: *list, reader: place, elements });
-                    // Its own appends are in the list if it was committed, and otherwise nowhere.
+                    // Its own appends are in the list only if it was committed.
                     let is_there = transaction.outcome == Outcome::Committed;
                     let known: &[Element] = if is_there { seen } else { elements };
                     let longest = self.by_key.entry(*list).or_default();
@@ -93,7 +93,7 @@ impl<'h> Lists<'h> {
             .iter()
             .flat_map(|(key, list)| list.order.iter().map(|element| (*key, *element)))
             .collect();
-        // Of one that may have been committed, who saw anything has seen that it was.
+        // A transaction with an unknown outcome was committed if any of its appends was seen.
         let effective: HashSet<usize> =
             seen.iter().filter_map(|element| self.writers.get(element).copied()).collect();
         for ((key, element), writer) in &self.writers {
@@ -110,7 +110,7 @@ impl<'h> Lists<'h> {
         self.by_key.values_mut().for_each(|list| list.unseen.sort_unstable());
     }
 
-    /// Everything that is wrong with the reads, whoever came before whom.
+    /// Returns the anomalies of the reads, independent of the order of transactions.
     pub(super) fn anomalies(&self) -> Vec<Anomaly> {
         let mut anomalies = self.internal.clone();
         for (key, list) in &self.by_key {
@@ -118,7 +118,7 @@ impl<'h> Lists<'h> {
             for (element, writer) in &list.unseen {
                 let Recorded { outcome, completed, .. } = self.history.transactions[*writer];
                 if outcome == Outcome::Unknown {
-                    // Whatever began later may still have come first.
+                    // A transaction that began later may still come first.
                     continue;
                 }
                 let later = self.reads.iter().find(|read| {
@@ -178,7 +178,7 @@ impl<'h> Lists<'h> {
         }))
     }
 
-    /// Who must have come before whom.
+    /// Adds the dependencies between transactions to `graph`.
     pub(super) fn dependencies(&self, graph: &mut Graph) {
         for (key, list) in &self.by_key {
             let writers: Vec<usize> =
@@ -193,7 +193,7 @@ impl<'h> Lists<'h> {
             }
         }
         for read in &self.reads {
-            // What fits no order says nothing about it.
+            // A read that does not fit the order implies no dependencies.
             let Some(list) = self.by_key.get(&read.list).filter(|list| list.order.starts_with(read.elements))
             else {
                 continue;
@@ -215,7 +215,7 @@ impl<'h> Lists<'h> {
         }
     }
 
-    /// Who appended an element, if that was not for nothing.
+    /// The transaction that appended an element, unless it was aborted.
     fn writer(&self, list: Key, element: Element) -> Option<usize> {
         let writer = *self.writers.get(&(list, element))?;
         (self.history.transactions[writer].outcome != Outcome::Aborted).then_some(writer)

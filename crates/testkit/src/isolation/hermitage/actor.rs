@@ -1,4 +1,4 @@
-//! The transactions that an anomaly is played with.
+//! The transactions of an anomaly test.
 
 use crate::isolation::{Session, Sessions, sure};
 use strongroom_core::{ErrorKind, KeyRange, Result};
@@ -6,7 +6,7 @@ use strongroom_store::Keyspace;
 
 const KEYSPACE: &str = "hermitage";
 
-/// The two rows that all begin with: `x` is 10 and `y` is 20.
+/// Creates the initial rows of every test: `x` is 10 and `y` is 20.
 pub(super) fn table(sessions: &impl Sessions) -> Keyspace {
     let rows = sure(sessions.store().create_keyspace(KEYSPACE), "creating the keyspace");
     sure(rows.delete_range(KeyRange::all()), "emptying the keyspace");
@@ -15,7 +15,7 @@ pub(super) fn table(sessions: &impl Sessions) -> Keyspace {
     rows
 }
 
-/// A transaction, with the calls that the anomalies are written in.
+/// A transaction, with the calls that the tests use.
 pub(super) struct Actor<'k> {
     rows: &'k Keyspace,
     session: Session<'static>,
@@ -32,7 +32,7 @@ impl Actor<'_> {
         value.map_or_else(|| panic!("{key} must be there"), |value| number(&value))
     }
 
-    /// The rows of which the value meets a condition.
+    /// The rows whose value meets a condition.
     pub(super) fn rows_with(&self, range: &KeyRange, condition: impl Fn(i64) -> bool) -> Vec<(String, i64)> {
         let rows = sure(self.session.rows(self.rows, range), "scanning");
         let rows =
@@ -55,10 +55,10 @@ impl Actor<'_> {
 
 fn number(value: &[u8]) -> i64 {
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.unwrap_or_else(|| panic!("a value that nobody has written"))
+    number.unwrap_or_else(|| panic!("a value that was never written"))
 }
 
-/// Both rows, as a transaction sees them that begins now.
+/// Both rows, as a new transaction sees them.
 pub(super) fn state(sessions: &impl Sessions, rows: &Keyspace) -> (i64, i64) {
     let now = actor(sessions, rows);
     (now.get("x"), now.get("y"))
@@ -66,15 +66,15 @@ pub(super) fn state(sessions: &impl Sessions, rows: &Keyspace) -> (i64, i64) {
 
 #[track_caller]
 pub(super) fn commits(actor: Actor<'_>, anomaly: &str) {
-    sure(actor.commit(), &format!("{anomaly}: the transaction that is committed first"));
+    sure(actor.commit(), &format!("{anomaly}: committing the first transaction"));
 }
 
-/// The second of two that cannot both be right.
+/// Asserts that the second of two conflicting transactions is refused.
 #[track_caller]
 pub(super) fn is_refused(actor: Actor<'_>, anomaly: &str) {
     match actor.commit() {
         Err(error) if error.kind() == ErrorKind::Conflict => {}
-        Err(error) => panic!("{anomaly}: a conflict was expected, and not: {}", error.one_line()),
+        Err(error) => panic!("{anomaly}: expected a conflict instead of: {}", error.one_line()),
         Ok(()) => panic!("{anomaly}: both transactions were committed"),
     }
 }

@@ -1,4 +1,4 @@
-//! Anomalies of predicates: what a scan finds, and what it does not find.
+//! Anomalies of predicates: rows that a scan finds or misses.
 
 use super::actor::{actor, commits, is_refused, state, table};
 use crate::isolation::Sessions;
@@ -12,7 +12,7 @@ fn found(rows: &[(&str, i64)]) -> Vec<(String, i64)> {
     rows.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()
 }
 
-/// PMP, predicate-many-preceders: what another transaction adds does not show up in a second scan.
+/// PMP, predicate-many-preceders: a row that another transaction adds does not appear in a second scan.
 pub fn pmp(sessions: &impl Sessions) {
     let rows = table(sessions);
     let all = KeyRange::all();
@@ -20,11 +20,11 @@ pub fn pmp(sessions: &impl Sessions) {
     assert_eq!(first.rows_with(&all, |value| value == 30), [], "pmp");
     second.set("z", 30);
     commits(second, "pmp");
-    assert_eq!(first.rows_with(&all, multiple_of(3)), [], "pmp: a row came in between two scans");
+    assert_eq!(first.rows_with(&all, multiple_of(3)), [], "pmp: a row appeared between two scans");
     commits(first, "pmp");
 }
 
-/// PMP of writes: rows are not removed by a condition that they met before another transaction changed them.
+/// PMP of writes: a row is not deleted by a condition that it met only before another transaction changed it.
 pub fn pmp_write(sessions: &impl Sessions) {
     let rows = table(sessions);
     let all = KeyRange::all();
@@ -33,16 +33,16 @@ pub fn pmp_write(sessions: &impl Sessions) {
         first.set(&key, value + 10);
     }
     let matching = second.rows_with(&all, |value| value == 20);
-    assert_eq!(matching, found(&[("y", 20)]), "pmp_write: it has seen part of another transaction");
+    assert_eq!(matching, found(&[("y", 20)]), "pmp_write: part of another transaction was visible");
     commits(first, "pmp_write");
     for (key, _) in matching {
         second.delete(&key);
     }
     is_refused(second, "pmp_write");
-    assert_eq!(state(sessions, &rows), (20, 30), "pmp_write: a row that did not match any more was removed");
+    assert_eq!(state(sessions, &rows), (20, 30), "pmp_write: a row that no longer matched was deleted");
 }
 
-/// G-single with predicates: two scans by different conditions see one moment.
+/// G-single with predicates: two scans with different conditions see one state.
 pub fn g_single_predicate(sessions: &impl Sessions) {
     let rows = table(sessions);
     let all = KeyRange::all();
@@ -53,12 +53,12 @@ pub fn g_single_predicate(sessions: &impl Sessions) {
     }
     commits(second, "g_single_predicate");
     let later = first.rows_with(&all, multiple_of(3));
-    assert_eq!(later, [], "g_single_predicate: the second scan has seen what the first had not");
+    assert_eq!(later, [], "g_single_predicate: the second scan saw a newer state than the first");
     commits(first, "g_single_predicate");
 }
 
-/// G-single with a predicate that chooses what is written: it chooses as of the moment of the other reads, and if that
-/// has passed, the transaction is refused.
+/// G-single with a predicate that selects the rows to write: it selects from the state of the other reads, and if
+/// that state is outdated, the transaction is refused.
 pub fn g_single_write_predicate(sessions: &impl Sessions) {
     let rows = table(sessions);
     let all = KeyRange::all();
@@ -72,21 +72,17 @@ pub fn g_single_write_predicate(sessions: &impl Sessions) {
     assert_eq!(
         matching,
         found(&[("y", 20)]),
-        "g_single_write_predicate: x is of one moment, the scan of another"
+        "g_single_write_predicate: x and the scan are from different states"
     );
     for (key, _) in matching {
         first.delete(&key);
     }
     is_refused(first, "g_single_write_predicate");
-    assert_eq!(
-        state(sessions, &rows),
-        (12, 18),
-        "g_single_write_predicate: the refused transaction has written"
-    );
+    assert_eq!(state(sessions, &rows), (12, 18), "g_single_write_predicate: the refused transaction wrote");
 }
 
-/// As [`g_single_write_predicate`], with the transaction that removes coming first: the other one, which has seen the
-/// row and is half way through, is refused as a whole.
+/// As [`g_single_write_predicate`], but the deleting transaction commits first: the other one, which has read the
+/// row and made half of its writes, is refused as a whole.
 pub fn g_single_write_predicate_first(sessions: &impl Sessions) {
     let name = "g_single_write_predicate_first";
     let rows = table(sessions);
@@ -102,11 +98,11 @@ pub fn g_single_write_predicate_first(sessions: &impl Sessions) {
     second.set("y", 18);
     is_refused(second, name);
     let left = actor(sessions, &rows).rows_with(&all, |_| true);
-    assert_eq!(left, found(&[("x", 10)]), "{name}: the refused transaction has written");
+    assert_eq!(left, found(&[("x", 10)]), "{name}: the refused transaction wrote");
 }
 
-/// G2, a cycle of anti-dependencies over predicates: of two that find nothing and add what the other looked for, one is
-/// refused. Once with the rows among others, and once in a range where there is nothing at all.
+/// G2, a cycle of anti-dependencies over predicates: of two transactions that find nothing and then add a row that
+/// the other searched for, one is refused. Tested with other rows in the range, and in an empty range.
 pub fn g2(sessions: &impl Sessions) {
     for range in [KeyRange::all(), KeyRange::prefix(b"z")] {
         let rows = table(sessions);
@@ -118,13 +114,12 @@ pub fn g2(sessions: &impl Sessions) {
         commits(first, "g2");
         is_refused(second, "g2");
         let left = actor(sessions, &rows).rows_with(&KeyRange::prefix(b"z"), |_| true);
-        assert_eq!(left, found(&[("z1", 30)]), "g2: the refused transaction has written");
+        assert_eq!(left, found(&[("z1", 30)]), "g2: the refused transaction wrote");
     }
 }
 
-/// G2 with two anti-dependencies and a transaction that only reads between them (Fekete, O'Neil and O'Neil, "A
-/// Read-Only Transaction Anomaly Under Snapshot Isolation", 2004): without the reader the two writers could be put in
-/// an order.
+/// G2 with two anti-dependencies and a read-only transaction between them (Fekete, O'Neil and O'Neil, "A Read-Only
+/// Transaction Anomaly Under Snapshot Isolation", 2004): without the reader the two writers would be serializable.
 pub fn g2_two_edges(sessions: &impl Sessions) {
     let rows = table(sessions);
     let all = KeyRange::all();
@@ -135,10 +130,10 @@ pub fn g2_two_edges(sessions: &impl Sessions) {
     second.set("y", y + 5);
     commits(second, "g2_two_edges");
     let third = actor(sessions, &rows);
-    // It is behind the second and before the first.
+    // It reads after the second and before the first.
     assert_eq!(third.rows_with(&all, |_| true), found(&[("x", 10), ("y", 25)]), "g2_two_edges");
     commits(third, "g2_two_edges");
     first.set("x", 0);
     is_refused(first, "g2_two_edges");
-    assert_eq!(state(sessions, &rows), (10, 25), "g2_two_edges: the refused transaction has written");
+    assert_eq!(state(sessions, &rows), (10, 25), "g2_two_edges: the refused transaction wrote");
 }

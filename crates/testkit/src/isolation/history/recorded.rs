@@ -1,65 +1,65 @@
-//! What a history says.
+//! The data of a recorded history.
 
-/// A list's key.
+/// The key of a list.
 pub type Key = u32;
 
-/// What is appended: a number that no other append of the same list has.
+/// An appended element, unique within its list.
 pub type Element = u64;
 
-/// Something that a transaction did.
+/// An operation of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// It appended an element.
+    /// An append of an element.
     Append(Key, Element),
-    /// It read a whole list, with what it had itself appended.
+    /// A read of a whole list, including the transaction's own appends.
     Read(Key, Vec<Element>),
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It was acknowledged.
+    /// The commit was acknowledged.
     Committed,
-    /// It was refused, rolled back, or has failed: nothing of it may be there.
+    /// It was refused, rolled back or failed: none of its appends may be visible.
     Aborted,
-    /// Nobody knows whether it was committed.
+    /// It may or may not be committed.
     Unknown,
 }
 
 /// A transaction as its thread saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// What it did, in order; what failed is not in it.
+    /// Its operations in order, without failed ones.
     pub operations: Vec<Operation>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// When it began, in ticks of one clock for all threads.
+    /// When it began, in ticks of a clock shared by all threads.
     pub invoked: u64,
-    /// When its end was known. Of one that ended before another began, the other sees all.
+    /// When its outcome was known. Transactions that begin later must see its appends.
     pub completed: u64,
 }
 
 /// All transactions, in any order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// Each transaction, known from now on by its place here.
+    /// The transactions, identified by their index.
     pub transactions: Vec<Recorded>,
 }
 
-/// How a history is made.
+/// The size of a history.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HistoryOptions {
-    /// Threads with transactions.
+    /// Threads that run transactions.
     pub threads: u32,
-    /// Threads that append without transactions meanwhile, to the same lists and to some of their own.
+    /// Threads that append without transactions, to the same lists and to their own.
     pub hammers: u32,
-    /// Lists that transactions append to at a time: others take their place, so that there are always some that are
-    /// not there yet. The fewer, the more conflicts.
+    /// Lists in use at a time. New lists replace old ones, so that some never exist yet. Fewer lists cause more
+    /// conflicts.
     pub lists: u32,
-    /// Transactions of all threads together, without those that only hammer.
+    /// Transactions of all threads together, without the appends of `hammers`.
     pub transactions: u32,
-    /// What each transaction does. When the threads take turns, no seed decides.
+    /// Seed of the operations. The interleaving of the threads does not depend on it.
     pub seed: u64,
 }
 
@@ -70,26 +70,26 @@ impl Default for HistoryOptions {
 }
 
 impl HistoryOptions {
-    /// The defaults: 1,500 transactions on 6 threads, and 2 threads that are in their way.
+    /// Creates the default options: 1,500 transactions on 6 threads, and 2 threads that append without transactions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how many threads have transactions.
+    /// Sets the number of threads that run transactions.
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Sets how many threads append without transactions.
+    /// Sets the number of threads that append without transactions.
     #[must_use]
     pub fn hammers(mut self, hammers: u32) -> Self {
         self.hammers = hammers;
         self
     }
 
-    /// Sets how many transactions there are.
+    /// Sets the number of transactions.
     #[must_use]
     pub fn transactions(mut self, transactions: u32) -> Self {
         self.transactions = transactions;

@@ -1,9 +1,8 @@
-//! The threads behind a history: transactions of random appends and reads, and what is in their way.
+//! Records a history: runs transactions of random appends and reads, and interferes with them.
 //!
-//! In the way is what the store has to survive. Some transactions are rolled back on purpose, and two kinds of threads
-//! append without any transaction: to the transactions' own lists by a batch with a condition, and by plain sets to
-//! lists that only they write, which transactions only read. They are in the history as what they are: transactions of
-//! one append.
+//! Some transactions are rolled back on purpose. Other threads append without transactions: by conditional batches to
+//! the lists of the transactions, and by plain sets to lists that only they write and transactions only read. The
+//! history contains each such append as a transaction of one operation.
 
 use super::recorded::{Element, History, HistoryOptions, Key, Operation, Outcome, Recorded};
 use crate::isolation::{Session, Sessions, sure};
@@ -14,16 +13,16 @@ use std::thread;
 use strongroom_core::{Direction, Error, ErrorKind, KeyRange, Result, Scan};
 use strongroom_store::{Keyspace, Store};
 
-/// Every second list is in the other: a transaction is one over all keyspaces.
+/// Lists alternate between the two keyspaces, because a transaction spans keyspaces.
 const KEYSPACES: [&str; 2] = ["lists", "more_lists"];
 const OPERATIONS_MAX: usize = 5;
-/// Lists that a scan reads at most.
+/// The most lists that a scan covers.
 const SCANNED_MAX: usize = 10;
-/// Scans that end early stop at so many rows at most.
+/// The most rows of a scan that stops early.
 const SCANNED_ROWS_MAX: usize = 3;
-/// So many transactions later there is another list.
+/// Transactions after which a new list replaces an old one.
 const LIST_TRANSACTIONS: u32 = 40;
-/// One of so many transactions is rolled back on purpose.
+/// One in this many transactions is rolled back on purpose.
 const ROLLED_BACK_ONE_IN: usize = 12;
 
 pub(super) struct Recorder<'r, S> {
@@ -32,9 +31,9 @@ pub(super) struct Recorder<'r, S> {
     keyspaces: Keyspaces,
     clock: AtomicU64,
     elements: AtomicU64,
-    /// The transaction that is next.
+    /// The number of the next transaction.
     turn: AtomicU32,
-    /// The store has failed, and no more can be done with it.
+    /// Whether the store has failed, which ends the history.
     has_failed: AtomicBool,
     recorded: Mutex<Vec<Recorded>>,
 }
@@ -88,7 +87,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         self.keep(recorded);
     }
 
-    /// Whether it was committed; it was not if it was rolled back on purpose.
+    /// Runs one transaction; returns whether it was committed or rolled back on purpose.
     fn attempt(&self, random: &mut Random, operations: &mut Vec<Operation>) -> Result<bool> {
         let mut session = self.sessions.begin()?;
         for _ in 0..=random.below(OPERATIONS_MAX) {
@@ -101,11 +100,11 @@ impl<'r, S: Sessions> Recorder<'r, S> {
                 }
                 _ => self.scan(&session, random, operations)?,
             }
-            // Others get their chance.
+            // Lets other threads run.
             thread::yield_now();
         }
         if random.once_in(ROLLED_BACK_ONE_IN) {
-            // The others are just dropped.
+            // Otherwise it is just dropped.
             if random.once_in(2) {
                 session.rollback();
                 session.commit()?;
@@ -118,14 +117,14 @@ impl<'r, S: Sessions> Recorder<'r, S> {
 
     fn append(&self, session: &mut Session<'_>, list: Key, operations: &mut Vec<Operation>) -> Result<()> {
         let element = self.elements.fetch_add(1, Ordering::Relaxed);
-        // It reads the list to do so. That is not recorded: an append is an append, however it is done.
+        // The read is part of the append and is not recorded.
         let value = session.get(self.keyspaces.of(list), &key_of(list))?;
-        // Before it is written: what fails may have been.
+        // Recorded before the write, because a failed write may still take effect.
         operations.push(Operation::Append(list, element));
         session.set(self.keyspaces.of(list), &key_of(list), &appended(value.as_deref(), element))
     }
 
-    /// Of all lists in a range, or, in one direction or the other, of the first that are there.
+    /// Reads all lists in a range, or the first existing ones in either direction.
     fn scan(
         &self,
         session: &Session<'_>,
@@ -133,34 +132,34 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         operations: &mut Vec<Operation>,
     ) -> Result<()> {
         let first = self.any_list(random);
-        let behind = first + 1 + below(random, SCANNED_MAX);
-        let scan = Scan::new(KeyRange::between(key_of(first), key_of(behind)));
+        let end = first + 1 + below(random, SCANNED_MAX);
+        let scan = Scan::new(KeyRange::between(key_of(first), key_of(end)));
         let scan = if random.once_in(2) { scan.reverse() } else { scan };
         let rows_max = if random.once_in(2) { 1 + random.below(SCANNED_ROWS_MAX) } else { usize::MAX };
         let direction = scan.direction;
         let rows = session.first_rows(self.keyspaces.of(first), scan, rows_max)?;
-        // It has ended where it had enough, and otherwise at the end.
+        // A scan with enough rows stopped at the last one; otherwise it reached the end of the range.
         let last = rows.last().filter(|_| rows.len() == rows_max).map(|(key, _)| &key[..]);
         let is_reached = |list: &Key| match (last, direction) {
             (None, _) => true,
             (Some(last), Direction::Forward) => key_of(*list)[..] <= *last,
             (Some(last), Direction::Reverse) => key_of(*list)[..] >= *last,
         };
-        operations.extend((first..behind).step_by(KEYSPACES.len()).filter(is_reached).map(|list| {
-            // A list that is not there is one that was read as empty.
+        operations.extend((first..end).step_by(KEYSPACES.len()).filter(is_reached).map(|list| {
+            // A missing list counts as read and empty.
             let value = rows.iter().find(|(key, _)| *key == key_of(list)).map(|(_, value)| &value[..]);
             Operation::Read(list, elements_of(value))
         }));
         Ok(())
     }
 
-    /// Every second append goes to a list of its own, by a plain set.
+    /// Appends without transactions; about half of the appends go to the thread's own list, by a plain set.
     fn hammer(&self, number: u32) {
         let mut random = Random::new(!self.options.seed ^ (u64::from(number) << 32));
         let own_list = number;
         let mut own = Vec::new();
         let mut recorded = Vec::new();
-        // On an engine whose commits are fast it would come by far too often.
+        // Limited, because on an engine with fast commits it would append far too often.
         let appends_max = self.options.transactions as usize / 2;
         while self.is_on()
             && recorded.len() < appends_max
@@ -177,7 +176,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
                 self.append_on_condition(list, element)
             };
             if is_own && result.is_err() {
-                // It may not be there; from now on it would be unclear what the list should be.
+                // The element may be missing, so the expected contents of the list are unknown from now on.
                 self.has_failed.store(true, Ordering::SeqCst);
             }
             recorded.push(self.ended(invoked, vec![Operation::Append(list, element)], result.map(|()| true)));
@@ -207,7 +206,7 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         Recorded { operations, outcome, invoked, completed: self.tick() }
     }
 
-    /// Only a commit that says so may have come through. That is the contract, and the checker finds who breaks it.
+    /// Only `CommitUnknown` may have taken effect. That is the contract, and the checker finds violations.
     fn outcome_of(&self, error: &Error) -> Outcome {
         if matches!(error.kind(), ErrorKind::CommitUnknown | ErrorKind::Closed) {
             self.has_failed.store(true, Ordering::SeqCst);
@@ -223,13 +222,13 @@ impl<'r, S: Sessions> Recorder<'r, S> {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// One that transactions append to now.
+    /// A list that transactions currently append to.
     fn list(&self, random: &mut Random) -> Key {
         let passed = self.turn.load(Ordering::Relaxed) / LIST_TRANSACTIONS;
         self.options.hammers + passed + below(random, self.options.lists.max(1) as usize)
     }
 
-    /// One of those, or one that transactions only read.
+    /// A list that transactions currently append to, or one that they only read.
     fn any_list(&self, random: &mut Random) -> Key {
         let lists = (self.options.hammers + self.options.lists.max(1)) as usize;
         match below(random, lists) {
@@ -257,7 +256,7 @@ impl Keyspaces {
     }
 }
 
-/// Adds to a history what is in the lists now, as one more transaction, behind all others.
+/// Adds a final read of all lists to a history, as a transaction after all others.
 pub fn final_look(history: &mut History, store: &Store) {
     let keyspaces = Keyspaces::open(store);
     let snapshot = sure(store.snapshot(), "a snapshot");
@@ -287,7 +286,7 @@ fn below(random: &mut Random, bound: usize) -> u32 {
     u32::try_from(random.below(bound)).unwrap_or(0)
 }
 
-/// In the order of the numbers.
+/// The key of a list; keys sort as their numbers.
 fn key_of(list: Key) -> [u8; 4] {
     list.to_be_bytes()
 }
@@ -300,6 +299,6 @@ fn appended(value: Option<&[u8]>, element: Element) -> Vec<u8> {
 
 fn elements_of(value: Option<&[u8]>) -> Vec<Element> {
     let (elements, rest) = value.unwrap_or_default().as_chunks::<8>();
-    assert!(rest.is_empty(), "a list that nobody has written");
+    assert!(rest.is_empty(), "a list that was never written");
     elements.iter().map(|element| Element::from_be_bytes(*element)).collect()
 }

@@ -1,11 +1,11 @@
-//! What is an import between modules and what is not, and what the check says: on small crates that are made up.
+//! Tests the check of module imports on small made-up crates: what counts as an import, and the reported problems.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers may fail it")]
 
 use std::collections::BTreeMap;
 
 use strongroom_tidy::modules::{self, Crate, Order};
 
-/// What is wrong with a crate of these files, without an order.
+/// The problems of a crate of these files, without those about the missing order.
 fn problems(files: &[(&str, &str)]) -> Vec<String> {
     let found = read(files).check(&[]);
     found.into_iter().filter(|problem| !problem.contains("has no order")).collect()
@@ -17,9 +17,9 @@ fn read(files: &[(&str, &str)]) -> Crate {
 }
 
 #[track_caller]
-fn circle(files: &[(&str, &str)], expected: &str) {
+fn cycle(files: &[(&str, &str)], expected: &str) {
     let found = problems(files);
-    let [problem] = &found[..] else { panic!("one circle expected, found {found:#?}") };
+    let [problem] = &found[..] else { panic!("expected one cycle, found {found:#?}") };
     assert_eq!(problem, expected);
 }
 
@@ -29,7 +29,7 @@ fn sound(files: &[(&str, &str)]) {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// `a` imports `b`, and `b` is made up of this.
+/// The problems of a crate in which `a` imports `b`, and `b` contains this code.
 fn with_b(b: &str) -> Vec<String> {
     problems(&[
         ("lib.rs", "mod a;\nmod b;\npub use a::A;\npub use a::open as open_it;"),
@@ -42,29 +42,29 @@ fn with_b(b: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_circle_is_told_with_the_place_of_each_import() {
-    circle(
+fn a_cycle_is_reported_with_the_place_of_each_import() {
+    cycle(
         &[
             ("lib.rs", "mod a;\nmod b;"),
             ("a.rs", "//! A.\n\nuse crate::b::B;"),
             ("b.rs", "use super::a;\npub struct B;"),
         ],
-        "crates/x: modules import each other in a circle: a → b → a\n    \
+        "crates/x: import cycle: a → b → a\n    \
          a imports b at crates/x/src/a.rs:3 (crate::b::B)\n    \
          b imports a at crates/x/src/b.rs:1 (super::a)",
     );
 }
 
 #[test]
-fn a_circle_of_three_is_one_problem() {
-    circle(
+fn a_cycle_of_three_is_one_problem() {
+    cycle(
         &[
             ("lib.rs", "mod a;\nmod b;\nmod c;"),
             ("a.rs", "use crate::b;"),
             ("b.rs", "use crate::c;"),
             ("c.rs", "use crate::a;"),
         ],
-        "crates/x: modules import each other in a circle: a → b → c → a\n    \
+        "crates/x: import cycle: a → b → c → a\n    \
          a imports b at crates/x/src/a.rs:1 (crate::b)\n    \
          b imports c at crates/x/src/b.rs:1 (crate::c)\n    \
          c imports a at crates/x/src/c.rs:1 (crate::a)",
@@ -84,7 +84,7 @@ fn every_kind_of_import_counts() {
         "use super::a::A;",
         "use super::{a};",
         "use self::super::a::A;",
-        // By a name that the root exports.
+        // Through a name that the root exports.
         "use crate::A;",
         "use super::A;",
         "use crate::open_it;",
@@ -113,7 +113,7 @@ fn every_kind_of_import_counts() {
         "fn f() { assert!(matches!(x, Some(super::a::A { .. })), \"{}\", 1); }",
         "thread_local! { static X: crate::a::A = B.into(); }",
         "macro_rules! m { () => { $crate::a::open() } }",
-        // Behind other conditions than tests.
+        // Under conditions other than tests.
         "#[cfg(unix)]\nuse crate::a::A;",
         "#[cfg(not(test))]\nuse crate::a::A;",
         "#[cfg(any(test, fuzzing))]\nuse crate::a::A;",
@@ -125,7 +125,7 @@ fn every_kind_of_import_counts() {
 }
 
 #[test]
-fn what_is_no_import_does_not_count() {
+fn other_mentions_do_not_count_as_imports() {
     for b in [
         "",
         "use std::fmt;",
@@ -144,7 +144,7 @@ fn what_is_no_import_does_not_count() {
         "#[cfg(test)]\nmod tests;",
         "#[cfg(test)]\nfn f() { crate::a::open(); }",
         "impl B { #[cfg(test)] fn f() { crate::a::open(); } }",
-        // Its own things.
+        // Its own items.
         "use self::inner::X;\nmod inner { pub struct X; }",
         "use crate::b::B as Same;",
     ] {
@@ -164,7 +164,7 @@ fn a_root_may_assemble_its_modules_and_export_them() {
 }
 
 #[test]
-fn what_a_root_defines_may_be_used_by_its_modules() {
+fn modules_may_use_items_that_a_root_defines() {
     sound(&[
         ("lib.rs", "mod a;\npub use a::A;\npub type Result<T> = std::result::Result<T, ()>;"),
         ("a.rs", "use crate::Result;\npub struct A;"),
@@ -172,34 +172,34 @@ fn what_a_root_defines_may_be_used_by_its_modules() {
 }
 
 #[test]
-fn not_both() {
-    let expected = "crates/x: modules import each other in a circle: a → lib → a\n    \
+fn a_root_may_not_do_both() {
+    let expected = "crates/x: import cycle: a → lib → a\n    \
                     a imports lib at crates/x/src/a.rs:1 (crate::Result)\n    \
                     lib imports a at crates/x/src/lib.rs:3 ";
     let a = ("a.rs", "use crate::Result;\npub struct A;");
-    // By a `use` of its own, by a path in code, and by a name that it exports.
-    circle(&[("lib.rs", "mod a;\npub struct Result;\nuse a::A;"), a], &format!("{expected}(a::A)"));
-    circle(&[("lib.rs", "mod a;\npub struct Result;\nfn f(_: a::A) {}"), a], &format!("{expected}(a::A)"));
-    circle(
+    // By a `use` line, by a path in code, and by a name that it exports.
+    cycle(&[("lib.rs", "mod a;\npub struct Result;\nuse a::A;"), a], &format!("{expected}(a::A)"));
+    cycle(&[("lib.rs", "mod a;\npub struct Result;\nfn f(_: a::A) {}"), a], &format!("{expected}(a::A)"));
+    cycle(
         &[("lib.rs", "mod a; pub use a::A;\npub struct Result;\nfn f(_: A) {}"), a],
         &format!("{expected}(A)"),
     );
 }
 
 #[test]
-fn circles_inside_of_a_directory_are_found() {
-    let a = "crates/x/src/d: modules import each other in a circle: a → mod → a\n    \
+fn cycles_inside_of_a_directory_are_found() {
+    let a = "crates/x/src/d: import cycle: a → mod → a\n    \
              a imports mod at crates/x/src/d/a.rs:1 (super::Shared)\n    \
              mod imports a at crates/x/src/d/mod.rs:3 (a::f)";
     let inside = ("d/a.rs", "use super::Shared;\npub fn f(_: Shared) {}");
-    circle(
+    cycle(
         &[("lib.rs", "mod d;"), ("d/mod.rs", "mod a;\npub struct Shared;\nfn g() { a::f(Shared) }"), inside],
         a,
     );
-    // With the directory's own file beside it.
+    // With the directory's own file next to the directory.
     let b = a.replace("mod → ", "d → ").replace("→ mod", "→ d").replace("imports mod", "imports d");
     let b = b.replace("    mod imports", "    d imports").replace("src/d/mod.rs", "src/d.rs");
-    circle(
+    cycle(
         &[("lib.rs", "mod d;"), ("d.rs", "mod a;\npub struct Shared;\nfn g() { a::f(Shared) }"), inside],
         &b,
     );
@@ -207,23 +207,23 @@ fn circles_inside_of_a_directory_are_found() {
 
 #[test]
 fn a_directory_is_one_module_of_those_around_it() {
-    circle(
+    cycle(
         &[
             ("lib.rs", "mod d;\nmod e;"),
             ("d/mod.rs", "mod a;\nmod b;\npub use b::B;"),
             ("d/a.rs", "use crate::e::E;"),
             ("d/b.rs", "pub struct B;"),
-            // `B` is defined in `d::b`, and that is in `d`.
+            // `B` is defined in `d::b`, which is in `d`.
             ("e.rs", "use crate::d::B;\npub struct E;"),
         ],
-        "crates/x: modules import each other in a circle: d → e → d\n    \
+        "crates/x: import cycle: d → e → d\n    \
          d imports e at crates/x/src/d/a.rs:1 (crate::e::E)\n    \
          e imports d at crates/x/src/e.rs:1 (crate::d::B)",
     );
 }
 
 #[test]
-fn a_name_is_followed_to_where_it_is_defined() {
+fn a_name_is_resolved_to_its_definition() {
     // `x` uses names of `d` that are defined in `d::low`; it does not import `d::high`, which imports `x`.
     sound(&[
         ("lib.rs", "mod d;\npub use d::*;"),
@@ -232,18 +232,18 @@ fn a_name_is_followed_to_where_it_is_defined() {
         ("d/low.rs", "pub struct Low;"),
         ("d/x.rs", "use super::Low;\nuse crate::Low as Same;\npub struct X;"),
     ]);
-    // What another crate defines is nobody's here.
+    // A name of another crate imports no module of this one.
     sound(&[
         ("lib.rs", "mod a;\npub use bytes::Bytes;\nfn f() { a::f() }"),
         ("a.rs", "use crate::Bytes;\npub fn f() {}"),
     ]);
-    // An exported macro is in the root by name, and in its module by definition.
+    // An exported macro has a name in the root, but is defined in its module.
     sound(&[
         ("lib.rs", "mod a;\nmod b;\nfn f() { a::f() }"),
         ("a.rs", "pub fn f() { crate::m!() }"),
         ("b.rs", "#[macro_export]\nmacro_rules! m { () => {} }"),
     ]);
-    // Names that lead to each other lead nowhere.
+    // Names that refer to each other resolve to nothing.
     sound(&[("lib.rs", "mod a;\npub use self::x as y;\npub use self::y as x;"), ("a.rs", "use crate::x;")]);
 }
 
@@ -261,17 +261,17 @@ fn files_are_found_as_rustc_finds_them() {
     ]);
     assert_eq!(
         problems(&[("lib.rs", "mod a;")]),
-        ["crates/x/src/a.rs is declared as a module and was not found"]
+        ["crates/x/src/a.rs is declared as a module, but was not found"]
     );
     assert_eq!(
         problems(&[("lib.rs", ""), ("a.rs", "")]),
-        ["crates/x/src/a.rs belongs to no module: nobody compiles it"]
+        ["crates/x/src/a.rs belongs to no module and is never compiled"]
     );
     let unreadable = problems(&[("lib.rs", "mod a;"), ("a.rs", "\nfn {")]);
     assert!(unreadable[0].starts_with("crates/x/src/a.rs:2 could not be parsed: "), "{unreadable:?}");
 }
 
-/// The orders in a document with these lines in a block.
+/// Parses a document with these lines in a block.
 fn orders(lines: &str) -> Vec<Order> {
     let (orders, problems) =
         modules::read_orders(&format!("# Text\n\n```text\n{lines}\n```\nmodules of nothing"));
@@ -300,17 +300,19 @@ fn imports_point_down_in_the_declared_order() {
     }
     assert_eq!(
         chain().check(&orders("modules of crates/x\nb\na, c\nd")),
-        ["crates/x/src/a.rs:1 (crate::b): a imports b, which stands above it in the order of crates/x in \
+        ["crates/x/src/a.rs:1 (crate::b): a imports b, which is above it in the order of crates/x in \
           docs/ARCHITECTURE.md: imports point down"]
     );
     assert_eq!(
         chain().check(&orders("modules of crates/x\na, b\nc, d")),
-        ["crates/x/src/a.rs:1 (crate::b): a imports b, which stands beside it in the order of crates/x in \
-          docs/ARCHITECTURE.md: imports point down"]
+        [
+            "crates/x/src/a.rs:1 (crate::b): a imports b, which is on the same line in the order of crates/x in \
+          docs/ARCHITECTURE.md: imports point down"
+        ]
     );
     // The root is above all others, unless it has a line.
     let below = chain().check(&orders("modules of crates/x\na\nb, c\nd\nlib"));
-    assert!(below[0].contains("lib imports a, which stands above it"), "{below:?}");
+    assert!(below[0].contains("lib imports a, which is above it"), "{below:?}");
 }
 
 #[test]
@@ -319,29 +321,26 @@ fn a_directory_may_have_an_order_too() {
     let down = chain().check(&orders(&format!("{outer}modules of crates/x/src/d\nx\ny")));
     assert!(down.is_empty(), "{down:?}");
     let up = chain().check(&orders(&format!("{outer}modules of crates/x/src/d\ny\nx")));
-    assert!(
-        up[0].starts_with("crates/x/src/d/x.rs:1 (super::y): x imports y, which stands above it"),
-        "{up:?}"
-    );
+    assert!(up[0].starts_with("crates/x/src/d/x.rs:1 (super::y): x imports y, which is above it"), "{up:?}");
 }
 
 #[test]
-fn one_order_may_be_of_many_crates() {
+fn one_order_may_apply_to_many_crates() {
     let found = chain().check(&orders("modules of crates/*\na\nb, c, z\nd"));
     assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
-fn every_module_has_its_place() {
+fn every_module_must_be_in_the_order() {
     assert_eq!(
         chain().check(&orders("modules of crates/x\na\nb\nd")),
         [
-            "crates/x has a module c that its order in docs/ARCHITECTURE.md does not name: put it where it belongs"
+            "crates/x has a module c that is missing from its order in docs/ARCHITECTURE.md: add it to the right line"
         ]
     );
     assert_eq!(
         chain().check(&orders("modules of crates/y\na")),
-        ["crates/x has no order of modules: put a block into docs/ARCHITECTURE.md, such as\n\
+        ["crates/x has no order of modules: add a block to docs/ARCHITECTURE.md, such as\n\
           modules of crates/x\na\nb\nc, d"]
     );
     // A single file needs no order.
@@ -349,21 +348,21 @@ fn every_module_has_its_place() {
 }
 
 #[test]
-fn what_is_no_module_leaves_the_order() {
+fn a_name_without_a_module_is_reported() {
     let directories: BTreeMap<_, _> = chain().directories();
     let found = modules::check_stale(&orders("modules of crates/x\na, b\nc, d, gone"), &directories);
-    assert_eq!(found, ["the order of crates/x in docs/ARCHITECTURE.md names gone: there is no such module"]);
-    // Of an order for many it is enough that one has it.
+    assert_eq!(found, ["the order of crates/x in docs/ARCHITECTURE.md names gone, which does not exist"]);
+    // In an order for many crates, one crate with the module suffices.
     let more = directories.into_iter().chain([("crates/y".to_owned(), ["z".to_owned()].into())]).collect();
     assert!(modules::check_stale(&orders("modules of crates/*\na, b\nc, d, z"), &more).is_empty());
 }
 
 #[test]
-fn an_order_that_contradicts_itself_is_refused() {
+fn duplicates_in_an_order_are_reported() {
     let (_, problems) =
         modules::read_orders("```\nmodules of crates/x\na, b\na\n```\n```\nmodules of crates/x\nc\n```");
     assert_eq!(
         problems,
-        ["the order of crates/x names a twice", "two blocks give the order of crates/x: one is enough"]
+        ["the order of crates/x names a twice", "two blocks define the order of crates/x: remove one"]
     );
 }

@@ -1,15 +1,15 @@
-//! Circles among imports.
+//! Finds import cycles.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// One module imports another in the same directory.
+/// An import between two modules of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edge {
-    /// The directory, from the crate's root down.
+    /// The path of the directory from the crate's root.
     pub(super) dir: Vec<String>,
     pub(super) from: String,
     pub(super) to: String,
-    /// Where it does so first.
+    /// The first such import.
     pub(super) place: Place,
 }
 
@@ -17,34 +17,33 @@ pub(super) struct Edge {
 pub(super) struct Place {
     pub(super) file: String,
     pub(super) line: usize,
-    /// The path that is named there.
+    /// The imported path.
     pub(super) path: String,
 }
 
-/// Circles that together hold every import that lies on one: for each of these the shortest.
+/// Returns cycles that cover every import on a cycle; for each uncovered import, the shortest one.
 pub(super) fn find(edges: &[Edge]) -> Vec<Vec<&Edge>> {
     let mut after: BTreeMap<(&[String], &str), Vec<&Edge>> = BTreeMap::new();
     for edge in edges {
         after.entry((&edge.dir, &edge.from)).or_default().push(edge);
     }
     let mut shown: BTreeSet<(&[String], &str, &str)> = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for edge in edges {
         if shown.contains(&(&edge.dir, &edge.from, &edge.to)) {
             continue;
         }
         if let Some(back) = way(&after, edge) {
-            let circle: Vec<&Edge> = std::iter::once(edge).chain(back).collect();
-            shown.extend(
-                circle.iter().map(|edge| (edge.dir.as_slice(), edge.from.as_str(), edge.to.as_str())),
-            );
-            circles.push(circle);
+            let cycle: Vec<&Edge> = std::iter::once(edge).chain(back).collect();
+            shown
+                .extend(cycle.iter().map(|edge| (edge.dir.as_slice(), edge.from.as_str(), edge.to.as_str())));
+            cycles.push(cycle);
         }
     }
-    circles
+    cycles
 }
 
-/// The shortest way from the end of an import back to its beginning.
+/// The shortest path from the target of an import back to its source.
 fn way<'e>(after: &BTreeMap<(&[String], &str), Vec<&'e Edge>>, edge: &'e Edge) -> Option<Vec<&'e Edge>> {
     let mut came_by: BTreeMap<&str, &Edge> = BTreeMap::new();
     let mut queue = VecDeque::from([edge.to.as_str()]);
@@ -70,20 +69,20 @@ fn way<'e>(after: &BTreeMap<(&[String], &str), Vec<&'e Edge>>, edge: &'e Edge) -
     None
 }
 
-/// `a → b → a`, and where each of these imports stands.
-pub(super) fn describe(krate: &str, circle: &[&Edge]) -> String {
-    let names: Vec<&str> = circle.iter().chain(circle.first()).map(|edge| edge.from.as_str()).collect();
-    let imports = circle.iter().map(|Edge { from, to, place: Place { file, line, path }, .. }| {
+/// Describes a cycle as `a → b → a`, with the place of each import.
+pub(super) fn describe(krate: &str, cycle: &[&Edge]) -> String {
+    let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(|edge| edge.from.as_str()).collect();
+    let imports = cycle.iter().map(|Edge { from, to, place: Place { file, line, path }, .. }| {
         format!("\n    {from} imports {to} at {krate}/{file}:{line} ({path})")
     });
-    let place = circle.first().map(|edge| dir(krate, &edge.dir)).unwrap_or_default();
+    let place = cycle.first().map(|edge| dir(krate, &edge.dir)).unwrap_or_default();
     let imports: String = imports.collect();
-    format!("{place}: modules import each other in a circle: {}{imports}", names.join(" → "))
+    format!("{place}: import cycle: {}{imports}", names.join(" → "))
 }
 
-/// A directory of modules, as the problems and the blocks in docs/ARCHITECTURE.md name it.
+/// The name of a directory of modules in problems and in the blocks of docs/ARCHITECTURE.md.
 pub(super) fn dir(krate: &str, dir: &[String]) -> String {
-    let below = dir.iter().map(|name| format!("/{name}"));
+    let path = dir.iter().map(|name| format!("/{name}"));
     let src = if dir.is_empty() { "" } else { "/src" };
-    format!("{krate}{src}{}", below.collect::<String>())
+    format!("{krate}{src}{}", path.collect::<String>())
 }
