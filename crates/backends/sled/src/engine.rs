@@ -125,10 +125,10 @@ impl LiveEngine for SledEngine {
         }
         let is_new = !self.has_tree(name)?;
         if is_new {
-            self.home.note(name, false)?;
+            self.home.write(|| self.home.note(name, false))?;
         }
         let careful = self.home.is_careful(name)?;
-        let tree = self.home.db()?.open_tree(name).map_err(from_sled)?;
+        let tree = self.home.write(|| self.home.db()?.open_tree(name).map_err(from_sled))?;
         if is_new {
             self.home.flush()?;
         }
@@ -136,11 +136,13 @@ impl LiveEngine for SledEngine {
     }
 
     fn drop_keyspace(&self, name: &str, keyspace: &SledKeyspace) -> Result<()> {
-        if name == DEFAULT_TREE {
-            keyspace.tree().clear().map_err(from_sled)?;
-        } else {
-            self.home.db()?.drop_tree(name).map_err(from_sled)?;
-        }
+        self.home.write(|| {
+            if name == DEFAULT_TREE {
+                keyspace.tree().clear().map_err(from_sled)
+            } else {
+                self.home.db()?.drop_tree(name).map(drop).map_err(from_sled)
+            }
+        })?;
         self.home.flush()
     }
 
@@ -156,7 +158,7 @@ impl LiveEngine for SledEngine {
     }
 
     fn apply(&self, batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
-        commit::apply(batch)
+        self.home.write(|| commit::apply(batch))
     }
 
     fn flush(&self) -> Result<()> {

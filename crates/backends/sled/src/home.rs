@@ -18,6 +18,10 @@ const CAREFUL: &[u8] = b"careful";
 /// How many trees of released keyspaces are kept.
 const RETIRED_MAX: usize = 64;
 
+/// How long closing waits once a write has failed. sled then often waits for bytes that nobody will write any more, and
+/// what it still could write was never acknowledged as durable.
+const CLOSE_AFTER_FAILURE_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// The store. Every keyspace and cursor holds it, and returns its own trees before it is dropped. So sled is
 /// closed when the last of them is dropped, all in one place.
 pub(crate) struct Home {
@@ -30,6 +34,9 @@ pub(crate) struct Home {
     /// Taken when the store is closed.
     closer: Option<Closer<Remains>>,
     close_wait_max: Duration,
+    /// Whether a write or a flush has failed. Held by each of them: a write that fails may leave a gap in sled's log,
+    /// and a flush that began before it would wait for ever for that gap to be filled.
+    has_failed: Mutex<bool>,
 }
 
 /// The values whose drop closes sled.
@@ -57,6 +64,7 @@ impl Home {
             files,
             closer: Some(closer),
             close_wait_max,
+            has_failed: Mutex::new(false),
         };
         if known {
             let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
@@ -69,7 +77,7 @@ impl Home {
     pub(crate) fn retire(&self, tree: Tree) {
         let mut retired = lock(&self.retired);
         retired.push(tree);
-        if retired.len() > RETIRED_MAX {
+        if retired.len() > RETIRED_MAX && !*lock(&self.has_failed) {
             // While sled works this waits only for the disk.
             let old = std::mem::take(&mut *retired);
             drop(retired);
@@ -85,10 +93,26 @@ impl Home {
         &self.files
     }
 
+    /// Writes to sled. After a write or a flush that failed, or panicked, all others are refused.
+    pub(crate) fn write<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut has_failed = lock(&self.has_failed);
+        if *has_failed {
+            return Err(Error::new(ErrorKind::Closed, "an earlier write to sled failed")
+                .hint("reopen the store: commits that were not flushed may be lost"));
+        }
+        // Stays if `write` panics.
+        *has_failed = true;
+        let outcome = write();
+        *has_failed = outcome.is_err();
+        outcome
+    }
+
     /// Hands all data to the operating system and makes it durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.db()?.flush().map_err(from_sled)?;
-        self.files.sync()
+        self.write(|| {
+            self.db()?.flush().map_err(from_sled)?;
+            self.files.sync()
+        })
     }
 
     /// Returns whether tree `name` has to be walked carefully. So do trees that the adapter did not create.
@@ -99,7 +123,7 @@ impl Home {
         Ok(found.is_none_or(|found| found != QUICK))
     }
 
-    /// Records how tree `name` has to be walked.
+    /// Records how tree `name` has to be walked. Call it inside [`write`](Self::write).
     pub(crate) fn note(&self, name: &str, careful: bool) -> Result<()> {
         let mut register = lock(&self.register);
         let tree = match &mut *register {
@@ -121,7 +145,12 @@ impl Drop for Home {
         let Some(closer) = self.closer.take() else { return };
         // sled writes its remaining data when it is closed, and panics or hangs if it cannot. That is not
         // reported: commits that were acknowledged as power-safe are on disk already.
-        if closer.close(remains, self.close_wait_max) == Closed::InTime {
+        let wait_max = if *lock(&self.has_failed) {
+            self.close_wait_max.min(CLOSE_AFTER_FAILURE_WAIT_MAX)
+        } else {
+            self.close_wait_max
+        };
+        if closer.close(remains, wait_max) == Closed::InTime {
             self.files.wait_for_release();
         }
     }

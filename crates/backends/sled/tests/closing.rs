@@ -6,6 +6,7 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use strongroom_core::{Durability, ErrorKind, Scan, StorageBackend, WriteBatch, is_left_behind, left_behind};
 use strongroom_sled::{SledBackend, SledOptions};
@@ -70,15 +71,19 @@ fn close(backend: SledBackend) {
 fn with_a_value_that_cannot_be_written(directory: &Path) -> SledBackend {
     let options = SledOptions::new().close_wait_ms(300);
     let backend = SledBackend::open(directory, options).unwrap();
-    let data = keyspace(&backend, "data");
-    put(&backend, data, b"k", b"v");
+    fail_to_write(directory, &backend);
+    backend
+}
+
+fn fail_to_write(directory: &Path, backend: &SledBackend) {
+    let data = keyspace(backend, "data");
+    put(backend, data, b"k", b"v");
     backend.flush().unwrap();
     std::fs::remove_dir(directory.join("blobs")).unwrap();
     let mut batch = WriteBatch::new();
     batch.put(data, b"large", &vec![7; 1_000_000]);
     let error = backend.commit(&batch, Durability::Buffered).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{error:?}");
-    backend
 }
 
 #[test]
@@ -111,6 +116,36 @@ fn closing_ends_although_a_dropped_keyspace_is_released_last() {
     drop((cursor, snapshot));
     close(backend);
     assert!(is_left_behind(directory.path()));
+}
+
+#[test]
+fn closing_after_a_failed_write_is_short() {
+    let directory = TempDir::new().unwrap();
+    let backend = SledBackend::open(directory.path(), SledOptions::new().close_wait_ms(3_600_000)).unwrap();
+    fail_to_write(directory.path(), &backend);
+    close(backend);
+    assert!(is_left_behind(directory.path()));
+}
+
+#[test]
+fn a_flush_concurrent_with_a_failing_write_ends() {
+    for _ in 0..20 {
+        let directory = TempDir::new().unwrap();
+        let backend =
+            Arc::new(SledBackend::open(directory.path(), SledOptions::new().close_wait_ms(1)).unwrap());
+        let (ended, has_ended) = std::sync::mpsc::channel();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let flushing = Arc::clone(&backend);
+        std::thread::spawn(move || {
+            while flushing.flush().is_ok() {
+                let _ = begun.send(());
+            }
+            ended.send(()).unwrap();
+        });
+        has_begun.recv().unwrap();
+        fail_to_write(directory.path(), &backend);
+        has_ended.recv_timeout(Duration::from_secs(60)).expect("the flush ends");
+    }
 }
 
 #[test]
