@@ -115,9 +115,19 @@ impl<T: Send + 'static> Closer<T> {
         }
         // Still under the lock, so that the thread finds the entry when it removes it.
         state.is_left_behind = true;
-        let (engine, directory) = (self.engine, self.directory);
-        list().push(LeftBehind { engine, directory, since: SystemTime::now() });
+        self.list_as_left_behind();
         Closed::LeftBehind
+    }
+
+    /// Leaves `opened` behind without closing it, for a caller that knows that closing would hang.
+    pub fn leave_behind(self, opened: T) {
+        std::mem::forget(opened);
+        self.list_as_left_behind();
+    }
+
+    fn list_as_left_behind(&self) {
+        let (engine, directory) = (self.engine, self.directory.clone());
+        list().push(LeftBehind { engine, directory, since: SystemTime::now() });
     }
 }
 
@@ -147,7 +157,7 @@ fn forget(directory: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
     /// Closes when it receives a message.
     struct Stubborn(Receiver<()>, Sender<()>);
@@ -198,6 +208,15 @@ mod tests {
         let closer = Closer::new("fake", directory).unwrap();
         assert_eq!(closer.close(Panics, Duration::from_secs(60)), Closed::InTime);
         assert!(!is_left_behind(directory));
+    }
+
+    #[test]
+    fn an_engine_that_would_hang_is_left_behind_unclosed() {
+        let directory = Path::new("/somewhere/broken");
+        let (keep, kept) = sync_channel::<()>(0);
+        Closer::new("fake", directory).unwrap().leave_behind(keep);
+        assert!(is_left_behind(directory));
+        assert_eq!(kept.try_recv(), Err(TryRecvError::Empty), "it was not dropped");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::keyspace::SledKeyspace;
 use crate::options::SledOptions;
 use crate::sync::Files;
 use crate::threads;
+use crate::waker::Waker;
 use crate::write_through;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,9 +43,10 @@ impl SledEngine {
         threads::try_out()?;
         let files = Files::open_before_sled(context.home, context.options.write_through)?;
         let closer = Closer::new(Self::INFO.name, files.directory())?;
+        let waker = Waker::new()?;
         let db = config.open().map_err(|error| explain_left_behind(from_sled(error), &files))?;
         let wait_max = Duration::from_millis(context.options.close_wait_ms);
-        let home = Arc::new(Home::new(db, files, closer, wait_max)?);
+        let home = Arc::new(Home::new(db, files, (closer, waker), wait_max)?);
         // Before any write: what sled has recovered and rewritten while it opened may not be durable yet.
         if is_new || home.files().cached().is_none() {
             home.flush()?;

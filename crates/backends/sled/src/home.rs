@@ -2,6 +2,7 @@
 
 use crate::error::from_sled;
 use crate::sync::Files;
+use crate::waker::{Waker, has_stored_error};
 use sled::{Db, Tree};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,10 +19,6 @@ const CAREFUL: &[u8] = b"careful";
 /// How many trees of released keyspaces are kept.
 const RETIRED_MAX: usize = 64;
 
-/// How long closing waits once a write has failed. sled then often waits for bytes that nobody will write any more, and
-/// what it still could write was never acknowledged as durable.
-const CLOSE_AFTER_FAILURE_WAIT_MAX: Duration = Duration::from_secs(2);
-
 /// The store. Every keyspace and cursor holds it, and returns its own trees before it is dropped. So sled is
 /// closed when the last of them is dropped, all in one place.
 pub(crate) struct Home {
@@ -34,6 +31,8 @@ pub(crate) struct Home {
     /// Taken when the store is closed.
     closer: Option<Closer<Remains>>,
     close_wait_max: Duration,
+    /// Taken when the store is closed.
+    waker: Option<Waker>,
     /// Whether a write or a flush has failed. Held by each of them: a write that fails may leave a gap in sled's log,
     /// and a flush that began before it would wait for ever for that gap to be filled.
     has_failed: Mutex<bool>,
@@ -43,7 +42,9 @@ pub(crate) struct Home {
 pub(crate) struct Remains {
     _register: Option<Tree>,
     _retired: Vec<Tree>,
-    _db: Option<Db>,
+    db: Option<Db>,
+    /// Dropped after `db`: dropping that may have to be woken.
+    waker: Option<Waker>,
     /// sled opens files by a path through it, even after it was left behind.
     _directory: Directory,
 }
@@ -52,9 +53,10 @@ impl Home {
     pub(crate) fn new(
         db: Db,
         files: Files,
-        closer: Closer<Remains>,
+        (closer, waker): (Closer<Remains>, Waker),
         close_wait_max: Duration,
     ) -> Result<Self> {
+        waker.watch(&db);
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
         // From here on an error also closes sled within the bounded time.
         let mut home = Self {
@@ -64,6 +66,7 @@ impl Home {
             files,
             closer: Some(closer),
             close_wait_max,
+            waker: Some(waker),
             has_failed: Mutex::new(false),
         };
         if known {
@@ -136,21 +139,27 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let remains = Remains {
+        let mut remains = Remains {
             _register: lock(&self.register).take(),
             _retired: std::mem::take(&mut *lock(&self.retired)),
-            _db: self.db.take(),
+            db: self.db.take(),
+            waker: self.waker.take(),
             _directory: self.files.home().clone(),
         };
         let Some(closer) = self.closer.take() else { return };
+        let hangs = *lock(&self.has_failed) && !remains.db.as_ref().is_some_and(has_stored_error);
+        if hangs {
+            // A write failed and sled does not know it: there is a gap in its log, for which the flush of closing would
+            // wait without an end, with a lock that batches of every other sled store in the process need.
+            if let Some(waker) = &mut remains.waker {
+                waker.stop();
+            }
+            closer.leave_behind(remains);
+            return;
+        }
         // sled writes its remaining data when it is closed, and panics or hangs if it cannot. That is not
         // reported: commits that were acknowledged as power-safe are on disk already.
-        let wait_max = if *lock(&self.has_failed) {
-            self.close_wait_max.min(CLOSE_AFTER_FAILURE_WAIT_MAX)
-        } else {
-            self.close_wait_max
-        };
-        if closer.close(remains, wait_max) == Closed::InTime {
+        if closer.close(remains, self.close_wait_max) == Closed::InTime {
             self.files.wait_for_release();
         }
     }

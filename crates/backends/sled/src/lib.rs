@@ -115,6 +115,7 @@ mod options;
 mod reverse;
 mod sync;
 mod threads;
+mod waker;
 mod write_through;
 
 pub use cursor::SledCursor;

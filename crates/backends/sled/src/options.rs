@@ -43,7 +43,7 @@ pub struct SledOptions {
     /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes the data that
     /// is still in sled's buffers. A sled whose threads have died, after a panic or an error, never finishes.
     /// It is then left behind, with its files locked until the process ends, and listed by
-    /// [`left_behind`](strongroom_core::left_behind). After a write that failed the wait is 2 s at most. Default: [`CLOSE_WAIT_MS_DEFAULT`].
+    /// [`left_behind`](strongroom_core::left_behind). Default: [`CLOSE_WAIT_MS_DEFAULT`].
     pub close_wait_ms: u64,
     /// Write sled's files through, which [`PowerSafe`](strongroom_core::Durability::PowerSafe) commits require:
     /// see the crate's section on durability. Default: yes, if the file system can. `false`: buffered commits
