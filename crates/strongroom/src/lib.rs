@@ -69,16 +69,12 @@
 //! No queries, no server, no replication. A raw engine will always be a little faster; what the layer costs
 //! is measured side by side by the benchmark in this repository.
 
-#[cfg(feature = "admin")]
-pub mod admin;
 mod config;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod registry;
 
-#[cfg(feature = "admin")]
-pub use admin::AdminSocket;
 pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
 pub use strongroom_core::{
@@ -97,6 +93,28 @@ pub use strongroom_store::{
     WeakStore,
 };
 
+/// ```
+/// # #[cfg(all(unix, feature = "storage-redb"))]
+/// # fn main() -> strongroom::Result<()> {
+/// use strongroom::admin::{AdminClient, AdminSocket};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("data");
+///
+/// let store = strongroom::open(&format!("redb:{}", path.display()))?;
+/// let socket = AdminSocket::open(&store)?;
+/// // In another process:
+/// let stats = AdminClient::connect(&path)?.stats()?;
+/// assert_eq!(stats.engine, "redb");
+/// # drop(socket);
+/// # Ok(()) }
+/// # #[cfg(not(all(unix, feature = "storage-redb")))]
+/// # fn main() {}
+/// ```
+#[cfg(feature = "admin")]
+#[doc(inline)]
+pub use strongroom_admin as admin;
+#[cfg(feature = "admin")]
+pub use strongroom_admin::AdminSocket;
 /// The contract itself, for those who write a backend.
 pub use strongroom_core as core;
 #[cfg(feature = "storage-fjall")]

@@ -47,6 +47,7 @@ enum Outside {
     Any,
 }
 
+const ADMIN: &str = "strongroom-admin";
 const CORE: &str = "strongroom-core";
 const STORE: &str = "strongroom-store";
 const TESTKIT: &str = "strongroom-testkit";
@@ -72,6 +73,12 @@ const ROOMS: &[Room] = &[
         outside: Outside::NoEngine,
     },
     Room {
+        dir: "crates/admin",
+        normal: Names::Only(&[CORE, STORE]),
+        dev: Names::Only(&[TESTKIT]),
+        outside: Outside::NoEngine,
+    },
+    Room {
         dir: "crates/component",
         normal: Names::Only(&[STORE]),
         dev: Names::Only(&[CORE, TESTKIT]),
@@ -93,6 +100,7 @@ const ROOMS: &[Room] = &[
     Room {
         dir: "crates/strongroom",
         normal: Names::Only(&[
+            ADMIN,
             CORE,
             STORE,
             "strongroom-component",
@@ -235,6 +243,7 @@ mod tests {
         let dev = ["strongroom-testkit", "tempfile"];
         assert_eq!(problems(package("a", "crates/backends/sled", &["strongroom-core", "sled"], &dev)), none);
         assert_eq!(problems(package("a", "crates/cli", &["strongroom", "clap"], &dev)), none);
+        assert_eq!(problems(package("a", "crates/admin", &["strongroom-store", "serde"], &dev)), none);
         assert_eq!(problems(package("a", "crates/migrate", &["strongroom-store"], &["a"])), none);
         assert_eq!(problems(package("a", "crates/bench", &["strongroom", "sled", "redb"], &[])), none);
     }
@@ -253,6 +262,14 @@ mod tests {
         assert_eq!(found, ["a imports strongroom-store: the room crates/backends/* may not"]);
         let found = problems(package("a", "crates/cli", &["strongroom-store"], &[]));
         assert_eq!(found, ["a imports strongroom-store: the room crates/cli may not"]);
+        let found = problems(package("a", "crates/admin", &["strongroom", "strongroom-redb"], &[]));
+        assert_eq!(
+            found,
+            [
+                "a imports strongroom: the room crates/admin may not",
+                "a imports strongroom-redb: the room crates/admin may not"
+            ]
+        );
         // What tests may import, the library may not.
         let found = problems(package("a", "crates/cli", &["strongroom-testkit"], &[]));
         assert_eq!(found, ["a imports strongroom-testkit: the room crates/cli may not"]);

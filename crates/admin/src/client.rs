@@ -1,7 +1,7 @@
 //! The other side: whoever asks.
 
-use super::protocol::{AdminChange, AdminEnd, Answer, Request, WatchLine};
-use super::stats::AdminStats;
+use crate::protocol::{AdminChange, AdminEnd, Answer, Request, WatchLine};
+use crate::stats::AdminStats;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -4,23 +4,7 @@
 //! [`AdminSocket`] beside its store lets others on the same machine ask about it: figures ([`AdminStats`]), and what is
 //! committed, as it happens. `strongroom stats` and `strongroom watch` ask there; so does an [`AdminClient`].
 //!
-//! ```
-//! # #[cfg(all(unix, feature = "storage-redb"))]
-//! # fn main() -> strongroom::Result<()> {
-//! use strongroom::admin::{AdminClient, AdminSocket};
-//! # let directory = tempfile::tempdir().unwrap();
-//! # let path = directory.path().join("data");
-//!
-//! let store = strongroom::open(&format!("redb:{}", path.display()))?;
-//! let socket = AdminSocket::open(&store)?;
-//! // In another process:
-//! let stats = AdminClient::connect(&path)?.stats()?;
-//! assert_eq!(stats.engine, "redb");
-//! # drop(socket);
-//! # Ok(()) }
-//! # #[cfg(not(all(unix, feature = "storage-redb")))]
-//! # fn main() {}
-//! ```
+//! Applications use it as `strongroom::admin`, with the feature `admin` of the crate `strongroom`.
 //!
 //! # Protocol
 //!
@@ -41,7 +25,7 @@
 //! {"ok":false,"error":{"kind":"not found","message":"...","hint":"..."}}
 //! ```
 //!
-//! `kind` is [`ErrorKind::as_str`](crate::ErrorKind::as_str). After its first line, a watch has a line for each commit
+//! `kind` is [`ErrorKind::as_str`](ErrorKind::as_str). After its first line, a watch has a line for each commit
 //! that changes what is watched, from the first commit on that begins after that line:
 //!
 //! ```text
@@ -62,7 +46,7 @@
 //! # Bounds
 //!
 //! At most 16 connections at a time, of which 12 may watch; who comes then is told `unavailable`. Each connection has a
-//! thread, and each watch its buffer of [`WATCH_BUFFER_BYTES_MAX`](crate::WATCH_BUFFER_BYTES_MAX). No commit waits for
+//! thread, and each watch its buffer of [`WATCH_BUFFER_BYTES_MAX`](strongroom_store::WATCH_BUFFER_BYTES_MAX). No commit waits for
 //! a client, whatever that does or leaves undone.
 
 #[cfg(not(unix))]

@@ -25,14 +25,14 @@ static OPENING: Mutex<()> = Mutex::new(());
 
 /// A name in the file system that is removed at the end.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: Option<(u64, u64)>,
 }
 
 /// Makes the socket at `path`, in the place of one that nobody serves any more.
-pub(super) fn bind_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
+pub(crate) fn bind_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     let address = SocketAddrUnix::new(path).map_err(|error| unusable(path, error))?;
     let failed =
         |error: io::Error| Error::from_io(format!("cannot make the socket {}", path.display()), error);
@@ -113,7 +113,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl SocketFile {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

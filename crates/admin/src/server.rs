@@ -1,10 +1,10 @@
 //! The threads behind the socket: one that accepts, and one for each connection.
 
-use super::connection;
-use super::protocol::Answer;
-use super::shared::{Shared, full};
-use super::socket_file::{SocketFile, bind_at};
-use super::stream::{PatientWriter, TICK, until};
+use crate::connection;
+use crate::protocol::Answer;
+use crate::shared::{Shared, full};
+use crate::socket_file::{SocketFile, bind_at};
+use crate::stream::{PatientWriter, TICK, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,7 +22,7 @@ const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 const PARTING: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     path: PathBuf,
     shared: Arc<Shared>,
     /// Closed to wake the thread that accepts.
@@ -31,7 +31,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn open(store: &Store, path: &Path) -> Result<Self> {
+    pub(crate) fn open(store: &Store, path: &Path) -> Result<Self> {
         let failed = |error| Error::from_io("cannot start the admin socket", error);
         let (listener, file) = bind_at(path)?;
         let (wake, woken) = UnixStream::pair().map_err(failed)?;
@@ -42,7 +42,7 @@ impl Server {
         Ok(Self { path, shared, wake: Some(wake), thread: Some(thread.map_err(failed)?) })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

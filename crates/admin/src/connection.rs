@@ -1,9 +1,9 @@
 //! One connection: a request, and its answer.
 
-use super::protocol::{AdminEnd, Answer, CommitLine, OtherLine, Request};
-use super::shared::Shared;
-use super::stats::AdminStats;
-use super::stream::{Patience, PatientWriter, TICK, read_line, until};
+use crate::protocol::{AdminEnd, Answer, CommitLine, OtherLine, Request};
+use crate::shared::Shared;
+use crate::stats::AdminStats;
+use crate::stream::{Patience, PatientWriter, TICK, read_line, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
@@ -23,7 +23,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 16 * 1_024;
 
 /// Serves a client to its end. When that fails, the client has gone, and nobody is left to be told.
-pub(super) fn serve(stream: &UnixStream, shared: &Shared) {
+pub(crate) fn serve(stream: &UnixStream, shared: &Shared) {
     let connection = Connection { stream, shared };
     let _ = connection.serve();
 }

@@ -115,14 +115,14 @@ mod as_object {
     use serde::{Deserializer, Serializer};
     use std::fmt;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         figures: &[(String, u64)],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(figures.iter().map(|(name, figure)| (name, figure)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<(String, u64)>, D::Error> {
         struct Figures;

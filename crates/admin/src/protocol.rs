@@ -1,6 +1,6 @@
 //! What goes over the socket: JSON, an object a line. The module's documentation describes it for others.
 
-use super::stats::AdminStats;
+use crate::stats::AdminStats;
 use serde::ser::{SerializeMap as _, SerializeStruct as _};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -12,7 +12,7 @@ const REQUEST_WAY_OUT: &str = "send one as the documentation of strongroom::admi
 
 /// What a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Stats,
     Watch { keyspace: String, prefix: Vec<u8> },
 }
@@ -36,7 +36,7 @@ struct AnyRequest {
 
 impl Request {
     /// What is wrong with a request is told without anything that is in it.
-    pub(super) fn parse(line: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Self> {
         let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, what).hint(REQUEST_WAY_OUT);
         let any: AnyRequest = serde_json::from_slice(line)
             .map_err(|_| invalid("the request is no object of JSON on one line"))?;
@@ -67,7 +67,7 @@ impl Request {
         }
     }
 
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let (command, keyspace, prefix_hex) = match self {
             Self::Stats => ("stats", None, None),
             Self::Watch { keyspace, prefix } => {
@@ -82,40 +82,40 @@ impl Request {
 
 /// The first line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Answer {
-    pub(super) ok: bool,
+pub(crate) struct Answer {
+    pub(crate) ok: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stats: Option<Box<AdminStats>>,
+    pub(crate) stats: Option<Box<AdminStats>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) watch: Option<Begun>,
+    pub(crate) watch: Option<Begun>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<Told>,
+    pub(crate) error: Option<Told>,
 }
 
 /// A watch that has begun.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Begun {
-    pub(super) engine: String,
+pub(crate) struct Begun {
+    pub(crate) engine: String,
 }
 
 /// An error, as it is told to another process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(crate) struct Told {
     kind: String,
     message: String,
     hint: String,
 }
 
 impl Answer {
-    pub(super) fn stats(stats: AdminStats) -> Self {
+    pub(crate) fn stats(stats: AdminStats) -> Self {
         Self { ok: true, stats: Some(Box::new(stats)), watch: None, error: None }
     }
 
-    pub(super) fn watch(engine: &str) -> Self {
+    pub(crate) fn watch(engine: &str) -> Self {
         Self { ok: true, stats: None, watch: Some(Begun { engine: engine.to_owned() }), error: None }
     }
 
-    pub(super) fn error(error: &Error) -> Self {
+    pub(crate) fn error(error: &Error) -> Self {
         Self { ok: false, stats: None, watch: None, error: Some(error.into()) }
     }
 }
@@ -155,7 +155,7 @@ const KINDS: [ErrorKind; 13] = [
 ];
 
 /// A commit, written from where it is: nothing of it is copied but what the writer buffers.
-pub(super) struct CommitLine<'c>(pub(super) &'c WatchedCommit);
+pub(crate) struct CommitLine<'c>(pub(crate) &'c WatchedCommit);
 
 struct Changes<'c>(&'c [Change]);
 struct ChangeLine<'c>(&'c Change);
@@ -232,7 +232,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// A line of a watch that is no commit.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OtherLine {
+pub(crate) enum OtherLine {
     Lagged(u64),
     Heartbeat(bool),
     End(EndLine),
@@ -240,7 +240,7 @@ pub(super) enum OtherLine {
 
 /// Why a watch ends.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct EndLine {
+pub(crate) struct EndLine {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Told>,
@@ -250,7 +250,7 @@ const STORE_CLOSED: &str = "store closed";
 const SOCKET_CLOSED: &str = "socket closed";
 
 impl OtherLine {
-    pub(super) fn end(end: AdminEnd) -> Self {
+    pub(crate) fn end(end: AdminEnd) -> Self {
         let reason = match end {
             AdminEnd::StoreClosed => STORE_CLOSED,
             AdminEnd::SocketClosed => SOCKET_CLOSED,
@@ -258,7 +258,7 @@ impl OtherLine {
         Self::End(EndLine { reason: reason.to_owned(), error: None })
     }
 
-    pub(super) fn failed(error: &Error) -> Self {
+    pub(crate) fn failed(error: &Error) -> Self {
         Self::End(EndLine { reason: "failed".to_owned(), error: Some(error.into()) })
     }
 }
@@ -298,7 +298,7 @@ pub enum AdminChangeKind {
 
 /// A line of a watch, as it is read.
 #[derive(Debug)]
-pub(super) enum WatchLine {
+pub(crate) enum WatchLine {
     Commit {
         sequence: u64,
         changes: Vec<AdminChange>,
@@ -330,7 +330,7 @@ struct ReadChange {
 
 impl WatchLine {
     /// None: it is no line of the protocol.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let line: ReadLine = serde_json::from_slice(line).ok()?;
         if let Some(sequence) = line.sequence {
             let changes = line.changes.into_iter().map(ReadChange::change).collect::<Option<_>>()?;

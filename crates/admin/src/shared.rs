@@ -9,29 +9,29 @@ const WATCHES_MAX: usize = 12;
 
 /// What all threads look at.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// Weak: the socket must not be what keeps a store open.
-    pub(super) store: WeakStore,
+    pub(crate) store: WeakStore,
     has_to_end: AtomicBool,
     watches: AtomicUsize,
 }
 
 impl Shared {
-    pub(super) fn of(store: &Store) -> Self {
+    pub(crate) fn of(store: &Store) -> Self {
         Self { store: store.downgrade(), has_to_end: AtomicBool::new(false), watches: AtomicUsize::new(0) }
     }
 
     /// Tells all threads to end.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.has_to_end.store(true, Ordering::Release);
     }
 
-    pub(super) fn has_to_end(&self) -> bool {
+    pub(crate) fn has_to_end(&self) -> bool {
         self.has_to_end.load(Ordering::Acquire)
     }
 
     /// A place among those who watch, held until it is dropped.
-    pub(super) fn watch_place(&self) -> Result<WatchPlace<'_>> {
+    pub(crate) fn watch_place(&self) -> Result<WatchPlace<'_>> {
         let place = WatchPlace { watches: &self.watches };
         if self.watches.fetch_add(1, Ordering::AcqRel) < WATCHES_MAX {
             return Ok(place);
@@ -40,7 +40,7 @@ impl Shared {
     }
 }
 
-pub(super) struct WatchPlace<'s> {
+pub(crate) struct WatchPlace<'s> {
     watches: &'s AtomicUsize,
 }
 
@@ -50,6 +50,6 @@ impl Drop for WatchPlace<'_> {
     }
 }
 
-pub(super) fn full(message: &str) -> Error {
+pub(crate) fn full(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message).hint("try again when one of them is done")
 }

@@ -5,10 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How long a call of the system may wait before it is asked again whether that is still wanted.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// Why waiting is over, asked each [`TICK`].
-pub(super) trait Patience {
+pub(crate) trait Patience {
     fn is_over(&self) -> bool;
 }
 
@@ -20,7 +20,7 @@ impl<F: Fn() -> bool> Patience for F {
 
 /// A line of at most so many bytes, without its end; none if it is longer. What comes after it is not looked at. The
 /// end of the stream ends it too.
-pub(super) fn read_line(
+pub(crate) fn read_line(
     stream: &UnixStream,
     bytes_max: usize,
     patience: &dyn Patience,
@@ -50,13 +50,13 @@ pub(super) fn read_line(
 }
 
 /// Writes as long as there is patience.
-pub(super) struct PatientWriter<'s, P> {
+pub(crate) struct PatientWriter<'s, P> {
     stream: &'s UnixStream,
     patience: P,
 }
 
 impl<'s, P: Patience> PatientWriter<'s, P> {
-    pub(super) fn new(stream: &'s UnixStream, patience: P) -> io::Result<Self> {
+    pub(crate) fn new(stream: &'s UnixStream, patience: P) -> io::Result<Self> {
         stream.set_write_timeout(Some(TICK))?;
         Ok(Self { stream, patience })
     }
@@ -84,6 +84,6 @@ fn is_pause(error: &io::Error) -> bool {
 }
 
 /// Patience until then.
-pub(super) fn until(deadline: Instant) -> impl Patience {
+pub(crate) fn until(deadline: Instant) -> impl Patience {
     move || Instant::now() >= deadline
 }
