@@ -53,7 +53,7 @@ impl Connection<'_> {
     }
 
     fn stats(&self) -> Answer {
-        match self.store().and_then(|store| stats(&store)) {
+        match self.store().and_then(|store| AdminStats::of(&store)) {
             Ok(stats) => Answer::stats(stats),
             Err(error) => Answer::error(&error),
         }
@@ -136,13 +136,4 @@ impl Connection<'_> {
 
 fn refused(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, message).hint("send one line, at once")
-}
-
-fn stats(store: &Store) -> Result<AdminStats> {
-    let mut stats = AdminStats::of(store)?;
-    // The client may be in another directory.
-    if let Some(Ok(path)) = store.path().map(std::path::absolute) {
-        stats.path = Some(path.display().to_string());
-    }
-    Ok(stats)
 }

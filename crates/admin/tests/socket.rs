@@ -223,10 +223,10 @@ fn figures_are_those_of_the_process_that_has_the_store_open() {
     batch.expect_absent(&served.store.default_keyspace().unwrap(), "a");
     assert_eq!(served.store.commit(&batch).unwrap_err().kind(), ErrorKind::Conflict);
     let stats = served.client().stats().unwrap();
-    assert_eq!((stats.conflicts, stats.keyspaces), (1, 1));
+    assert_eq!((stats.figures.conflicts, stats.keyspaces), (1, 1));
     assert_eq!(stats.store, served.store.id().map(|id| id.to_string()));
     assert!(stats.path.is_some_and(|path| Path::new(&path).is_absolute()));
-    assert!(stats.commits > 0);
+    assert!(stats.figures.backend.commits > 0);
 }
 
 #[test]

@@ -58,7 +58,7 @@ const ROOMS: &[Room] = &[
         dir: "crates/core",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
-        outside: Outside::Only(&["arc-swap", "boxcar", "bytes", "rustix"]),
+        outside: Outside::Only(&["arc-swap", "boxcar", "bytes", "rustix", "serde"]),
     },
     Room {
         dir: "crates/backends/*",
