@@ -108,68 +108,6 @@ impl Config {
         }
     }
 
-    /// From a URL, `ENGINE:PATH?NAME=VALUE&...`.
-    ///
-    /// The path is what stands between the first `:` and the first `?`, taken as it is; one that contains a
-    /// `?`, or begins with `//` or `~`, needs the struct. Names are those of the fields, and `option.NAME` for an option of the engine.
-    /// Values may be percent-encoded.
-    pub fn from_url(url: &str) -> Result<Self> {
-        let (engine, rest) = url.split_once(':').ok_or_else(|| {
-            invalid(format!("{url:?} names no engine")).hint("write ENGINE:PATH, such as redb:./data")
-        })?;
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        check_path(path)?;
-        let mut config = Self::new(engine, path);
-        let mut seen = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                invalid(format!("the parameter {pair:?} has no value")).hint("write NAME=VALUE")
-            })?;
-            if seen.contains(&name) {
-                return Err(invalid(format!("the parameter {name:?} is given twice")).hint("give it once"));
-            }
-            seen.push(name);
-            let value = percent_encoding::percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| invalid(format!("the value of {name:?} is not UTF-8 when decoded")))?;
-            config.set(name, &value)?;
-        }
-        Ok(config)
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let size = || parse_bytes(value).map(ByteSize);
-        match name {
-            "create" => self.create = flag(name, value)?,
-            "read_only" => self.read_only = flag(name, value)?,
-            "durability" => self.durability = value.parse()?,
-            "cache" => self.cache = Some(size()?),
-            "compression" => self.compression = Some(value.parse()?),
-            "background_threads" => self.background_threads = Some(count(name, value)?),
-            "key_bytes_max" => self.key_bytes_max = Some(size()?),
-            "value_bytes_max" => self.value_bytes_max = Some(size()?),
-            "queue_bytes_max" => self.queue_bytes_max = Some(size()?),
-            "undo_bytes_max" => self.undo_bytes_max = Some(size()?),
-            "integrity" => self.integrity = Some(value.parse()?),
-            "accept_lost_tail" => self.accept_lost_tail = flag(name, value)?,
-            "sweep_interval_ms" => self.sweep_interval_ms = Some(count(name, value)?),
-            "snapshot_age_max_ms" => self.snapshot_age_max_ms = Some(count(name, value)?),
-            _ => match name.strip_prefix("option.") {
-                Some(option) if !option.is_empty() => {
-                    self.options.insert(option.to_owned(), value.to_owned());
-                }
-                _ => {
-                    return Err(invalid(format!("there is no parameter {name:?}")).hint(
-                        "use create, read_only, durability, cache, compression, background_threads, \
-                         key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max, integrity, \
-                         accept_lost_tail, sweep_interval_ms, snapshot_age_max_ms or option.NAME",
-                    ));
-                }
-            },
-        }
-        Ok(())
-    }
-
     /// Sets whether to create the store if it is not there.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
@@ -234,38 +172,8 @@ impl Config {
     }
 }
 
-impl FromStr for Config {
-    type Err = Error;
-
-    fn from_str(url: &str) -> Result<Self> {
-        Self::from_url(url)
-    }
-}
-
 fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
-}
-
-/// Refuses paths that would become another directory than was meant, and create it.
-fn check_path(path: &str) -> Result<()> {
-    let (start, hint) = if path.starts_with("//") {
-        ("//", "write redb:/absolute or redb:relative: there is no host")
-    } else if path.starts_with('~') {
-        ("~", "the shell does not expand it there; write the home directory out")
-    } else {
-        return Ok(());
-    };
-    Err(invalid(format!("the path {path:?} begins with {start}")).hint(hint))
-}
-
-fn flag(name: &str, value: &str) -> Result<bool> {
-    value.parse().map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write true or false"))
-}
-
-fn count<N: FromStr>(name: &str, value: &str) -> Result<N> {
-    value
-        .parse()
-        .map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write a whole number, such as 2"))
 }
 
 fn yes() -> bool {
@@ -353,67 +261,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&sweep_interval_ms=50&snapshot_age_max_ms=60000&option.max_cached_files=50";
-        let file = r#"
-            engine = "fjall"
-            path = "/srv/data"
-            create = false
-            durability = "buffered"
-            cache = 67108864
-            compression = "lz4"
-            background_threads = 2
-            integrity = "full"
-            accept_lost_tail = true
-            sweep_interval_ms = 50
-            snapshot_age_max_ms = 60000
-            [options]
-            max_cached_files = "50"
-        "#;
-        let from_url = Config::from_url(url).unwrap();
-        assert_eq!(from_url, toml::from_str(file).unwrap());
-        assert_eq!(from_url.options["max_cached_files"], "50");
-        assert_eq!(from_url.backend_options().create, Create::Never);
-        let store_options = from_url.store_options().unwrap();
-        assert_eq!((store_options.integrity, store_options.accept_lost_tail), (Some(Integrity::Full), true));
-        assert_eq!(store_options.sweep_interval_ms, 50);
-        assert_eq!(store_options.snapshot_age_max, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn the_path_is_taken_as_it_is() {
-        assert_eq!(Config::from_url(r"redb:C:\data 100%").unwrap().path, PathBuf::from(r"C:\data 100%"));
-        assert_eq!(Config::from_url("redb:a%20b?option.x=a%20b").unwrap().path, PathBuf::from("a%20b"));
-        assert_eq!(Config::from_url("redb:a?option.x=a%20b").unwrap().options["x"], "a b");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (url, named) in [
-            ("data", "names no engine"),
-            ("redb:d?cache=lots", "lots"),
-            ("redb:d?cach=1", "cach"),
-            ("redb:d?cache", "cache"),
-            ("redb:d?cache=1&cache=2", "twice"),
-            ("redb:d?durability=maybe", "maybe"),
-            ("redb:d?create=perhaps", "perhaps"),
-            ("redb:d?integrity=all", "use rows or full"),
-            ("redb:d?accept_lost_tail=maybe", "maybe"),
-            ("redb:d?option.=1", "option."),
-            ("redb:d?compression=gzip", "gzip"),
-            ("redb:d?background_threads=-1", "-1"),
-            ("redb://data", "there is no host"),
-            ("redb:///srv/data", "there is no host"),
-            ("redb:~/data", "write the home directory out"),
-            ("redb:~someone/data?cache=1MiB", "write the home directory out"),
-        ] {
-            let error = Config::from_url(url).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
-            assert!(error.to_string().contains(named), "{url}: {error}");
-        }
+    fn mistakes_in_a_file_are_refused() {
         assert!(toml::from_str::<Config>("engine = 'redb'\npth = 'x'").is_err());
         assert!(toml::from_str::<Config>("engine = 'redb'\ncache = -1").is_err());
         assert!(toml::from_str::<Config>("engine = 'redb'\nintegrity = 'all'").is_err());
+    }
+
+    #[test]
+    fn options_of_the_engine_are_a_table() {
+        let config: Config = toml::from_str("engine = 'fjall'\n[options]\nmax_cached_files = '50'").unwrap();
+        assert_eq!(config.backend_options().engine["max_cached_files"], "50");
+    }
+
+    #[test]
+    fn a_read_only_store_is_not_created() {
+        let mut config = Config::new("redb", "data");
+        assert_eq!(config.backend_options().create, Create::IfMissing);
+        config.read_only = true;
+        assert_eq!(config.backend_options().create, Create::Never);
     }
 
     #[test]

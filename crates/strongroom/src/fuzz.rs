@@ -2,6 +2,7 @@
 //! for the tests that run the kept corpus.
 #![allow(clippy::panic, clippy::missing_panics_doc, reason = "to panic is how a property is reported")]
 
+use crate::parameters::{ENGINE_OPTION, PARAMETERS};
 use crate::{ByteSize, Config, Error, ErrorKind, parse_bytes};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -36,51 +37,17 @@ pub fn size(bytes: &[u8]) {
     }
 }
 
-/// The URL that says all that `config` holds.
+/// Returns the URL of `config`, with every parameter that is set.
 fn to_url(config: &Config) -> String {
-    // Every field by its name, so that none is forgotten.
-    let Config {
-        engine,
-        path,
-        create,
-        read_only,
-        durability,
-        cache,
-        compression,
-        background_threads,
-        key_bytes_max,
-        value_bytes_max,
-        queue_bytes_max,
-        undo_bytes_max,
-        integrity,
-        accept_lost_tail,
-        sweep_interval_ms,
-        snapshot_age_max_ms,
-        options,
-    } = config;
-    let mut url = format!("{engine}:{}?create={create}", path.display());
-    let mut add = |name: &str, value: Option<String>| {
-        let Some(value) = value else { return };
-        url.extend(["&", name, "="]);
-        url.extend(utf8_percent_encode(&value, NON_ALPHANUMERIC));
-    };
-    add("read_only", Some(read_only.to_string()));
-    add("durability", Some(durability.to_string()));
-    add("accept_lost_tail", Some(accept_lost_tail.to_string()));
-    add("cache", cache.map(|size| size.to_string()));
-    add("key_bytes_max", key_bytes_max.map(|size| size.to_string()));
-    add("value_bytes_max", value_bytes_max.map(|size| size.to_string()));
-    add("queue_bytes_max", queue_bytes_max.map(|size| size.to_string()));
-    add("undo_bytes_max", undo_bytes_max.map(|size| size.to_string()));
-    add("compression", compression.map(|compression| compression.to_string()));
-    add("background_threads", background_threads.map(|count| count.to_string()));
-    add("sweep_interval_ms", sweep_interval_ms.map(|interval_ms| interval_ms.to_string()));
-    add("snapshot_age_max_ms", snapshot_age_max_ms.map(|age_ms| age_ms.to_string()));
-    add("integrity", integrity.map(|integrity| integrity.to_string()));
-    for (name, value) in options {
-        add(&format!("option.{name}"), Some(value.clone()));
-    }
-    url
+    let parameters =
+        PARAMETERS.iter().filter_map(|parameter| Some((parameter.name.to_owned(), parameter.get(config)?)));
+    let options =
+        config.options.iter().map(|(name, value)| (format!("{ENGINE_OPTION}{name}"), value.clone()));
+    let query: Vec<String> = parameters
+        .chain(options)
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, NON_ALPHANUMERIC)))
+        .collect();
+    format!("{}:{}?{}", config.engine, config.path.display(), query.join("&"))
 }
 
 fn check_kind(error: &Error) {

@@ -73,7 +73,9 @@ mod config;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod parameters;
 mod registry;
+mod url;
 
 pub use config::{ByteSize, Config};
 pub use registry::{Driver, Registry};
