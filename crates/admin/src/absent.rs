@@ -1,4 +1,4 @@
-//! What stands in for the socket on systems that have no such thing.
+//! The server on systems without Unix domain sockets: it cannot be opened.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn open(_: &Store, _: &Path) -> Result<Self> {
         Err(Error::new(ErrorKind::Unsupported, "an admin socket needs a Unix system")
-            .hint("leave it out here, and call the store within the application"))
+            .hint("do not open one here; call the store within the application"))
     }
 
     pub(crate) fn path(&self) -> &Path {

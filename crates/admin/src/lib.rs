@@ -1,23 +1,24 @@
-//! A look at a store that a process has open, from another process.
+//! The admin socket: other processes read the figures and watch the commits of a store that an application has open.
 //!
-//! One process writes a store, and on most engines it is the only one that can open it. An application that opens an
-//! [`AdminSocket`] beside its store lets others on the same machine ask about it: figures ([`AdminStats`]), and what is
-//! committed, as it happens. `strongroom stats` and `strongroom watch` ask there; so does an [`AdminClient`].
+//! One process writes a store, and on most engines no other process can open it. An application that opens an
+//! [`AdminSocket`] lets other processes of its user ask for figures ([`AdminStats`]) and follow commits as they
+//! happen. `strongroom stats` and `strongroom watch` do so; a program uses an [`AdminClient`].
 //!
-//! Applications use it as `strongroom::admin`, with the feature `admin` of the crate `strongroom`.
+//! Applications use this crate as `strongroom::admin`, with the feature `admin` of the crate `strongroom`.
 //!
 //! # Protocol
 //!
-//! A Unix domain socket, mode 0600; JSON, an object a line; one request a connection. A request is at most 64 KiB and
-//! comes within 10 seconds. Fields may be added to answers; a request with a field that is not known is refused.
+//! A Unix domain socket of mode 0600; JSON, one object a line; one request a connection. A request has at most 64 KiB
+//! and arrives within 10 seconds. Later versions may add fields to answers. A request with an unknown field is
+//! refused.
 //!
 //! ```text
 //! {"v":1,"command":"stats"}
 //! {"v":1,"command":"watch","keyspace":"default","prefix_hex":"636974792f"}
 //! ```
 //!
-//! Without `keyspace` it is the default one, without `prefix_hex` all keys. The first line of an answer says whether
-//! it is one:
+//! Without `keyspace`, a watch is on the default keyspace; without `prefix_hex`, on all keys. The first line of an
+//! answer says whether the request succeeded:
 //!
 //! ```text
 //! {"ok":true,"stats":{"engine":"redb","conflicts":0,...}}
@@ -25,8 +26,8 @@
 //! {"ok":false,"error":{"kind":"not found","message":"...","hint":"..."}}
 //! ```
 //!
-//! `kind` is [`ErrorKind::as_str`](ErrorKind::as_str). After its first line, a watch has a line for each commit
-//! that changes what is watched, from the first commit on that begins after that line:
+//! The error's `kind` is [`ErrorKind::as_str`]. `stats` has the fields of [`AdminStats`]. After its first line, a
+//! watch has a line for each commit that changes a watched key, from the first commit that begins after that line:
 //!
 //! ```text
 //! {"sequence":7,"changes":[{"keyspace":"default","key":"city/1","kind":"set","value":"Zug"},
@@ -38,23 +39,23 @@
 //! {"end":{"reason":"failed","error":{"kind":"not found","message":"...","hint":"..."}}}
 //! ```
 //!
-//! `kind` is `set`, `delete` or `expire`. Bytes that are UTF-8 are in `key` and `value`, others in hexadecimal in
-//! `key_hex` and `value_hex`. `lagged` says how many commits were left out in that place, because the client did not
-//! read. A heartbeat comes when there was nothing else for five seconds. The line `end` is the last one; a connection
-//! that closes without it was lost, or its client reads too slowly to be told.
+//! The change's `kind` is `set`, `delete` or `expire`. Keys and values that are UTF-8 are in `key` and `value`,
+//! others in hexadecimal in `key_hex` and `value_hex`. `lagged` says how many commits are missing in that place
+//! because the client did not read in time. After five seconds without another line comes a heartbeat. The line `end`
+//! is the last one. A connection that closes without it was lost, or the client read too slowly to receive it.
 //!
 //! # Bounds
 //!
-//! At most 16 connections at a time, of which 12 may watch; who comes then is told `unavailable`. Each connection has a
-//! thread, and each watch its buffer of [`WATCH_BUFFER_BYTES_MAX`](strongroom_store::WATCH_BUFFER_BYTES_MAX). No commit waits for
-//! a client, whatever that does or leaves undone.
+//! At most 16 connections at a time, of which 12 may watch; the next one is answered `unavailable`. Each connection
+//! has a thread, and each watch a buffer of [`WATCH_BUFFER_BYTES_MAX`](strongroom_store::WATCH_BUFFER_BYTES_MAX). No
+//! commit ever waits for a client.
 
 #[cfg(not(unix))]
 mod absent;
 mod client;
 #[cfg(unix)]
 mod connection;
-#[cfg_attr(not(unix), allow(dead_code))] // without a server, nobody writes answers
+#[cfg_attr(not(unix), allow(dead_code))] // Without a server, answers are only read.
 mod protocol;
 #[cfg(unix)]
 mod server;
@@ -79,13 +80,13 @@ use std::path::Path;
 use strongroom_core::{Error, ErrorKind, Result};
 use strongroom_store::Store;
 
-/// Lets other processes of the same user ask about a store that this one has open.
+/// Lets other processes of the same user ask about a store that this process has open.
 ///
-/// It does not keep the store open: when the last handle of the store is dropped, all watches are told so, and the
-/// socket closes by itself within about a second. Only while a request for figures is answered, which takes
-/// milliseconds, the store is held; so drop the socket before the store where another opening follows at once.
+/// The socket does not keep the store open. When the last handle of the store is dropped, all watches end with
+/// [`AdminEnd::StoreClosed`], and the socket closes by itself within about a second. Only a request for figures holds
+/// the store, for milliseconds. So drop the socket before the store if you reopen the store at once.
 ///
-/// Dropping it removes the file and ends its threads, within a fraction of a second, whatever its clients do.
+/// Dropping the socket removes its file and ends its threads within a fraction of a second, whatever the clients do.
 ///
 /// Unix only: elsewhere, opening one is [`Unsupported`](ErrorKind::Unsupported).
 #[derive(Debug)]
@@ -94,43 +95,41 @@ pub struct AdminSocket {
 }
 
 impl AdminSocket {
-    /// Opens it in the store's directory, as [`ADMIN_SOCKET_FILE`]. Only the user this process runs as (and root) can
-    /// connect, from the first moment on. What a process has left that was killed is replaced.
+    /// Opens a socket in the store's directory, as [`ADMIN_SOCKET_FILE`]. Only the user of this process (and root)
+    /// can connect, from the creation of the file on. The file of a process that was killed is replaced.
     ///
-    /// [`Locked`](ErrorKind::Locked): the store has one that is open.
-    /// [`InvalidInput`](ErrorKind::InvalidInput): the store is in no directory; its path is longer than a socket's may
-    /// be, some 100 bytes; or what is there is no socket.
-    /// [`Unsupported`](ErrorKind::Unsupported): the store is opened to be read, so that its directory belongs to
-    /// another; or the system has no such sockets.
+    /// [`Locked`](ErrorKind::Locked): the store has an open socket already.
+    /// [`InvalidInput`](ErrorKind::InvalidInput): the store has no directory; the path is longer than a socket's may
+    /// be, about 100 bytes; or a file of that name is not a socket.
+    /// [`Unsupported`](ErrorKind::Unsupported): the store is read-only, so its directory belongs to another process;
+    /// or the system has no Unix domain sockets.
     pub fn open(store: &Store) -> Result<Self> {
         let located = |error: Error| error.at(store.engine().name, "open admin socket");
         let Some(directory) = store.path() else {
             return Err(located(
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "the store is in no directory that could hold its admin socket",
-                )
-                .hint("say where it is to be with AdminSocket::open_at"),
+                Error::new(ErrorKind::InvalidInput, "the store has no directory for its admin socket")
+                    .hint("give a path with AdminSocket::open_at"),
             ));
         };
-        // Whoever may watch writes, holds the lock on the directory, and is the only one to put a socket there.
+        // Only a store that is open for writing can be watched. It holds the lock on the directory, so no other
+        // process creates a socket there.
         store.watch_all(0).map_err(|_| {
             located(
-                Error::new(ErrorKind::Unsupported, "a store that is opened to be read has no admin socket")
-                    .hint("open it where the store is written, or elsewhere with AdminSocket::open_at"),
+                Error::new(ErrorKind::Unsupported, "a read-only store has no admin socket in its directory")
+                    .hint("open it in the process that writes, or elsewhere with AdminSocket::open_at"),
             )
         })?;
         Self::open_at(store, directory.join(ADMIN_SOCKET_FILE))
     }
 
-    /// As [`open`](Self::open), at a path of the caller's, in a directory that is there. The file belongs to this
-    /// socket: no two processes may open one at the same path at the same time.
+    /// Opens a socket as [`open`](Self::open) does, at `path`, whose directory must exist. Two processes must not
+    /// open sockets at the same path at the same time.
     pub fn open_at(store: &Store, path: impl AsRef<Path>) -> Result<Self> {
         let server = Server::open(store, path.as_ref());
         Ok(Self { server: server.map_err(|error| error.at(store.engine().name, "open admin socket"))? })
     }
 
-    /// Where it is: an absolute path.
+    /// Returns the absolute path of the socket.
     pub fn path(&self) -> &Path {
         self.server.path()
     }

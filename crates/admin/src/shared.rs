@@ -1,36 +1,36 @@
-//! What the threads behind the socket share.
+//! The state that the threads of the socket share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use strongroom_core::{Error, ErrorKind, Result};
 use strongroom_store::{Store, WeakStore};
 
-/// Fewer, so that whoever asks for figures finds a place: unlike a watch, that does not last.
+/// Fewer than connections, so that a short request for figures finds a place beside long watches.
 const WATCHES_MAX: usize = 12;
 
-/// What all threads look at.
+/// The state of one socket.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Weak: the socket must not be what keeps a store open.
+    /// Weak, so that the socket does not keep the store open.
     pub(crate) store: WeakStore,
-    has_to_end: AtomicBool,
+    is_ending: AtomicBool,
     watches: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn of(store: &Store) -> Self {
-        Self { store: store.downgrade(), has_to_end: AtomicBool::new(false), watches: AtomicUsize::new(0) }
+        Self { store: store.downgrade(), is_ending: AtomicBool::new(false), watches: AtomicUsize::new(0) }
     }
 
     /// Tells all threads to end.
     pub(crate) fn end(&self) {
-        self.has_to_end.store(true, Ordering::Release);
+        self.is_ending.store(true, Ordering::Release);
     }
 
-    pub(crate) fn has_to_end(&self) -> bool {
-        self.has_to_end.load(Ordering::Acquire)
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
-    /// A place among those who watch, held until it is dropped.
+    /// Takes one of the places for watches until the guard is dropped.
     pub(crate) fn watch_place(&self) -> Result<WatchPlace<'_>> {
         let place = WatchPlace { watches: &self.watches };
         if self.watches.fetch_add(1, Ordering::AcqRel) < WATCHES_MAX {

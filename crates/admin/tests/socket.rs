@@ -1,4 +1,4 @@
-//! The admin socket: who may connect, what is answered, and that no client harms anybody.
+//! The admin socket: access, answers, and that no client disturbs the store or another client.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
@@ -124,10 +124,10 @@ fn only_the_user_may_connect_and_only_while_it_is_open() {
     drop(store);
 }
 
-/// Linux takes the mode of the name from the socket; elsewhere nobody can connect until it is right.
+/// Linux takes the mode of the file from the socket. On other systems no client can connect until it is set.
 #[cfg(target_os = "linux")]
 #[test]
-fn there_is_no_moment_in_which_others_may_connect() {
+fn the_file_has_its_mode_from_its_creation_on() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let path = home.path().join(ADMIN_SOCKET_FILE);
@@ -162,7 +162,7 @@ fn a_socket_that_is_open_is_not_taken_over() {
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn a_file_that_is_not_a_socket_stays() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let path = home.path().join(ADMIN_SOCKET_FILE);
@@ -173,7 +173,7 @@ fn what_is_no_socket_is_left_alone() {
 }
 
 #[test]
-fn a_path_that_is_too_long_is_refused_with_the_way_out() {
+fn a_path_that_is_too_long_is_refused_with_a_hint() {
     let home = tempfile::tempdir().unwrap();
     let long = home.path().join("d".repeat(100));
     let store = open(&long);
@@ -189,7 +189,7 @@ fn a_path_that_is_too_long_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_store_without_a_directory_says_where_its_socket_is_to_be() {
+fn a_store_without_a_directory_needs_a_path_for_its_socket() {
     let options = StoreOptions::new().durability(Durability::Buffered);
     let store = Store::new(MemoryBackend::in_memory(), options).unwrap();
     let error = AdminSocket::open(&store).unwrap_err();
@@ -202,7 +202,7 @@ fn a_store_without_a_directory_says_where_its_socket_is_to_be() {
 }
 
 #[test]
-fn a_store_that_is_only_read_does_not_take_the_writers_place() {
+fn a_read_only_store_does_not_take_the_writers_socket() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
     let store = open_with(home.path(), &Options::new().read_only());
@@ -230,7 +230,7 @@ fn figures_are_those_of_the_process_that_has_the_store_open() {
 }
 
 #[test]
-fn a_watch_is_told_of_what_it_watches_in_order() {
+fn a_watch_receives_its_changes_in_order() {
     let served = served();
     let keyspace = served.store.default_keyspace().unwrap();
     let mut all = served.watch();
@@ -272,7 +272,7 @@ fn the_lines_are_as_documented() {
     served.store.default_keyspace().unwrap().delete(b"\xff").unwrap();
     let deleted = "\"changes\":[{\"keyspace\":\"default\",\"key_hex\":\"ff\",\"kind\":\"delete\"}]}";
     assert!(lines.next().unwrap().ends_with(deleted));
-    // Nothing else comes for a while, so that it is told that all is well.
+    // No commit for five seconds.
     assert_eq!(lines.next().unwrap(), "{\"heartbeat\":true}");
     drop(served);
     assert_eq!(lines.next().unwrap(), "{\"end\":{\"reason\":\"socket closed\"}}");
@@ -280,7 +280,7 @@ fn the_lines_are_as_documented() {
 }
 
 #[test]
-fn a_keyspace_that_is_not_there_or_goes_away_is_told() {
+fn a_watch_of_a_missing_or_dropped_keyspace_fails() {
     let served = served();
     let error = served.client().watch("missing", "").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
@@ -292,13 +292,13 @@ fn a_keyspace_that_is_not_there_or_goes_away_is_told() {
 }
 
 #[test]
-fn a_store_closes_though_its_socket_is_open_and_opens_again_at_once() {
+fn a_store_with_an_open_socket_closes_and_reopens_at_once() {
     let Served { socket, store, home } = served();
     let mut watch = AdminClient::connect(home.path()).unwrap().watch("default", "").unwrap();
     let _idle = UnixStream::connect(socket.path()).unwrap();
     drop(store);
     let again = open(home.path());
-    // The old one gives way, though nobody has dropped it.
+    // The old socket closes by itself, though it is not dropped.
     let second = AdminSocket::open(&again).unwrap();
     assert_eq!(next(&mut watch), AdminEvent::Ended(AdminEnd::StoreClosed));
     drop(socket);
@@ -308,7 +308,7 @@ fn a_store_closes_though_its_socket_is_open_and_opens_again_at_once() {
 }
 
 #[test]
-fn a_socket_that_is_forgotten_goes_away_with_its_store() {
+fn a_socket_closes_after_its_store() {
     let Served { socket, store, home } = served();
     drop(store);
     wait_until("the name goes", || !home.path().join(ADMIN_SOCKET_FILE).exists());
@@ -316,7 +316,7 @@ fn a_socket_that_is_forgotten_goes_away_with_its_store() {
 }
 
 #[test]
-fn there_is_room_for_so_many_and_those_who_come_then_are_told() {
+fn clients_beyond_the_limits_are_answered_unavailable() {
     let served = served();
     let mut watches: Vec<AdminWatch> = (0..12).map(|_| served.watch()).collect();
     let error = served.client().watch("default", "").unwrap_err();
@@ -328,7 +328,7 @@ fn there_is_room_for_so_many_and_those_who_come_then_are_told() {
         drop(idle);
         error.is_some_and(|error| error.kind() == ErrorKind::Unavailable)
     });
-    // All that were there before are served as ever.
+    // The clients that were there before are still served.
     served.set(b"a", b"1");
     for watch in &mut watches {
         assert!(matches!(next(watch), AdminEvent::Commit { .. }));
@@ -340,7 +340,7 @@ fn there_is_room_for_so_many_and_those_who_come_then_are_told() {
 }
 
 #[test]
-fn garbage_is_answered_and_harms_nobody() {
+fn garbage_is_answered_and_disturbs_no_other_client() {
     let served = served();
     let mut watch = served.watch();
     let long = "x".repeat(70 * 1_024);
@@ -352,13 +352,13 @@ fn garbage_is_answered_and_harms_nobody() {
         let answer = line(&stream);
         assert!(answer.starts_with("{\"ok\":false,\"error\":{\"kind\":"), "{answer}");
     }
-    // Half a line, by one who will send nothing more and still listens, and by one who does not.
+    // Half a line, by a client that still reads and by one that does not.
     let mut half = served.stream();
     half.write_all(b"{\"v\":1,\"comm").unwrap();
     half.shutdown(std::net::Shutdown::Write).unwrap();
     assert!(line(&half).contains("invalid input"));
     served.stream().write_all(b"{\"v\":1,\"comm").unwrap();
-    // A request whose client closes its sending side is one.
+    // The end of the sending side ends a request too.
     let mut asked = served.stream();
     asked.write_all(b"{\"v\":1,\"command\":\"stats\"}").unwrap();
     asked.shutdown(std::net::Shutdown::Write).unwrap();
@@ -368,7 +368,7 @@ fn garbage_is_answered_and_harms_nobody() {
 }
 
 #[test]
-fn who_does_not_ask_in_time_is_shown_out() {
+fn a_client_that_sends_no_request_in_time_is_disconnected() {
     let served = served();
     let began = Instant::now();
     let mut stream = served.stream();
@@ -379,7 +379,7 @@ fn who_does_not_ask_in_time_is_shown_out() {
 }
 
 #[test]
-fn who_does_not_read_misses_commits_and_holds_nobody_up() {
+fn a_client_that_does_not_read_misses_commits_and_delays_none() {
     const COMMITS: u64 = 400;
     let served = served();
     let mut slow = served.watch();
@@ -400,15 +400,15 @@ fn who_does_not_read_misses_commits_and_holds_nobody_up() {
             other => panic!("{other:?}"),
         }
     }
-    // A buffer of 4 MiB, and what was under way.
+    // A buffer of 4 MiB, and the bytes under way.
     assert!(read <= 50 && missed >= 350, "{read} read, {missed} missed");
-    // And goes on with what comes now.
+    // It continues with later commits.
     served.set(b"a", b"1");
     assert!(matches!(next(&mut slow), AdminEvent::Commit { .. }));
 }
 
 #[test]
-fn who_leaves_in_the_middle_makes_room() {
+fn a_client_that_leaves_frees_its_place() {
     let served = served();
     for round in 0..3 {
         let watches: Vec<UnixStream> = (0..12).map(|_| served.raw_watch()).collect();
@@ -436,7 +436,7 @@ fn dropping_it_ends_everything_within_a_second() {
     let watching = connect();
     (&watching).write_all(WATCH.as_bytes()).unwrap();
     assert!(line(&watching).starts_with("{\"ok\":true"));
-    // Does not read, so that its thread is stuck in the middle of a line.
+    // This client does not read, so its thread is blocked in the middle of a line.
     let stuck = connect();
     (&stuck).write_all(WATCH.as_bytes()).unwrap();
     assert!(line(&stuck).starts_with("{\"ok\":true"));
@@ -450,10 +450,10 @@ fn dropping_it_ends_everything_within_a_second() {
     assert!(!path.exists());
     for mut stream in [idle, half, watching, stuck] {
         stream.set_read_timeout(Some(LONG)).unwrap();
-        // What was sent is still read, and then it is over.
+        // Reads what was sent, then the end.
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    // It holds nothing of the store.
+    // No thread holds the store.
     drop(store);
     open(home.path());
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// Figures about an open backend. What an engine cannot tell cheaply is `None`.
 ///
-/// A field that is added here is in every output by itself: the statistics of a store, the admin protocol and the JSON of
-/// `strongroom stats` carry this struct. With the feature `serde` it has serde's traits.
+/// A field that is added here is in every output by itself: the statistics of a store, the admin protocol and the
+/// JSON of `strongroom stats` carry this struct. With the feature `serde` it has serde's traits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Lets others look at a store that this process has open: `strongroom stats` and `strongroom watch` ask its socket.
+//! Opens an admin socket: `strongroom stats` and `strongroom watch` read from it while this process has the store open.
 //!
 //! ```text
 //! cargo run --example admin_socket --features admin

@@ -1,4 +1,4 @@
-//! How a store is to be opened: a URL for people, a struct for files.
+//! How to open a store, as a struct that serde reads from files. `url` reads it from a URL.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use strongroom_core::{Compression, Create, Durability, Error, ErrorKind, Options, Result, parse_bytes};
 use strongroom_store::{Integrity, StoreOptions};
 
-/// How to open a store. Reads from TOML (or anything serde reads) and from a URL.
+/// How to open a store. It reads from TOML, from any other format of serde, and from a URL.
 ///
 /// ```
 /// use strongroom::Config;
@@ -26,18 +26,18 @@ use strongroom_store::{Integrity, StoreOptions};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The engine's name, which is the scheme of a URL.
+    /// The engine's name, which is also the scheme of a URL.
     pub engine: String,
     /// The store's directory; empty for an engine in memory.
     #[serde(default)]
     pub path: PathBuf,
-    /// Create the store if it is not there. Default: true.
+    /// Create the store if it does not exist. Default: true.
     #[serde(default = "yes")]
     pub create: bool,
     /// Refuse every write. Default: false.
     #[serde(default)]
     pub read_only: bool,
-    /// Durability of commits that do not say their own. Default: power-safe.
+    /// Durability of commits that give none. Default: power-safe.
     #[serde(default, with = "as_text")]
     pub durability: Durability,
     /// Memory for the engine's cache. Default: the engine's.
@@ -49,30 +49,32 @@ pub struct Config {
     /// Threads with which the engine flushes and compacts. Default: the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background_threads: Option<usize>,
-    /// Longest key accepted. Default: 1,024 bytes, which is also the most.
+    /// Longest key accepted. Default: 1,024 bytes, which is also the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_bytes_max: Option<ByteSize>,
-    /// Largest value accepted. Default: 16 MiB, which is also the most.
+    /// Largest value accepted. Default: 16 MiB, which is also the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_bytes_max: Option<ByteSize>,
-    /// Commits that may wait in the queue. Default: 64 MiB.
+    /// Size of the commits that may wait in the queue. Default: 64 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_bytes_max: Option<ByteSize>,
-    /// What may be kept for open snapshots on engines without their own. Default: 256 MiB.
+    /// Memory for the old values that open snapshots need, on engines without snapshots of their own. Default: 256
+    /// MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_bytes_max: Option<ByteSize>,
-    /// What the store can tell about missing rows: rows or full. Default: what it has, or rows if it is created
-    /// now; it cannot change.
+    /// Which missing rows the store can detect: rows or full. It cannot change after the creation. Default: the
+    /// store's own setting; rows for a new store.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_text")]
     pub integrity: Option<Integrity>,
-    /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
-    /// Default: false.
+    /// Open a store that has lost its newest commits or its high-water mark, with the commits that are left. Default:
+    /// false.
     #[serde(default)]
     pub accept_lost_tail: bool,
-    /// How often expired rows are removed from the disk, in milliseconds; 0: never by itself. Default: 1,000.
+    /// How often expired rows are removed from the disk, in milliseconds; 0: only by
+    /// [`Store::sweep`](crate::Store::sweep). Default: 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep_interval_ms: Option<u64>,
-    /// How long a snapshot, a scan or a transaction may be open, in milliseconds. Default: as long as it likes.
+    /// How long a snapshot, a scan or a transaction may be open, in milliseconds. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_age_max_ms: Option<u64>,
     /// Options of the engine, by its own names.
@@ -85,7 +87,7 @@ pub struct Config {
 pub struct ByteSize(pub u64);
 
 impl Config {
-    /// The defaults for `engine` in `path`.
+    /// Returns the defaults for `engine` in `path`.
     pub fn new(engine: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
             engine: engine.into(),
@@ -108,35 +110,35 @@ impl Config {
         }
     }
 
-    /// Sets whether to create the store if it is not there.
+    /// Sets whether to create the store if it does not exist.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// Sets the durability of commits that do not say their own.
+    /// Sets the durability of commits that give none.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Sets what the store can tell about missing rows.
+    /// Sets which missing rows the store can detect.
     #[must_use]
     pub fn integrity(mut self, integrity: Integrity) -> Self {
         self.integrity = Some(integrity);
         self
     }
 
-    /// Sets whether to go on without commits that are lost.
+    /// Sets whether to open a store that has lost its newest commits.
     #[must_use]
     pub fn accept_lost_tail(mut self, accept: bool) -> Self {
         self.accept_lost_tail = accept;
         self
     }
 
-    /// The options of the backend under a store.
+    /// Returns the options of the backend under a store.
     pub(crate) fn backend_options(&self) -> Options {
         let create = if self.create && !self.read_only { Create::IfMissing } else { Create::Never };
         let mut options = Options::new().create(create);
@@ -219,7 +221,7 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// As [`as_text`], for what need not be given.
+/// As [`as_text`], for an optional value.
 mod as_optional_text {
     use super::{Deserialize, Deserializer, Error, FromStr, Serializer, de, fmt};
 
@@ -242,7 +244,7 @@ mod as_optional_text {
     }
 }
 
-/// Core knows nothing of serde; its durability is text in files.
+/// Serializes a durability as text: core has no serde for options.
 mod as_text {
     use super::{Deserialize, Deserializer, Durability, Serializer, de};
 

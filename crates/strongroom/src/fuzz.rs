@@ -1,13 +1,11 @@
-//! What must hold for any text that a parser of this crate is given; as in `strongroom-store`, for the fuzzer and
-//! for the tests that run the kept corpus.
-#![allow(clippy::panic, clippy::missing_panics_doc, reason = "to panic is how a property is reported")]
+//! The properties of this crate's parsers for any text, for the fuzzer and for the tests that run the kept corpus.
+#![allow(clippy::panic, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
 use crate::parameters::{ENGINE_OPTION, PARAMETERS};
 use crate::{ByteSize, Config, Error, ErrorKind, parse_bytes};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// A URL: one that is read, and written with every parameter, reads the same. What it asks for becomes options or
-/// is refused as bad input.
+/// A valid URL round-trips through one with every parameter. Its options are accepted or refused as invalid input.
 pub fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let config = match Config::from_url(&text) {
@@ -17,7 +15,7 @@ pub fn url(bytes: &[u8]) {
     let written = to_url(&config);
     match Config::from_url(&written) {
         Ok(again) => assert_eq!(again, config, "read again from {written:?}"),
-        Err(error) => panic!("{text:?} reads, but written as {written:?} it does not: {error}"),
+        Err(error) => panic!("{text:?} is valid, but as {written:?} it is not: {error}"),
     }
     assert_eq!(config.backend_options().engine, config.options);
     if let Err(error) = config.store_options() {
@@ -25,7 +23,7 @@ pub fn url(bytes: &[u8]) {
     }
 }
 
-/// A size: one that is read, and printed, reads the same.
+/// A valid size round-trips through its text.
 pub fn size(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match parse_bytes(&text) {

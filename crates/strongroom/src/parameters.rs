@@ -132,8 +132,8 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         docs: Docs {
             of: Of::Store,
             example: "full",
-            meaning: "when the store is created: `rows` keeps a checksum in each row; `full` also keeps a row count and \
-                      a multiset hash for each keyspace, so that `Store::verify` detects a missing row. With `full`, a \
+            meaning: "when the store is created: `rows` keeps a checksum in each row; `full` also keeps a row count \
+                      and a multiset hash for each keyspace, so that `Store::verify` detects a missing row. With `full`, a \
                       write reads the row that it replaces. The setting cannot change: load the rows into a new store",
             default: "the store's own setting; `rows` for a new store",
         },

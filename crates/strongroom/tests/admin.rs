@@ -1,4 +1,4 @@
-//! The admin socket of a store on each engine of this build. The tests of `strongroom-admin` look at the socket itself.
+//! The admin socket of a store on each engine of this build. The tests of `strongroom-admin` are about the socket itself.
 
 #![cfg(all(unix, feature = "admin"))]
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
@@ -13,11 +13,11 @@ use strongroom::{ADMIN_SOCKET_FILE, AdminSocket, ErrorKind};
 use support::{on_disk, open};
 
 #[test]
-fn a_store_opens_beside_the_socket_of_a_dead_process_which_is_replaced() {
+fn the_socket_of_a_dead_process_is_replaced() {
     for engine in on_disk() {
         let home = tempfile::tempdir().unwrap();
         drop(open(engine, home.path()));
-        // The name stays.
+        // The file stays.
         drop(UnixListener::bind(home.path().join(ADMIN_SOCKET_FILE)).unwrap());
         assert_eq!(AdminClient::connect(home.path()).unwrap_err().kind(), ErrorKind::NotFound);
         let store = open(engine, home.path());

@@ -1,7 +1,7 @@
 //! `stats`: the figures of a store, for people and for programs.
 //!
-//! [`AdminStats`] is printed as it is serialized. So a new figure is in the JSON by itself, and in the text as soon as it
-//! is not zero. [`ROWS`] says more about the figures that an operator looks for.
+//! Both are made from the serialized [`AdminStats`]. So a new figure is in the JSON by itself, and in the text when
+//! it is not zero. [`ROWS`] has the order and the labels of the figures that an operator needs.
 
 use super::admin;
 use crate::arguments::Stats;
@@ -28,7 +28,7 @@ enum Shown {
     Always,
     /// If it is known and not zero.
     IfAny,
-    /// Always. If it is not zero, something is wrong: what to do about it.
+    /// Always. A value above zero needs attention: the hint says why and what to do.
     Alert(&'static str),
 }
 
@@ -126,8 +126,8 @@ fn as_text(mut figures: Map<String, Value>) -> String {
         let value = take(name);
         let text = match when {
             Shown::IfAny if is_nothing(&value) => continue,
-            Shown::Alert(what_to_do) if !is_nothing(&value) => {
-                format!("{}  ! {what_to_do}", shown(name, &value))
+            Shown::Alert(hint) if !is_nothing(&value) => {
+                format!("{}  ! {hint}", shown(name, &value))
             }
             _ => shown(name, &value),
         };
@@ -150,7 +150,7 @@ fn as_text(mut figures: Map<String, Value>) -> String {
     text
 }
 
-/// Whether a value is zero, unknown or not so.
+/// Returns whether a value is zero, false or unknown.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -160,7 +160,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A value with the unit that the end of its name says.
+/// Formats a value, with the unit that the suffix of its name tells.
 fn shown(name: &str, value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
