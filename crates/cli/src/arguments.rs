@@ -75,9 +75,10 @@ Examples:
     Keyspaces(Keyspaces),
     /// Print figures about a store and its files
     ///
-    /// Conflicts, expired rows that were removed and sweeps that failed are counted from the opening on. Where an
-    /// application has the store open with an admin socket (`AdminSocket::open`), the figures are that application's;
-    /// otherwise this command has just opened the store.
+    /// Counts start when the store is opened. Where an application has the store open with an admin socket
+    /// (`AdminSocket::open`), the figures are that application's; otherwise this command has just opened the store. The
+    /// text leaves out figures that are zero and not important; `--json` has every figure. A line with `!` needs
+    /// attention.
     Stats(Stats),
     /// Print the commits of an application as they happen, until Ctrl-C
     ///

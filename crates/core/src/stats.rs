@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 /// Statistics of an open backend. A figure that the engine cannot give cheaply is `None`.
+///
+/// A field that is added here is in every output by itself: the statistics of a store, the admin protocol and the
+/// JSON of `strongroom stats` carry this struct. With the feature `serde` it has serde's traits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Stats {
     /// Space of the engine's files, in bytes.
@@ -29,8 +33,42 @@ pub struct Stats {
     pub keyspaces_packed: u64,
     /// Dropped keyspaces with rows still to remove. Later commits, drops and compaction remove them.
     pub drops_unfinished: u64,
-    /// The engine's own figures, by its own names.
+    /// Figures of the engine itself, by its own names; in serialized form the object `engine_figures`.
+    #[cfg_attr(feature = "serde", serde(rename = "engine_figures", with = "as_object"))]
     pub engine: Vec<(String, u64)>,
+}
+
+/// Serializes pairs as an object that keeps their order.
+#[cfg(feature = "serde")]
+mod as_object {
+    use serde::de::{MapAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+
+    pub(super) fn serialize<S: Serializer>(
+        figures: &[(String, u64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(figures.iter().map(|(name, figure)| (name, figure)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, u64)>, D::Error> {
+        struct Figures;
+        impl<'de> Visitor<'de> for Figures {
+            type Value = Vec<(String, u64)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("figures by their names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                std::iter::from_fn(|| map.next_entry().transpose()).collect()
+            }
+        }
+        deserializer.deserialize_map(Figures)
+    }
 }
 
 /// A gauge: how many counted things are alive. Cheap to clone; clones share the count.

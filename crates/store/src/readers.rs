@@ -16,6 +16,7 @@ use strongroom_core::{Cursor, Error, ErrorKind, KeyspaceId, Result, Scan, Snapsh
 
 /// The kinds of readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ReaderKind {
     /// A [`Snapshot`](crate::Snapshot).
@@ -38,15 +39,32 @@ impl ReaderKind {
 }
 
 /// The oldest open reader of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct OldestReader {
     /// The kind of reader.
     pub kind: ReaderKind,
-    /// How long it has been open.
+    /// How long it has been open; in serialized form `age_ms`, in milliseconds.
+    #[cfg_attr(feature = "serde", serde(rename = "age_ms", with = "whole_ms"))]
     pub age: Duration,
-    /// The line of code that opened it.
-    pub opened_at: &'static Location<'static>,
+    /// The line of code that opened it, as `FILE:LINE:COLUMN`.
+    pub opened_at: String,
+}
+
+/// Serializes a duration as whole milliseconds.
+#[cfg(feature = "serde")]
+mod whole_ms {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }
 
 /// All open readers, oldest first.
@@ -128,7 +146,8 @@ impl Readers {
         let open = self.lock();
         // Two readers that are opened at the same time may be listed in either order, which is harmless.
         let (_, reader) = open.first_key_value()?;
-        Some(OldestReader { kind: reader.kind, age: reader.since.elapsed(), opened_at: reader.opened_at })
+        let (age, opened_at) = (reader.since.elapsed(), reader.opened_at.to_string());
+        Some(OldestReader { kind: reader.kind, age, opened_at })
     }
 
     /// Runs the thread that expires readers, until the store is closed.

@@ -23,6 +23,7 @@ fn limited(age_max: Option<Duration>) -> (Store, Keyspace) {
 fn the_oldest_reader_is_reported_with_the_line_that_opened_it() {
     let (store, rows) = limited(None);
     assert_eq!((store.stats().unwrap().readers_open, store.stats().unwrap().oldest_reader), (0, None));
+    let opened_at = |line: u32| format!("readers.rs:{line}:");
     let line = line!() + 1;
     let transaction = store.begin().unwrap();
     let snapshot = store.snapshot().unwrap();
@@ -31,8 +32,8 @@ fn the_oldest_reader_is_reported_with_the_line_that_opened_it() {
     let stats = store.stats().unwrap();
     assert_eq!(stats.readers_open, 2, "clones and scans of a snapshot are one reader with it");
     let oldest = stats.oldest_reader.unwrap();
-    assert_eq!((oldest.kind, oldest.opened_at.line()), (ReaderKind::Transaction, line));
-    assert!(oldest.opened_at.file().ends_with("readers.rs"), "{}", oldest.opened_at);
+    assert_eq!(oldest.kind, ReaderKind::Transaction);
+    assert!(oldest.opened_at.contains(&opened_at(line)), "{}", oldest.opened_at);
     drop((transaction, snapshot, clone));
     assert_eq!(
         store.stats().unwrap().oldest_reader.unwrap().kind,
@@ -43,7 +44,8 @@ fn the_oldest_reader_is_reported_with_the_line_that_opened_it() {
     let line = line!() + 1;
     let scan = rows.range(strongroom_core::KeyRange::all()).unwrap();
     let oldest = store.stats().unwrap().oldest_reader.unwrap();
-    assert_eq!((oldest.kind, oldest.opened_at.line()), (ReaderKind::Scan, line));
+    assert_eq!(oldest.kind, ReaderKind::Scan);
+    assert!(oldest.opened_at.contains(&opened_at(line)), "{}", oldest.opened_at);
     drop(scan);
     assert_eq!(rows.count("").unwrap(), 3);
     assert_eq!(store.stats().unwrap().readers_open, 0);

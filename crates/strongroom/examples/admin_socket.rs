@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     if let Some(AdminEvent::Commit { changes, .. }) = watch.next_timeout(Duration::from_secs(10))? {
         println!("{} was changed", String::from_utf8_lossy(&changes[0].key));
     }
-    println!("{} commits", AdminClient::connect(&path)?.stats()?.commits);
+    println!("{} commits", AdminClient::connect(&path)?.stats()?.figures.backend.commits);
 
     // Closes the socket. Dropping the store would close it too, slightly later.
     drop(socket);

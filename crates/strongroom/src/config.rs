@@ -1,4 +1,4 @@
-//! How a store is to be opened: a URL for people, a struct for files.
+//! How to open a store, as a struct that serde reads from files. `url` reads it from a URL.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use strongroom_core::{Compression, Create, Durability, Error, ErrorKind, Options, Result, parse_bytes};
 use strongroom_store::{Integrity, StoreOptions};
 
-/// How to open a store. Reads from TOML (or anything serde reads) and from a URL.
+/// How to open a store. It reads from TOML, from any other format of serde, and from a URL.
 ///
 /// ```
 /// use strongroom::Config;
@@ -26,18 +26,18 @@ use strongroom_store::{Integrity, StoreOptions};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The engine's name, which is the scheme of a URL.
+    /// The engine's name, which is also the scheme of a URL.
     pub engine: String,
     /// The store's directory; empty for an engine in memory.
     #[serde(default)]
     pub path: PathBuf,
-    /// Create the store if it is not there. Default: true.
+    /// Create the store if it does not exist. Default: true.
     #[serde(default = "yes")]
     pub create: bool,
     /// Refuse every write. Default: false.
     #[serde(default)]
     pub read_only: bool,
-    /// Durability of commits that do not say their own. Default: power-safe.
+    /// Durability of commits that give none. Default: power-safe.
     #[serde(default, with = "as_text")]
     pub durability: Durability,
     /// Memory for the engine's cache. Default: the engine's.
@@ -49,30 +49,32 @@ pub struct Config {
     /// Threads with which the engine flushes and compacts. Default: the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background_threads: Option<usize>,
-    /// Longest key accepted. Default: 1,024 bytes, which is also the most.
+    /// Longest key accepted. Default: 1,024 bytes, which is also the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_bytes_max: Option<ByteSize>,
-    /// Largest value accepted. Default: 16 MiB, which is also the most.
+    /// Largest value accepted. Default: 16 MiB, which is also the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_bytes_max: Option<ByteSize>,
-    /// Commits that may wait in the queue. Default: 64 MiB.
+    /// Size of the commits that may wait in the queue. Default: 64 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_bytes_max: Option<ByteSize>,
-    /// What may be kept for open snapshots on engines without their own. Default: 256 MiB.
+    /// Memory for the old values that open snapshots need, on engines without snapshots of their own. Default: 256
+    /// MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_bytes_max: Option<ByteSize>,
-    /// What the store can tell about missing rows: rows or full. Default: what it has, or rows if it is created
-    /// now; it cannot change.
+    /// Which missing rows the store can detect: rows or full. It cannot change after the creation. Default: the
+    /// store's own setting; rows for a new store.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "as_optional_text")]
     pub integrity: Option<Integrity>,
-    /// Open a store whose newest commits are lost, or whose high-water mark is, and go on with what is there.
-    /// Default: false.
+    /// Open a store that has lost its newest commits or its high-water mark, with the commits that are left. Default:
+    /// false.
     #[serde(default)]
     pub accept_lost_tail: bool,
-    /// How often expired rows are removed from the disk, in milliseconds; 0: never by itself. Default: 1,000.
+    /// How often expired rows are removed from the disk, in milliseconds; 0: only by
+    /// [`Store::sweep`](crate::Store::sweep). Default: 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep_interval_ms: Option<u64>,
-    /// How long a snapshot, a scan or a transaction may be open, in milliseconds. Default: as long as it likes.
+    /// How long a snapshot, a scan or a transaction may be open, in milliseconds. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_age_max_ms: Option<u64>,
     /// Options of the engine, by its own names.
@@ -85,7 +87,7 @@ pub struct Config {
 pub struct ByteSize(pub u64);
 
 impl Config {
-    /// The defaults for `engine` in `path`.
+    /// Returns the defaults for `engine` in `path`.
     pub fn new(engine: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
             engine: engine.into(),
@@ -108,97 +110,35 @@ impl Config {
         }
     }
 
-    /// From a URL, `ENGINE:PATH?NAME=VALUE&...`.
-    ///
-    /// The path is what stands between the first `:` and the first `?`, taken as it is; one that contains a
-    /// `?`, or begins with `//` or `~`, needs the struct. Names are those of the fields, and `option.NAME` for an option of the engine.
-    /// Values may be percent-encoded.
-    pub fn from_url(url: &str) -> Result<Self> {
-        let (engine, rest) = url.split_once(':').ok_or_else(|| {
-            invalid(format!("{url:?} names no engine")).hint("write ENGINE:PATH, such as redb:./data")
-        })?;
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        check_path(path)?;
-        let mut config = Self::new(engine, path);
-        let mut seen = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                invalid(format!("the parameter {pair:?} has no value")).hint("write NAME=VALUE")
-            })?;
-            if seen.contains(&name) {
-                return Err(invalid(format!("the parameter {name:?} is given twice")).hint("give it once"));
-            }
-            seen.push(name);
-            let value = percent_encoding::percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| invalid(format!("the value of {name:?} is not UTF-8 when decoded")))?;
-            config.set(name, &value)?;
-        }
-        Ok(config)
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let size = || parse_bytes(value).map(ByteSize);
-        match name {
-            "create" => self.create = flag(name, value)?,
-            "read_only" => self.read_only = flag(name, value)?,
-            "durability" => self.durability = value.parse()?,
-            "cache" => self.cache = Some(size()?),
-            "compression" => self.compression = Some(value.parse()?),
-            "background_threads" => self.background_threads = Some(count(name, value)?),
-            "key_bytes_max" => self.key_bytes_max = Some(size()?),
-            "value_bytes_max" => self.value_bytes_max = Some(size()?),
-            "queue_bytes_max" => self.queue_bytes_max = Some(size()?),
-            "undo_bytes_max" => self.undo_bytes_max = Some(size()?),
-            "integrity" => self.integrity = Some(value.parse()?),
-            "accept_lost_tail" => self.accept_lost_tail = flag(name, value)?,
-            "sweep_interval_ms" => self.sweep_interval_ms = Some(count(name, value)?),
-            "snapshot_age_max_ms" => self.snapshot_age_max_ms = Some(count(name, value)?),
-            _ => match name.strip_prefix("option.") {
-                Some(option) if !option.is_empty() => {
-                    self.options.insert(option.to_owned(), value.to_owned());
-                }
-                _ => {
-                    return Err(invalid(format!("there is no parameter {name:?}")).hint(
-                        "use create, read_only, durability, cache, compression, background_threads, \
-                         key_bytes_max, value_bytes_max, queue_bytes_max, undo_bytes_max, integrity, \
-                         accept_lost_tail, sweep_interval_ms, snapshot_age_max_ms or option.NAME",
-                    ));
-                }
-            },
-        }
-        Ok(())
-    }
-
-    /// Sets whether to create the store if it is not there.
+    /// Sets whether to create the store if it does not exist.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// Sets the durability of commits that do not say their own.
+    /// Sets the durability of commits that give none.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Sets what the store can tell about missing rows.
+    /// Sets which missing rows the store can detect.
     #[must_use]
     pub fn integrity(mut self, integrity: Integrity) -> Self {
         self.integrity = Some(integrity);
         self
     }
 
-    /// Sets whether to go on without commits that are lost.
+    /// Sets whether to open a store that has lost its newest commits.
     #[must_use]
     pub fn accept_lost_tail(mut self, accept: bool) -> Self {
         self.accept_lost_tail = accept;
         self
     }
 
-    /// The options of the backend under a store.
+    /// Returns the options of the backend under a store.
     pub(crate) fn backend_options(&self) -> Options {
         let create = if self.create && !self.read_only { Create::IfMissing } else { Create::Never };
         let mut options = Options::new().create(create);
@@ -234,38 +174,8 @@ impl Config {
     }
 }
 
-impl FromStr for Config {
-    type Err = Error;
-
-    fn from_str(url: &str) -> Result<Self> {
-        Self::from_url(url)
-    }
-}
-
 fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
-}
-
-/// Refuses paths that would become another directory than was meant, and create it.
-fn check_path(path: &str) -> Result<()> {
-    let (start, hint) = if path.starts_with("//") {
-        ("//", "write redb:/absolute or redb:relative: there is no host")
-    } else if path.starts_with('~') {
-        ("~", "the shell does not expand it there; write the home directory out")
-    } else {
-        return Ok(());
-    };
-    Err(invalid(format!("the path {path:?} begins with {start}")).hint(hint))
-}
-
-fn flag(name: &str, value: &str) -> Result<bool> {
-    value.parse().map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write true or false"))
-}
-
-fn count<N: FromStr>(name: &str, value: &str) -> Result<N> {
-    value
-        .parse()
-        .map_err(|_| invalid(format!("{name} cannot be {value:?}")).hint("write a whole number, such as 2"))
 }
 
 fn yes() -> bool {
@@ -311,7 +221,7 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// As [`as_text`], for what need not be given.
+/// As [`as_text`], for an optional value.
 mod as_optional_text {
     use super::{Deserialize, Deserializer, Error, FromStr, Serializer, de, fmt};
 
@@ -334,7 +244,7 @@ mod as_optional_text {
     }
 }
 
-/// Core knows nothing of serde; its durability is text in files.
+/// Serializes a durability as text: core has no serde for options.
 mod as_text {
     use super::{Deserialize, Deserializer, Durability, Serializer, de};
 
@@ -353,67 +263,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_says_what_a_file_says() {
-        let url = "fjall:/srv/data?create=false&durability=buffered&cache=64MiB&compression=lz4&background_threads=2&integrity=full&accept_lost_tail=true&sweep_interval_ms=50&snapshot_age_max_ms=60000&option.max_cached_files=50";
-        let file = r#"
-            engine = "fjall"
-            path = "/srv/data"
-            create = false
-            durability = "buffered"
-            cache = 67108864
-            compression = "lz4"
-            background_threads = 2
-            integrity = "full"
-            accept_lost_tail = true
-            sweep_interval_ms = 50
-            snapshot_age_max_ms = 60000
-            [options]
-            max_cached_files = "50"
-        "#;
-        let from_url = Config::from_url(url).unwrap();
-        assert_eq!(from_url, toml::from_str(file).unwrap());
-        assert_eq!(from_url.options["max_cached_files"], "50");
-        assert_eq!(from_url.backend_options().create, Create::Never);
-        let store_options = from_url.store_options().unwrap();
-        assert_eq!((store_options.integrity, store_options.accept_lost_tail), (Some(Integrity::Full), true));
-        assert_eq!(store_options.sweep_interval_ms, 50);
-        assert_eq!(store_options.snapshot_age_max, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn the_path_is_taken_as_it_is() {
-        assert_eq!(Config::from_url(r"redb:C:\data 100%").unwrap().path, PathBuf::from(r"C:\data 100%"));
-        assert_eq!(Config::from_url("redb:a%20b?option.x=a%20b").unwrap().path, PathBuf::from("a%20b"));
-        assert_eq!(Config::from_url("redb:a?option.x=a%20b").unwrap().options["x"], "a b");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (url, named) in [
-            ("data", "names no engine"),
-            ("redb:d?cache=lots", "lots"),
-            ("redb:d?cach=1", "cach"),
-            ("redb:d?cache", "cache"),
-            ("redb:d?cache=1&cache=2", "twice"),
-            ("redb:d?durability=maybe", "maybe"),
-            ("redb:d?create=perhaps", "perhaps"),
-            ("redb:d?integrity=all", "use rows or full"),
-            ("redb:d?accept_lost_tail=maybe", "maybe"),
-            ("redb:d?option.=1", "option."),
-            ("redb:d?compression=gzip", "gzip"),
-            ("redb:d?background_threads=-1", "-1"),
-            ("redb://data", "there is no host"),
-            ("redb:///srv/data", "there is no host"),
-            ("redb:~/data", "write the home directory out"),
-            ("redb:~someone/data?cache=1MiB", "write the home directory out"),
-        ] {
-            let error = Config::from_url(url).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
-            assert!(error.to_string().contains(named), "{url}: {error}");
-        }
+    fn mistakes_in_a_file_are_refused() {
         assert!(toml::from_str::<Config>("engine = 'redb'\npth = 'x'").is_err());
         assert!(toml::from_str::<Config>("engine = 'redb'\ncache = -1").is_err());
         assert!(toml::from_str::<Config>("engine = 'redb'\nintegrity = 'all'").is_err());
+    }
+
+    #[test]
+    fn options_of_the_engine_are_a_table() {
+        let config: Config = toml::from_str("engine = 'fjall'\n[options]\nmax_cached_files = '50'").unwrap();
+        assert_eq!(config.backend_options().engine["max_cached_files"], "50");
+    }
+
+    #[test]
+    fn a_read_only_store_is_not_created() {
+        let mut config = Config::new("redb", "data");
+        assert_eq!(config.backend_options().create, Create::IfMissing);
+        config.read_only = true;
+        assert_eq!(config.backend_options().create, Create::Never);
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! What must hold for any text that a parser of this crate is given; as in `strongroom-store`, for the fuzzer and
-//! for the tests that run the kept corpus.
-#![allow(clippy::panic, clippy::missing_panics_doc, reason = "to panic is how a property is reported")]
+//! The properties of this crate's parsers for any text, for the fuzzer and for the tests that run the kept corpus.
+#![allow(clippy::panic, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
+use crate::parameters::{ENGINE_OPTION, PARAMETERS};
 use crate::{ByteSize, Config, Error, ErrorKind, parse_bytes};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// A URL: one that is read, and written with every parameter, reads the same. What it asks for becomes options or
-/// is refused as bad input.
+/// A valid URL round-trips through one with every parameter. Its options are accepted or refused as invalid input.
 pub fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let config = match Config::from_url(&text) {
@@ -16,7 +15,7 @@ pub fn url(bytes: &[u8]) {
     let written = to_url(&config);
     match Config::from_url(&written) {
         Ok(again) => assert_eq!(again, config, "read again from {written:?}"),
-        Err(error) => panic!("{text:?} reads, but written as {written:?} it does not: {error}"),
+        Err(error) => panic!("{text:?} is valid, but as {written:?} it is not: {error}"),
     }
     assert_eq!(config.backend_options().engine, config.options);
     if let Err(error) = config.store_options() {
@@ -24,7 +23,7 @@ pub fn url(bytes: &[u8]) {
     }
 }
 
-/// A size: one that is read, and printed, reads the same.
+/// A valid size round-trips through its text.
 pub fn size(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match parse_bytes(&text) {
@@ -36,51 +35,17 @@ pub fn size(bytes: &[u8]) {
     }
 }
 
-/// The URL that says all that `config` holds.
+/// Returns the URL of `config`, with every parameter that is set.
 fn to_url(config: &Config) -> String {
-    // Every field by its name, so that none is forgotten.
-    let Config {
-        engine,
-        path,
-        create,
-        read_only,
-        durability,
-        cache,
-        compression,
-        background_threads,
-        key_bytes_max,
-        value_bytes_max,
-        queue_bytes_max,
-        undo_bytes_max,
-        integrity,
-        accept_lost_tail,
-        sweep_interval_ms,
-        snapshot_age_max_ms,
-        options,
-    } = config;
-    let mut url = format!("{engine}:{}?create={create}", path.display());
-    let mut add = |name: &str, value: Option<String>| {
-        let Some(value) = value else { return };
-        url.extend(["&", name, "="]);
-        url.extend(utf8_percent_encode(&value, NON_ALPHANUMERIC));
-    };
-    add("read_only", Some(read_only.to_string()));
-    add("durability", Some(durability.to_string()));
-    add("accept_lost_tail", Some(accept_lost_tail.to_string()));
-    add("cache", cache.map(|size| size.to_string()));
-    add("key_bytes_max", key_bytes_max.map(|size| size.to_string()));
-    add("value_bytes_max", value_bytes_max.map(|size| size.to_string()));
-    add("queue_bytes_max", queue_bytes_max.map(|size| size.to_string()));
-    add("undo_bytes_max", undo_bytes_max.map(|size| size.to_string()));
-    add("compression", compression.map(|compression| compression.to_string()));
-    add("background_threads", background_threads.map(|count| count.to_string()));
-    add("sweep_interval_ms", sweep_interval_ms.map(|interval_ms| interval_ms.to_string()));
-    add("snapshot_age_max_ms", snapshot_age_max_ms.map(|age_ms| age_ms.to_string()));
-    add("integrity", integrity.map(|integrity| integrity.to_string()));
-    for (name, value) in options {
-        add(&format!("option.{name}"), Some(value.clone()));
-    }
-    url
+    let parameters =
+        PARAMETERS.iter().filter_map(|parameter| Some((parameter.name.to_owned(), parameter.get(config)?)));
+    let options =
+        config.options.iter().map(|(name, value)| (format!("{ENGINE_OPTION}{name}"), value.clone()));
+    let query: Vec<String> = parameters
+        .chain(options)
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, NON_ALPHANUMERIC)))
+        .collect();
+    format!("{}:{}?{}", config.engine, config.path.display(), query.join("&"))
 }
 
 fn check_kind(error: &Error) {

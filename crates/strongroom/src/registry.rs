@@ -1,4 +1,4 @@
-//! Which engines can be opened by name. Explicit: nothing registers itself before `main`.
+//! The engines that can be opened by name. Registration is explicit: no engine registers itself before `main`.
 
 use crate::config::Config;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use strongroom_core::{
 };
 use strongroom_store::Store;
 
-/// Engines of ours that a build may leave out, for a better answer than "unknown".
+/// Our engines that a build may leave out: the error for them names the feature.
 const KNOWN: [&str; 6] = ["redb", "sled", "fjall", "rocksdb", "sqlite", "lmdb"];
 
 type OpenBackend = dyn Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync;
@@ -18,13 +18,13 @@ type OpenBackend = dyn Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + 
 /// How to open one engine.
 pub struct Driver {
     info: EngineInfo,
-    /// Whether it keeps files and so needs a directory.
+    /// Whether the engine keeps files, so that it needs a directory.
     on_disk: bool,
     open: Box<OpenBackend>,
 }
 
 impl Driver {
-    /// The driver of an embedded engine.
+    /// Returns the driver of an embedded engine.
     pub fn of<E: Engine>() -> Self {
         let open = |path: &Path, options: &Options| -> Result<Box<dyn StorageBackend>> {
             Ok(Box::new(Backend::<E>::open(path, E::Options::from_options(options)?)?))
@@ -32,7 +32,7 @@ impl Driver {
         Self { info: E::INFO, on_disk: true, open: Box::new(open) }
     }
 
-    /// The driver of the memory engine.
+    /// Returns the driver of the memory engine.
     pub fn memory() -> Self {
         let open = |_: &Path, options: &Options| -> Result<Box<dyn StorageBackend>> {
             let options = MemoryOptions::from_options(options)?;
@@ -41,7 +41,7 @@ impl Driver {
         Self { info: MemoryEngine::INFO, on_disk: false, open: Box::new(open) }
     }
 
-    /// A driver that opens a backend in its own way. `on_disk`: it needs a directory.
+    /// Returns a driver that opens a backend with `open`. `on_disk`: the engine needs a directory.
     pub fn custom<F>(info: EngineInfo, on_disk: bool, open: F) -> Self
     where
         F: Fn(&Path, &Options) -> Result<Box<dyn StorageBackend>> + Send + Sync + 'static,
@@ -49,17 +49,17 @@ impl Driver {
         Self { info, on_disk, open: Box::new(open) }
     }
 
-    /// Which engine it opens and what that can do.
+    /// Returns which engine it opens, with its capabilities.
     pub fn info(&self) -> &EngineInfo {
         &self.info
     }
 
-    /// Whether it keeps files and so needs a directory.
+    /// Returns whether the engine keeps files, so that it needs a directory.
     pub fn is_on_disk(&self) -> bool {
         self.on_disk
     }
 
-    /// Opens the engine itself, without a store. A directory that is marked as a store opens read-only.
+    /// Opens the backend without a store. A directory that is marked as a store opens read-only.
     pub fn open_backend(&self, path: &Path, options: &Options) -> Result<Box<dyn StorageBackend>> {
         (self.open)(path, options)
     }
@@ -88,12 +88,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// No engines.
+    /// Returns a registry without engines.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// The memory engine and every engine whose feature this build has.
+    /// Returns a registry with the memory engine and every engine whose feature this build has.
     pub fn builtin() -> Self {
         let drivers = [
             Driver::memory(),
@@ -113,7 +113,7 @@ impl Registry {
         Self { drivers: drivers.into_iter().map(|driver| (driver.info.name, driver)).collect() }
     }
 
-    /// Adds an engine. [`AlreadyExists`](ErrorKind::AlreadyExists): the name is taken.
+    /// Adds an engine. [`AlreadyExists`](ErrorKind::AlreadyExists): an engine has this name.
     pub fn add(&mut self, driver: Driver) -> Result<()> {
         let name = driver.info.name;
         if self.drivers.contains_key(name) {
@@ -126,12 +126,12 @@ impl Registry {
         Ok(())
     }
 
-    /// All drivers, by name.
+    /// Returns all drivers, in the order of their names.
     pub fn drivers(&self) -> impl Iterator<Item = &Driver> {
         self.drivers.values()
     }
 
-    /// The driver of the engine called `name`.
+    /// Returns the driver of the engine called `name`.
     pub fn driver(&self, name: &str) -> Result<&Driver> {
         self.drivers.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.drivers.keys().copied().collect();
@@ -150,7 +150,7 @@ impl Registry {
         self.open_config(&Config::from_url(url)?)
     }
 
-    /// Opens a store.
+    /// Opens the store that `config` describes.
     pub fn open_config(&self, config: &Config) -> Result<Store> {
         let driver = self.driver(&config.engine)?;
         let store_options = config.store_options()?;

@@ -83,7 +83,7 @@ mod tests {
         let own = files(&["home.rs", "reverse.rs", "sync.rs", "threads.rs", "waker.rs", "write_through.rs"]);
         let none: [String; 0] = [];
         assert_eq!(check("sled", &own), none);
-        assert_eq!(check("redb", &own).len(), 5);
+        assert_eq!(check("redb", &own).len(), 6);
         assert_eq!(
             check("sled", &own[..own.len() - 1]),
             ["backend sled no longer has src/write_through.rs: remove it from OWN"]

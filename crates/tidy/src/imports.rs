@@ -47,6 +47,7 @@ enum Outside {
     Any,
 }
 
+const ADMIN: &str = "strongroom-admin";
 const CORE: &str = "strongroom-core";
 const STORE: &str = "strongroom-store";
 const TESTKIT: &str = "strongroom-testkit";
@@ -57,7 +58,7 @@ const RULES: &[Rule] = &[
         dir: "crates/core",
         normal: Names::Only(&[]),
         dev: Names::Only(&[]),
-        outside: Outside::Only(&["arc-swap", "boxcar", "bytes", "rustix"]),
+        outside: Outside::Only(&["arc-swap", "boxcar", "bytes", "rustix", "serde"]),
     },
     Rule {
         dir: "crates/backends/*",
@@ -68,6 +69,12 @@ const RULES: &[Rule] = &[
     Rule {
         dir: "crates/store",
         normal: Names::Only(&[CORE]),
+        dev: Names::Only(&[TESTKIT]),
+        outside: Outside::NoEngine,
+    },
+    Rule {
+        dir: "crates/admin",
+        normal: Names::Only(&[CORE, STORE]),
         dev: Names::Only(&[TESTKIT]),
         outside: Outside::NoEngine,
     },
@@ -93,6 +100,7 @@ const RULES: &[Rule] = &[
     Rule {
         dir: "crates/strongroom",
         normal: Names::Only(&[
+            ADMIN,
             CORE,
             STORE,
             "strongroom-component",
@@ -236,6 +244,7 @@ mod tests {
         let dev = ["strongroom-testkit", "tempfile"];
         assert_eq!(problems(package("a", "crates/backends/sled", &["strongroom-core", "sled"], &dev)), none);
         assert_eq!(problems(package("a", "crates/cli", &["strongroom", "clap"], &dev)), none);
+        assert_eq!(problems(package("a", "crates/admin", &["strongroom-store", "serde"], &dev)), none);
         assert_eq!(problems(package("a", "crates/migrate", &["strongroom-store"], &["a"])), none);
         assert_eq!(problems(package("a", "crates/bench", &["strongroom", "sled", "redb"], &[])), none);
     }
@@ -254,6 +263,14 @@ mod tests {
         assert_eq!(found, ["a imports strongroom-store: not allowed in crates/backends/*"]);
         let found = problems(package("a", "crates/cli", &["strongroom-store"], &[]));
         assert_eq!(found, ["a imports strongroom-store: not allowed in crates/cli"]);
+        let found = problems(package("a", "crates/admin", &["strongroom", "strongroom-redb"], &[]));
+        assert_eq!(
+            found,
+            [
+                "a imports strongroom: not allowed in crates/admin",
+                "a imports strongroom-redb: not allowed in crates/admin"
+            ]
+        );
         // The library may not import what its tests may.
         let found = problems(package("a", "crates/cli", &["strongroom-testkit"], &[]));
         assert_eq!(found, ["a imports strongroom-testkit: not allowed in crates/cli"]);

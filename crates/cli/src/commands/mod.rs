@@ -6,6 +6,7 @@ mod engines;
 mod increment;
 mod rows;
 mod shell;
+mod stats;
 mod store;
 mod values;
 mod watch;
@@ -29,7 +30,7 @@ pub(crate) fn run(command: &Command) -> Outcome {
         Command::Digest(arguments) => store::digest(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Keyspaces(arguments) => store::keyspaces(arguments),
-        Command::Stats(arguments) => store::stats(arguments),
+        Command::Stats(arguments) => stats::run(arguments),
         Command::Watch(arguments) => watch::run(arguments),
         Command::Compact(arguments) => store::compact(arguments),
         Command::Completions(arguments) => shell::completions(arguments),

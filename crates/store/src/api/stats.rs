@@ -4,10 +4,15 @@ use crate::readers::OldestReader;
 use strongroom_core::Stats;
 
 /// Statistics of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A field that is added here is in every output by itself: the admin protocol and the JSON of `strongroom stats` carry
+/// this struct. With the feature `serde` it has serde's traits, and the backend's figures stand among its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Statistics of the backend.
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub backend: Stats,
     /// Groups of commits, each of which was one batch of the engine.
     pub groups: u64,

@@ -1,6 +1,6 @@
-//! What goes over the socket: JSON, an object a line. The module's documentation describes it for others.
+//! The lines of the protocol: JSON, one object a line. The documentation of the crate describes them.
 
-use super::stats::AdminStats;
+use crate::stats::AdminStats;
 use serde::ser::{SerializeMap as _, SerializeStruct as _};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -8,11 +8,11 @@ use strongroom_core::{Error, ErrorKind, Result};
 use strongroom_store::{Change, ChangeKind, DEFAULT_KEYSPACE, WatchedCommit};
 
 const VERSION: u64 = 1;
-const REQUEST_WAY_OUT: &str = "send one as the documentation of strongroom::admin has it";
+const REQUEST_HINT: &str = "send a request as the documentation of strongroom::admin describes it";
 
-/// What a client wants.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Stats,
     Watch { keyspace: String, prefix: Vec<u8> },
 }
@@ -28,34 +28,34 @@ struct RequestLine {
     prefix_hex: Option<String>,
 }
 
-/// All that matters of a request until its version is known.
+/// The version alone: the other fields depend on it.
 #[derive(Deserialize)]
 struct AnyRequest {
     v: Option<u64>,
 }
 
 impl Request {
-    /// What is wrong with a request is told without anything that is in it.
-    pub(super) fn parse(line: &[u8]) -> Result<Self> {
-        let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, what).hint(REQUEST_WAY_OUT);
+    /// Reads a request. Errors say what is wrong without repeating its contents.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self> {
+        let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, what).hint(REQUEST_HINT);
         let any: AnyRequest = serde_json::from_slice(line)
-            .map_err(|_| invalid("the request is no object of JSON on one line"))?;
+            .map_err(|_| invalid("the request is not a JSON object on one line"))?;
         match any.v {
             Some(VERSION) => {}
             Some(_) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    "the request is of a version of the protocol that is not known here",
+                    "the request has an unknown version of the protocol",
                 )
-                .hint("send one of version 1, or update the application"));
+                .hint("send version 1, or update the application"));
             }
-            None => return Err(invalid("the request does not say its version")),
+            None => return Err(invalid("the request has no version")),
         }
         let line: RequestLine = serde_json::from_slice(line)
-            .map_err(|_| invalid("the request has a field that is not known, or lacks its command"))?;
+            .map_err(|_| invalid("the request has an unknown field or lacks its command"))?;
         match (&*line.command, line.keyspace, line.prefix_hex) {
             ("stats", None, None) => Ok(Self::Stats),
-            ("stats", ..) => Err(invalid("the figures are those of the whole store, and take no keyspace")),
+            ("stats", ..) => Err(invalid("stats is about the whole store and takes no keyspace")),
             ("watch", keyspace, prefix) => {
                 let prefix = unhex(prefix.as_deref().unwrap_or_default());
                 Ok(Self::Watch {
@@ -63,11 +63,11 @@ impl Request {
                     prefix: prefix.ok_or_else(|| invalid("the prefix is not hexadecimal"))?,
                 })
             }
-            _ => Err(invalid("the request is for a command that is not known here")),
+            _ => Err(invalid("the request has an unknown command")),
         }
     }
 
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let (command, keyspace, prefix_hex) = match self {
             Self::Stats => ("stats", None, None),
             Self::Watch { keyspace, prefix } => {
@@ -82,45 +82,45 @@ impl Request {
 
 /// The first line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Answer {
-    pub(super) ok: bool,
+pub(crate) struct Answer {
+    pub(crate) ok: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stats: Option<Box<AdminStats>>,
+    pub(crate) stats: Option<Box<AdminStats>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) watch: Option<Begun>,
+    pub(crate) watch: Option<WatchBegun>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<Told>,
+    pub(crate) error: Option<SentError>,
 }
 
-/// A watch that has begun.
+/// The answer to a watch.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Begun {
-    pub(super) engine: String,
+pub(crate) struct WatchBegun {
+    pub(crate) engine: String,
 }
 
-/// An error, as it is told to another process.
+/// An error as it is sent to another process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(crate) struct SentError {
     kind: String,
     message: String,
     hint: String,
 }
 
 impl Answer {
-    pub(super) fn stats(stats: AdminStats) -> Self {
+    pub(crate) fn stats(stats: AdminStats) -> Self {
         Self { ok: true, stats: Some(Box::new(stats)), watch: None, error: None }
     }
 
-    pub(super) fn watch(engine: &str) -> Self {
-        Self { ok: true, stats: None, watch: Some(Begun { engine: engine.to_owned() }), error: None }
+    pub(crate) fn watch(engine: &str) -> Self {
+        Self { ok: true, stats: None, watch: Some(WatchBegun { engine: engine.to_owned() }), error: None }
     }
 
-    pub(super) fn error(error: &Error) -> Self {
+    pub(crate) fn error(error: &Error) -> Self {
         Self { ok: false, stats: None, watch: None, error: Some(error.into()) }
     }
 }
 
-impl From<&Error> for Told {
+impl From<&Error> for SentError {
     fn from(error: &Error) -> Self {
         Self {
             kind: error.kind().as_str().to_owned(),
@@ -130,11 +130,11 @@ impl From<&Error> for Told {
     }
 }
 
-impl From<Told> for Error {
-    fn from(told: Told) -> Self {
-        // One that a later version has is not ours to decide on: try later, or ask for something else.
-        let kind = KINDS.into_iter().find(|kind| kind.as_str() == told.kind);
-        Error::new(kind.unwrap_or(ErrorKind::Unavailable), told.message).hint(told.hint)
+impl From<SentError> for Error {
+    fn from(sent: SentError) -> Self {
+        // A kind of a later version: the caller may try again.
+        let kind = KINDS.into_iter().find(|kind| kind.as_str() == sent.kind);
+        Error::new(kind.unwrap_or(ErrorKind::Unavailable), sent.message).hint(sent.hint)
     }
 }
 
@@ -154,8 +154,8 @@ const KINDS: [ErrorKind; 13] = [
     ErrorKind::Io,
 ];
 
-/// A commit, written from where it is: nothing of it is copied but what the writer buffers.
-pub(super) struct CommitLine<'c>(pub(super) &'c WatchedCommit);
+/// A commit, serialized in place: only the writer's buffer is copied.
+pub(crate) struct CommitLine<'c>(pub(crate) &'c WatchedCommit);
 
 struct Changes<'c>(&'c [Change]);
 struct ChangeLine<'c>(&'c Change);
@@ -229,10 +229,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
-/// A line of a watch that is no commit.
+/// A line of a watch that is not a commit.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OtherLine {
+pub(crate) enum OtherLine {
     Lagged(u64),
     Heartbeat(bool),
     End(EndLine),
@@ -240,17 +240,17 @@ pub(super) enum OtherLine {
 
 /// Why a watch ends.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct EndLine {
+pub(crate) struct EndLine {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<Told>,
+    error: Option<SentError>,
 }
 
 const STORE_CLOSED: &str = "store closed";
 const SOCKET_CLOSED: &str = "socket closed";
 
 impl OtherLine {
-    pub(super) fn end(end: AdminEnd) -> Self {
+    pub(crate) fn end(end: AdminEnd) -> Self {
         let reason = match end {
             AdminEnd::StoreClosed => STORE_CLOSED,
             AdminEnd::SocketClosed => SOCKET_CLOSED,
@@ -258,12 +258,12 @@ impl OtherLine {
         Self::End(EndLine { reason: reason.to_owned(), error: None })
     }
 
-    pub(super) fn failed(error: &Error) -> Self {
+    pub(crate) fn failed(error: &Error) -> Self {
         Self::End(EndLine { reason: "failed".to_owned(), error: Some(error.into()) })
     }
 }
 
-/// Why a watch ended, where nothing is wrong.
+/// Why a watch ended in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminEnd {
     /// The application has closed its store.
@@ -272,7 +272,7 @@ pub enum AdminEnd {
     SocketClosed,
 }
 
-/// A change that was committed, as a client is told of it.
+/// A committed change, as a client receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdminChange {
@@ -280,32 +280,32 @@ pub struct AdminChange {
     pub keyspace: String,
     /// The key.
     pub key: Vec<u8>,
-    /// What became of it.
+    /// What happened to it.
     pub kind: AdminChangeKind,
 }
 
-/// What became of a key, as a client is told of it.
+/// What happened to a key, as a client receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdminChangeKind {
     /// It was set to this value.
     Set(Vec<u8>),
-    /// It was deleted, whether it was there or not.
+    /// It was deleted, whether it existed or not.
     Deleted,
-    /// It had expired, and was removed from the disk.
+    /// It had expired and was removed from the disk.
     Expired,
 }
 
-/// A line of a watch, as it is read.
+/// A line of a watch, as the client reads it.
 #[derive(Debug)]
-pub(super) enum WatchLine {
+pub(crate) enum WatchLine {
     Commit {
         sequence: u64,
         changes: Vec<AdminChange>,
     },
     Lagged(u64),
     End(Result<AdminEnd>),
-    /// A heartbeat, or what a later version has to tell.
+    /// A heartbeat, or a line of a later version.
     Other,
 }
 
@@ -329,8 +329,8 @@ struct ReadChange {
 }
 
 impl WatchLine {
-    /// None: it is no line of the protocol.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    /// Returns `None` for a line that is not in the protocol.
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let line: ReadLine = serde_json::from_slice(line).ok()?;
         if let Some(sequence) = line.sequence {
             let changes = line.changes.into_iter().map(ReadChange::change).collect::<Option<_>>()?;
@@ -341,7 +341,7 @@ impl WatchLine {
         }
         let Some(end) = line.end else { return Some(Self::Other) };
         Some(Self::End(match (&*end.reason, end.error) {
-            (_, Some(told)) => Err(told.into()),
+            (_, Some(sent)) => Err(sent.into()),
             (STORE_CLOSED, None) => Ok(AdminEnd::StoreClosed),
             _ => Ok(AdminEnd::SocketClosed),
         }))
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read_back() {
+    fn requests_round_trip() {
         let watch = |keyspace: &str, prefix: &[u8]| Request::Watch {
             keyspace: keyspace.to_owned(),
             prefix: prefix.to_vec(),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused_without_a_word_of_it() {
+    fn an_invalid_request_is_refused_without_repeating_it() {
         for (line, kind) in [
             ("", ErrorKind::InvalidInput),
             ("secret", ErrorKind::InvalidInput),
@@ -404,11 +404,11 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_error_is_told_and_understood() {
+    fn every_kind_of_error_round_trips() {
         for kind in KINDS {
-            let told = Told::from(&Error::new(kind, "message").hint("way out"));
-            let error = Error::from(told);
-            assert_eq!((error.kind(), error.message(), error.way_out()), (kind, "message", "way out"));
+            let sent = SentError::from(&Error::new(kind, "message").hint("hint"));
+            let error = Error::from(sent);
+            assert_eq!((error.kind(), error.message(), error.way_out()), (kind, "message", "hint"));
         }
     }
 }

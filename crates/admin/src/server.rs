@@ -1,10 +1,10 @@
 //! The threads behind the socket: one that accepts, and one for each connection.
 
-use super::connection;
-use super::protocol::Answer;
-use super::shared::{Shared, full};
-use super::socket_file::{SocketFile, bind_at};
-use super::stream::{PatientWriter, TICK, until};
+use crate::connection;
+use crate::protocol::Answer;
+use crate::shared::{Shared, full};
+use crate::socket_file::{SocketFile, bind_at};
+use crate::stream::{PatientWriter, TICK, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,13 +16,13 @@ use strongroom_core::{Error, Result};
 use strongroom_store::Store;
 
 const CONNECTIONS_MAX: usize = 16;
-/// How often it is looked whether the store is closed, while nobody comes.
-const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// How long watchers may read what is left when the store is closed.
-const PARTING: Duration = Duration::from_secs(1);
+/// How often the thread that accepts checks whether the store is closed.
+const CHECK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How long watches may send their remaining lines after the store is closed.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     path: PathBuf,
     shared: Arc<Shared>,
     /// Closed to wake the thread that accepts.
@@ -31,7 +31,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn open(store: &Store, path: &Path) -> Result<Self> {
+    pub(crate) fn open(store: &Store, path: &Path) -> Result<Self> {
         let failed = |error| Error::from_io("cannot start the admin socket", error);
         let (listener, file) = bind_at(path)?;
         let (wake, woken) = UnixStream::pair().map_err(failed)?;
@@ -42,7 +42,7 @@ impl Server {
         Ok(Self { path, shared, wake: Some(wake), thread: Some(thread.map_err(failed)?) })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -52,7 +52,7 @@ impl Drop for Server {
         self.shared.end();
         self.wake = None;
         if let Some(thread) = self.thread.take() {
-            // It does not panic, and if it did, it has ended.
+            // If the thread panicked, it has ended all the same.
             let _ = thread.join();
         }
     }
@@ -67,32 +67,32 @@ struct Acceptor {
 
 impl Acceptor {
     fn run(mut self, file: SocketFile) {
-        while !self.shared.has_to_end() && !self.shared.store.is_closed() {
+        while !self.shared.is_ending() && !self.shared.store.is_closed() {
             match self.wait().and_then(|is_there| if is_there { self.accept() } else { Ok(()) }) {
                 Ok(()) => {}
-                // Out of descriptors, or of memory: whoever waits is served when there are some again.
+                // Out of descriptors or memory: waiting clients are served when there are some again.
                 Err(_) => std::thread::sleep(TICK),
             }
         }
-        // First, so that nobody comes who is not served.
+        // First, so that no client connects that would not be served.
         drop(file);
         drop(self.listener);
-        let parting = Instant::now() + PARTING;
-        while !self.shared.has_to_end() && Instant::now() < parting && !all_are_done(&self.connections) {
+        let deadline = Instant::now() + DRAIN_TIME_MAX;
+        while !self.shared.is_ending() && Instant::now() < deadline && !all_are_done(&self.connections) {
             std::thread::sleep(TICK / 4);
         }
         self.shared.end();
         for connection in self.connections {
-            // One that panicked has ended too.
+            // A thread that panicked has ended too.
             let _ = connection.join();
         }
     }
 
-    /// Whether somebody wants to connect. It returns from time to time all the same.
+    /// Returns whether a client wants to connect, after [`CHECK_EVERY`] at the latest.
     fn wait(&self) -> io::Result<bool> {
         let mut watched =
             [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.woken, PollFlags::IN)];
-        match poll(&mut watched, Some(&LOOK_EVERY)) {
+        match poll(&mut watched, Some(&CHECK_EVERY)) {
             Ok(_) => Ok(!watched[0].revents().is_empty()),
             Err(rustix::io::Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
@@ -102,11 +102,11 @@ impl Acceptor {
     fn accept(&mut self) -> io::Result<()> {
         let stream = match self.listener.accept() {
             Ok((stream, _)) => stream,
-            // Who was there has gone.
+            // The client has gone already.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        // Some systems hand that on from the listener.
+        // Some systems pass the mode on from the listener.
         stream.set_nonblocking(false)?;
         self.connections.retain(|connection| !connection.is_finished());
         if self.connections.len() >= CONNECTIONS_MAX {
@@ -124,7 +124,7 @@ fn all_are_done(connections: &[JoinHandle<()>]) -> bool {
     connections.iter().all(JoinHandle::is_finished)
 }
 
-/// Tells a client why it is not served. A new connection has room for that line, so nobody waits.
+/// Tells a client why it is not served. The buffer of a new connection has space for the line, so this does not wait.
 fn refuse(stream: &UnixStream, error: &Error) {
     if let (Ok(mut writer), Ok(mut line)) =
         (PatientWriter::new(stream, until(Instant::now())), serde_json::to_vec(&Answer::error(error)))

@@ -1,9 +1,9 @@
-//! One connection: a request, and its answer.
+//! One connection: reads a request and answers it.
 
-use super::protocol::{AdminEnd, Answer, CommitLine, OtherLine, Request};
-use super::shared::Shared;
-use super::stats::AdminStats;
-use super::stream::{Patience, PatientWriter, TICK, read_line, until};
+use crate::protocol::{AdminEnd, Answer, CommitLine, OtherLine, Request};
+use crate::shared::Shared;
+use crate::stats::AdminStats;
+use crate::stream::{Patience, PatientWriter, TICK, read_line, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
@@ -14,16 +14,16 @@ use strongroom_store::{Store, Watch, WatchEvent};
 
 const REQUEST_BYTES_MAX: usize = 64 * 1_024;
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take to read an answer that is one line.
+/// How long a client may take to read an answer of one line.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long one may take to read the last line of a watch.
+/// How long a client may take to read the last line of a watch.
 const END_TIME_MAX: Duration = Duration::from_millis(200);
-/// After such a silence the client is told that all is well.
+/// A watch without a commit for this long sends a heartbeat.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 16 * 1_024;
 
-/// Serves a client to its end. When that fails, the client has gone, and nobody is left to be told.
-pub(super) fn serve(stream: &UnixStream, shared: &Shared) {
+/// Serves a client until the connection ends. A failure means that the client has gone, so it is not reported.
+pub(crate) fn serve(stream: &UnixStream, shared: &Shared) {
     let connection = Connection { stream, shared };
     let _ = connection.serve();
 }
@@ -36,11 +36,11 @@ struct Connection<'c> {
 impl Connection<'_> {
     fn serve(&self) -> io::Result<()> {
         let deadline = until(Instant::now() + REQUEST_TIME_MAX);
-        let is_over = || deadline.is_over() || self.shared.has_to_end();
+        let is_over = || deadline.is_over() || self.shared.is_ending();
         let request = match read_line(self.stream, REQUEST_BYTES_MAX, &is_over) {
             Ok(Some(line)) => Request::parse(&line),
             Ok(None) => Err(refused("the request is longer than 64 KiB")),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut && !self.shared.has_to_end() => {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && !self.shared.is_ending() => {
                 Err(refused("the request did not come within 10 seconds"))
             }
             Err(error) => return Err(error),
@@ -53,13 +53,13 @@ impl Connection<'_> {
     }
 
     fn stats(&self) -> Answer {
-        match self.store().and_then(|store| stats(&store)) {
+        match self.store().and_then(|store| AdminStats::of(&store)) {
             Ok(stats) => Answer::stats(stats),
             Err(error) => Answer::error(&error),
         }
     }
 
-    /// Held for a moment only: whoever lets go of it last closes the store.
+    /// Upgrades the weak handle. Callers drop the store soon: the last handle closes it.
     fn store(&self) -> Result<Store> {
         self.shared.store.upgrade().ok_or_else(|| {
             Error::new(ErrorKind::Closed, "the application has closed the store")
@@ -69,7 +69,7 @@ impl Connection<'_> {
 
     fn answer(&self, answer: &Answer) -> io::Result<()> {
         let deadline = until(Instant::now() + ANSWER_TIME_MAX);
-        self.line(answer, || deadline.is_over() || self.shared.has_to_end())
+        self.line(answer, || deadline.is_over() || self.shared.is_ending())
     }
 
     fn watch(&self, keyspace: &str, prefix: &[u8]) -> io::Result<()> {
@@ -83,15 +83,15 @@ impl Connection<'_> {
         };
         self.answer(&Answer::watch(engine))?;
         let end = self.follow(&mut watch)?;
-        // Before the last line: who reads that finds the place free, and the buffer is no longer filled.
+        // Before the last line: a client that reads it finds the place free, and commits no longer fill the buffer.
         drop((place, watch));
         self.line(&end, until(Instant::now() + END_TIME_MAX))
     }
 
-    /// Hands on what is committed; the line that says why there is no more.
+    /// Forwards commits. Returns the last line, which says why the watch ends.
     fn follow(&self, watch: &mut Watch) -> io::Result<OtherLine> {
-        let is_over = || self.shared.has_to_end();
-        let mut told = Instant::now();
+        let is_over = || self.shared.is_ending();
+        let mut last_line = Instant::now();
         while !is_over() {
             match watch.next_timeout(TICK) {
                 Ok(Some(WatchEvent::Commit(commit))) => self.line(&CommitLine(&commit), is_over)?,
@@ -99,19 +99,19 @@ impl Connection<'_> {
                 Ok(_) if watch.has_ended() => return Ok(OtherLine::end(AdminEnd::StoreClosed)),
                 Ok(_) => {
                     self.check_client()?;
-                    if told.elapsed() < HEARTBEAT_EVERY {
+                    if last_line.elapsed() < HEARTBEAT_EVERY {
                         continue;
                     }
                     self.line(&OtherLine::Heartbeat(true), is_over)?;
                 }
                 Err(error) => return Ok(OtherLine::failed(&error)),
             }
-            told = Instant::now();
+            last_line = Instant::now();
         }
         Ok(OtherLine::end(AdminEnd::SocketClosed))
     }
 
-    /// Fails if the client has gone. One that will send nothing more may still read.
+    /// Fails if the client has gone. A client that has only closed its sending side may still read.
     fn check_client(&self) -> io::Result<()> {
         let mut watched = [PollFd::new(self.stream, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -128,7 +128,7 @@ impl Connection<'_> {
             .map_err(io::Error::from)
             .and_then(|()| writer.write_all(b"\n"))
             .and_then(|()| writer.flush());
-        // Not into a connection that has failed, which dropping the writer would try.
+        // A dropped `BufWriter` would flush again, into a connection that has failed.
         let _ = writer.into_parts();
         written
     }
@@ -136,13 +136,4 @@ impl Connection<'_> {
 
 fn refused(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, message).hint("send one line, at once")
-}
-
-fn stats(store: &Store) -> Result<AdminStats> {
-    let mut stats = AdminStats::of(store)?;
-    // The client may be in another directory.
-    if let Some(Ok(path)) = store.path().map(std::path::absolute) {
-        stats.path = Some(path.display().to_string());
-    }
-    Ok(stats)
 }

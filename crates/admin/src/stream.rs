@@ -1,14 +1,14 @@
-//! Reading and writing that lasts no longer than it may, whatever the other side does.
+//! Reading and writing with a limit in time, whatever the other side does.
 
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// How long a call of the system may wait before it is asked again whether that is still wanted.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How long a system call may block before the [`Patience`] is checked again.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-/// Why waiting is over, asked each [`TICK`].
-pub(super) trait Patience {
+/// Decides whether to give up, every [`TICK`].
+pub(crate) trait Patience {
     fn is_over(&self) -> bool;
 }
 
@@ -18,9 +18,9 @@ impl<F: Fn() -> bool> Patience for F {
     }
 }
 
-/// A line of at most so many bytes, without its end; none if it is longer. What comes after it is not looked at. The
-/// end of the stream ends it too.
-pub(super) fn read_line(
+/// Reads a line, without its newline; the end of the stream ends it too. Returns `None` if it is longer than
+/// `bytes_max`. Ignores bytes after the line.
+pub(crate) fn read_line(
     stream: &UnixStream,
     bytes_max: usize,
     patience: &dyn Patience,
@@ -49,14 +49,14 @@ pub(super) fn read_line(
     }
 }
 
-/// Writes as long as there is patience.
-pub(super) struct PatientWriter<'s, P> {
+/// Writes until the patience is over.
+pub(crate) struct PatientWriter<'s, P> {
     stream: &'s UnixStream,
     patience: P,
 }
 
 impl<'s, P: Patience> PatientWriter<'s, P> {
-    pub(super) fn new(stream: &'s UnixStream, patience: P) -> io::Result<Self> {
+    pub(crate) fn new(stream: &'s UnixStream, patience: P) -> io::Result<Self> {
         stream.set_write_timeout(Some(TICK))?;
         Ok(Self { stream, patience })
     }
@@ -67,7 +67,7 @@ impl<P: Patience> Write for PatientWriter<'_, P> {
         loop {
             match self.stream.write(bytes) {
                 Err(error) if is_pause(&error) && !self.patience.is_over() => {}
-                // As `TimedOut`, since `Interrupted` would be tried again.
+                // `write_all` would retry an `Interrupted`.
                 Err(error) if is_pause(&error) => return Err(ErrorKind::TimedOut.into()),
                 written => return written,
             }
@@ -83,7 +83,7 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Patience until then.
-pub(super) fn until(deadline: Instant) -> impl Patience {
+/// Returns patience until `deadline`.
+pub(crate) fn until(deadline: Instant) -> impl Patience {
     move || Instant::now() >= deadline
 }

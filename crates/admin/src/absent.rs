@@ -1,4 +1,4 @@
-//! What stands in for the socket on systems that have no such thing.
+//! The server on systems without Unix domain sockets: it cannot be opened.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -6,17 +6,17 @@ use strongroom_core::{Error, ErrorKind, Result};
 use strongroom_store::Store;
 
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     never: Infallible,
 }
 
 impl Server {
-    pub(super) fn open(_: &Store, _: &Path) -> Result<Self> {
+    pub(crate) fn open(_: &Store, _: &Path) -> Result<Self> {
         Err(Error::new(ErrorKind::Unsupported, "an admin socket needs a Unix system")
-            .hint("leave it out here, and call the store within the application"))
+            .hint("do not open one here; call the store within the application"))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self.never {}
     }
 }

@@ -1,56 +1,56 @@
-//! The other side: whoever asks.
+//! The client: sends one request and reads its answer.
 
-use super::protocol::{AdminChange, AdminEnd, Answer, Request, WatchLine};
-use super::stats::AdminStats;
+use crate::protocol::{AdminChange, AdminEnd, Answer, Request, WatchLine};
+use crate::stats::AdminStats;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use strongroom_core::{Error, ErrorKind, Result};
 use strongroom_store::ADMIN_SOCKET_FILE;
 
-/// On a system without such sockets there is none that could be connected.
+/// Never connected: the system has no Unix domain sockets.
 #[cfg(not(unix))]
 use std::net::TcpStream as Stream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream as Stream;
 
-/// How long a process may take to answer.
+/// How long the server may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
-/// More than a line can have: a commit of a whole buffer, each byte of it escaped.
+/// More than any line of the protocol: a commit that fills a watch's buffer, with every byte escaped.
 const LINE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 const CHUNK_BYTES: usize = 64 * 1_024;
 
-/// Asks the process that has a store open. One request each.
+/// Connects to the process that has a store open. A client sends one request.
 ///
-/// [`NotFound`](ErrorKind::NotFound): nobody has a socket open there.
-/// [`Unavailable`](ErrorKind::Unavailable): it serves as many as it may, or does not answer.
+/// [`NotFound`](ErrorKind::NotFound): no process has a socket open there.
+/// [`Unavailable`](ErrorKind::Unavailable): the server has its maximum of clients, or does not answer.
 #[derive(Debug)]
 pub struct AdminClient {
     lines: Lines,
 }
 
-/// What is committed in a store that another process has open, as it happens.
+/// The commits of a store that another process has open, as they happen.
 #[derive(Debug)]
 pub struct AdminWatch {
     lines: Lines,
     engine: String,
 }
 
-/// What a client that watches is told.
+/// An event of an [`AdminWatch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdminEvent {
-    /// A commit that changed something that is watched.
+    /// A commit that changed a watched key.
     #[non_exhaustive]
     Commit {
         /// Its sequence number.
         sequence: u64,
-        /// What it did, in the order of its operations.
+        /// Its changes to watched keys, in the order of its operations.
         changes: Vec<AdminChange>,
     },
-    /// So many commits were left out here, since they were not read in time.
+    /// This many commits are missing here: the client did not read them in time.
     Lagged(u64),
-    /// Nothing more will come.
+    /// The watch has ended.
     Ended(AdminEnd),
 }
 
@@ -67,14 +67,14 @@ impl AdminClient {
         Ok(Self { lines: Lines { stream, read: Vec::new(), searched: 0 } })
     }
 
-    /// Figures about the store.
+    /// Returns the figures of the store.
     pub fn stats(mut self) -> Result<AdminStats> {
         let answer = self.ask(&Request::Stats)?;
         answer.stats.map(|stats| *stats).ok_or_else(not_understood)
     }
 
-    /// Follows the changes to all keys of a keyspace that begin with `prefix`, from the next commit on; to all if it is
-    /// empty.
+    /// Watches all keys of a keyspace that begin with `prefix`, from the next commit on. An empty prefix watches all
+    /// keys.
     pub fn watch(mut self, keyspace: &str, prefix: impl AsRef<[u8]>) -> Result<AdminWatch> {
         let request = Request::Watch { keyspace: keyspace.to_owned(), prefix: prefix.as_ref().to_vec() };
         let begun = self.ask(&request)?.watch.ok_or_else(not_understood)?;
@@ -82,7 +82,8 @@ impl AdminClient {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer> {
-        // One that is full already has answered, and closed the connection. So a failure to write says nothing yet.
+        // A server with too many clients answers at once and closes the connection. So the answer counts first, and a
+        // failure to write only if there is no answer.
         let written = self.lines.write(&request.line());
         let line = match self.lines.next(Some(Instant::now() + ANSWER_TIME_MAX)) {
             Ok(Some(line)) => line,
@@ -91,13 +92,13 @@ impl AdminClient {
                     ErrorKind::Unavailable,
                     "the process that has the store open does not answer",
                 )
-                .hint("look whether it is stopped, and try again"));
+                .hint("check whether it is stopped, then try again"));
             }
             Err(error) => return written.and(Err(error)),
         };
         let answer: Answer = serde_json::from_slice(&line).map_err(|_| not_understood())?;
         match answer.error {
-            Some(told) => Err(told.into()),
+            Some(sent) => Err(sent.into()),
             None if answer.ok => Ok(answer),
             None => Err(not_understood()),
         }
@@ -105,18 +106,18 @@ impl AdminClient {
 }
 
 impl AdminWatch {
-    /// The store's engine.
+    /// Returns the name of the store's engine.
     pub fn engine(&self) -> &str {
         &self.engine
     }
 
-    /// The next event; none if none comes within `timeout`. Behind the end comes an error.
+    /// Waits up to `timeout` for the next event. Returns `None` on a timeout, and an error after the end.
     ///
     /// [`NotFound`](ErrorKind::NotFound): the keyspace was dropped.
-    /// [`Closed`](ErrorKind::Closed): the application cannot use its store any more.
-    /// [`Unavailable`](ErrorKind::Unavailable): the connection ended, most likely with the application.
+    /// [`Closed`](ErrorKind::Closed): the application's store is closed or has failed.
+    /// [`Unavailable`](ErrorKind::Unavailable): the connection was lost, most likely because the application ended.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<AdminEvent>> {
-        // Too far ahead for the clock: for ever.
+        // `None` if the deadline overflows the clock: then it waits without a limit.
         let until = Instant::now().checked_add(timeout);
         loop {
             let Some(line) = self.lines.next(until)? else { return Ok(None) };
@@ -143,37 +144,37 @@ fn connect(_: &Path) -> io::Result<Stream> {
 fn cannot_connect(path: &Path, error: io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
-        // A process that was killed leaves a socket that refuses.
+        // The socket of a process that was killed refuses connections.
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             Error::new(ErrorKind::NotFound, format!("no process has an admin socket open at {shown}"))
-                .hint("the application that has the store open has to open one (AdminSocket::open)")
+                .hint("the application that has the store open must open one (AdminSocket::open)")
         }
         io::ErrorKind::Unsupported => {
             Error::new(ErrorKind::Unsupported, "an admin socket needs a Unix system")
-                .hint("open the store here when no other process has it open")
+                .hint("close the application, then open the store directly")
         }
         io::ErrorKind::InvalidInput => {
             let bytes = path.as_os_str().len();
             let message = format!("the admin socket's path has {bytes} bytes, more than the system allows");
             Error::new(ErrorKind::InvalidInput, message)
-                .hint("the application has to open the socket at a shorter path (AdminSocket::open_at)")
+                .hint("the application must open the socket at a shorter path (AdminSocket::open_at)")
         }
         _ => Error::from_io(format!("cannot connect to the admin socket {shown}"), error),
     }
 }
 
 fn not_understood() -> Error {
-    Error::new(ErrorKind::Unsupported, "what answers at the admin socket does not speak its protocol")
+    Error::new(ErrorKind::Unsupported, "the answer from the admin socket is not in its protocol")
         .hint("use the same version of Strongroom on both sides")
 }
 
-/// The lines that come, each as a whole.
+/// Reads the connection line by line.
 #[derive(Debug)]
 struct Lines {
     stream: Stream,
-    /// What was read and is no line yet, or not yet taken.
+    /// Bytes that were read and not yet returned as a line.
     read: Vec<u8>,
-    /// So much of it has no end of a line.
+    /// The length of its prefix that is known to have no newline.
     searched: usize,
 }
 
@@ -185,9 +186,9 @@ impl Lines {
             .map_err(|error| Error::from_io("cannot send the request", error))
     }
 
-    /// The next line; none if none comes until then.
+    /// Returns the next line, or `None` if none is complete by `until`.
     fn next(&mut self, until: Option<Instant>) -> Result<Option<Vec<u8>>> {
-        let failed = |error| Error::from_io("cannot read what the admin socket answers", error);
+        let failed = |error| Error::from_io("cannot read from the admin socket", error);
         loop {
             if let Some(end) = self.read[self.searched..].iter().position(|byte| *byte == b'\n') {
                 let rest = self.read.split_off(self.searched + end + 1);
@@ -224,5 +225,5 @@ impl Lines {
 
 fn lost() -> Error {
     Error::new(ErrorKind::Unavailable, "the connection to the process that has the store open was lost")
-        .hint("look whether that process still runs")
+        .hint("check whether that process still runs")
 }

@@ -1,4 +1,4 @@
-//! The socket's name in the file system: for one user, from the first moment on, and ours to remove.
+//! The socket's file: only its user can connect, from its creation on, and only its owner removes it.
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
@@ -12,38 +12,38 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use strongroom_core::{Error, ErrorKind, Result};
 
-/// How many may wait to be accepted.
+/// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;
 
-/// A socket whose store is closed goes away as soon as somebody connects. So one that is there is looked at again.
-const LOOKS: u32 = 25;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A socket whose store is closed removes its file when a client connects. So a socket that accepts is tried again.
+const ATTEMPTS: u32 = 25;
+const RETRY_EVERY: Duration = Duration::from_millis(20);
 
-/// Openings of this process, one by one: between the look at what is there and the new name, nobody else may come.
-/// Other processes are kept out by the store's lock.
+/// Serializes the openings of this process: none may come between the check of the old file and the new one. The
+/// store's lock keeps other processes out.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// A name in the file system that is removed at the end.
+/// The socket's file, removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: Option<(u64, u64)>,
 }
 
-/// Makes the socket at `path`, in the place of one that nobody serves any more.
-pub(super) fn bind_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
+/// Creates the socket at `path`. Replaces one that no process serves.
+pub(crate) fn bind_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     let address = SocketAddrUnix::new(path).map_err(|error| unusable(path, error))?;
     let failed =
-        |error: io::Error| Error::from_io(format!("cannot make the socket {}", path.display()), error);
-    // The name is removed from wherever this process is then.
+        |error: io::Error| Error::from_io(format!("cannot create the socket {}", path.display()), error);
+    // The current directory may change before the file is removed.
     let absolute = std::path::absolute(path).map_err(failed)?;
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     clear(path)?;
     let descriptor = unbound().map_err(failed)?;
     bind(&descriptor, &address).map_err(|error| failed(error.into()))?;
     let file = SocketFile { path: absolute, identity: identity(path) };
-    // Where the mode could not be set beforehand. Until it listens, nobody can connect, whatever the mode.
+    // For systems where `unbound` could not set the mode. Until the socket listens, no client can connect.
     fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
     listen(&descriptor, BACKLOG).map_err(|error| failed(error.into()))?;
     let listener = UnixListener::from(descriptor);
@@ -51,36 +51,36 @@ pub(super) fn bind_at(path: &Path) -> Result<(UnixListener, SocketFile)> {
     Ok((listener, file))
 }
 
-/// A socket without a name, whose name will have the mode 0600 on systems that take it from here.
+/// Creates a socket without a file. On Linux, its file gets the mode of the socket, 0600.
 fn unbound() -> io::Result<OwnedFd> {
     let descriptor = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     fcntl_setfd(&descriptor, FdFlags::CLOEXEC)?;
     let file = File::from(descriptor);
-    // Linux does, others refuse.
+    // Other systems refuse.
     let _ = file.set_permissions(Permissions::from_mode(0o600));
     Ok(file.into())
 }
 
-/// Removes a socket that nobody serves.
+/// Removes a socket that no process serves.
 fn clear(path: &Path) -> Result<()> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::from_io(format!("cannot look at {shown}"), error)),
+        Err(error) => return Err(Error::from_io(format!("cannot read the metadata of {shown}"), error)),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{shown} is there, and is no socket"))
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{shown} exists and is not a socket"))
                 .hint("remove it, or open the admin socket elsewhere with AdminSocket::open_at"));
         }
         Ok(_) => {}
     }
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         match UnixStream::connect(path) {
-            Ok(_) => std::thread::sleep(LOOK_EVERY),
+            Ok(_) => std::thread::sleep(RETRY_EVERY),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 return match fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::from_io(
-                        format!("cannot replace {shown}, which a process has left"),
+                        format!("cannot replace {shown}, which a dead process left"),
                         error,
                     )),
                     _ => Ok(()),
@@ -113,15 +113,15 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 impl SocketFile {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have removed ours by hand, and another may be there now. Not one that has replaced ours: that
-        // happens only when ours refuses, and it does not before it is removed.
+        // The file may have been removed by hand, and another socket may be there now. A file that is still ours cannot
+        // have been replaced by `clear`: the listener accepts until this file is removed.
         if self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);
         }
