@@ -31,6 +31,9 @@ const STEP_BACK_MS_MAX: u64 = 1_000;
 /// Attempts to take a snapshot between two groups.
 const ATTEMPTS_MAX: usize = 8;
 
+/// In place of a timestamp: no group is in flight.
+const NO_GROUP: u64 = u64::MAX;
+
 /// The clock by which rows expire, in milliseconds since 1970: the system clock, or a manual clock for tests.
 ///
 /// ```
@@ -117,7 +120,7 @@ impl fmt::Debug for Clock {
 pub(crate) struct Time {
     clock: Clock,
     latest_ms: AtomicU64,
-    /// The timestamp of the group that is in flight; `u64::MAX` if there is none.
+    /// The timestamp of the group that is in flight, or [`NO_GROUP`].
     in_flight_ms: AtomicU64,
     /// Groups that have ended.
     groups: AtomicU64,
@@ -143,7 +146,7 @@ impl Drop for GroupTime<'_> {
     fn drop(&mut self) {
         // In this order: a reader that finds no group in flight has to see that this one has ended.
         self.time.groups.fetch_add(1, Ordering::AcqRel);
-        self.time.in_flight_ms.store(u64::MAX, Ordering::Release);
+        self.time.in_flight_ms.store(NO_GROUP, Ordering::Release);
     }
 }
 
@@ -152,7 +155,7 @@ impl Time {
         Self {
             clock,
             latest_ms: AtomicU64::new(0),
-            in_flight_ms: AtomicU64::new(u64::MAX),
+            in_flight_ms: AtomicU64::new(NO_GROUP),
             groups: AtomicU64::new(0),
             has_expiring_rows: AtomicBool::new(false),
         }
@@ -190,10 +193,13 @@ impl Time {
             let now_ms = self.now_ms();
             let now_ms = now_ms.min(self.in_flight_ms.load(Ordering::SeqCst));
             let taken = take();
-            if self.groups.load(Ordering::SeqCst) == groups {
+            // A group that has begun since may be in the snapshot, with a later timestamp.
+            let in_flight_ms = self.in_flight_ms.load(Ordering::SeqCst);
+            let is_after_group = in_flight_ms <= now_ms || in_flight_ms == NO_GROUP;
+            if is_after_group && self.groups.load(Ordering::SeqCst) == groups {
                 return Some((taken, now_ms));
             }
-            // A group ended during the attempt, perhaps with a later timestamp.
+            // A group began or ended during the attempt, perhaps with a later timestamp.
         }
         None
     }
@@ -257,6 +263,24 @@ mod tests {
         });
         assert_eq!((found, attempts), (Some(((), 202)), 3));
         assert_eq!(time.between_groups(|| drop(time.begin_group())), None);
+    }
+
+    #[test]
+    fn a_snapshot_with_rows_of_a_group_in_flight_is_not_read_at_an_earlier_time() {
+        let clock = Clock::manual(100);
+        let time = Time::new(clock.clone());
+        let mut group = None;
+        let mut attempts = 0;
+        let found = time.between_groups(|| {
+            attempts += 1;
+            if attempts == 1 {
+                // The group begins after the time was read, and the engine has its rows before the snapshot is taken.
+                clock.set_ms(200);
+                group = Some(time.begin_group());
+            }
+        });
+        assert_eq!((found, attempts), (Some(((), 200)), 2));
+        drop(group);
     }
 
     #[test]
