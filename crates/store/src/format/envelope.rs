@@ -98,13 +98,14 @@ impl Header {
 /// Opens what is stored for `key`, and verifies the checksum. Returns the header's content and the offset of the
 /// value.
 pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<(Meta, usize), Damage> {
-    let (header, body) = stored.split_at_checked(HEADER_BYTES).ok_or(Damage::Short)?;
-    let (format, flags) = (header[0], header[1]);
+    let (start, rest) = stored.split_first_chunk().ok_or(Damage::Short)?;
+    let (version, rest) = rest.split_first_chunk().ok_or(Damage::Short)?;
+    let (checksum, body) = rest.split_first_chunk().ok_or(Damage::Short)?;
+    let [format, flags] = *start;
     if format != FORMAT {
         return Err(Damage::Format(format));
     }
-    let version = be_u64(&header[2..CHECKSUM_START]);
-    let checksum = be_u64(&header[CHECKSUM_START..]);
+    let (version, checksum) = (u64::from_be_bytes(*version), u64::from_be_bytes(*checksum));
     if combine(keyspace, key, flags, version, xxh3_64(body)) != checksum {
         return Err(Damage::Checksum);
     }
@@ -115,8 +116,8 @@ pub(crate) fn open(keyspace: KeyspaceSeed, key: &[u8], stored: &[u8]) -> Result<
     if flags & FLAG_EXPIRES == 0 {
         return Ok((Meta { version, expires_at_ms: None }, HEADER_BYTES));
     }
-    let (expiry, _) = body.split_at_checked(EXPIRY_BYTES).ok_or(Damage::Short)?;
-    Ok((Meta { version, expires_at_ms: Some(be_u64(expiry)) }, ENVELOPE_BYTES_MAX))
+    let (expiry, _) = body.split_first_chunk().ok_or(Damage::Short)?;
+    Ok((Meta { version, expires_at_ms: Some(u64::from_be_bytes(*expiry)) }, ENVELOPE_BYTES_MAX))
 }
 
 /// As [`open`], for shared bytes: the value is a slice of them, not a copy.
@@ -146,6 +147,7 @@ fn combine(keyspace: KeyspaceSeed, key: &[u8], flags: u8, version: u64, body: u6
     xxh3_64_with_seed(key, seed).rotate_left(32) ^ body
 }
 
+#[cfg(any(test, fuzzing))]
 fn be_u64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
