@@ -116,6 +116,8 @@ struct Inner {
     kind: ErrorKind,
     engine: Option<&'static str>,
     operation: Option<&'static str>,
+    keyspace: Option<Box<str>>,
+    key: Option<Box<[u8]>>,
     message: String,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -129,6 +131,8 @@ impl Error {
                 kind,
                 engine: None,
                 operation: None,
+                keyspace: None,
+                key: None,
                 message: message.into(),
                 hint: None,
                 source: None,
@@ -158,13 +162,30 @@ impl Error {
         self
     }
 
-    /// Wraps the error in another kind, and keeps it as the cause.
+    /// Sets the keyspace that the error is about, unless it is set. The message is not changed.
+    #[must_use]
+    pub fn in_keyspace(mut self, name: &str) -> Self {
+        self.inner.keyspace.get_or_insert_with(|| name.into());
+        self
+    }
+
+    /// Sets the key that the error is about, unless it is set. The message is not changed.
+    #[must_use]
+    pub fn with_key(mut self, key: &[u8]) -> Self {
+        self.inner.key.get_or_insert_with(|| key.into());
+        self
+    }
+
+    /// Wraps the error in another kind, and keeps it as the cause. Engine, operation, keyspace and key stay the same.
     #[must_use]
     pub fn into_kind(self, kind: ErrorKind, message: impl Into<String>) -> Self {
         let (engine, operation) = (self.inner.engine, self.inner.operation);
+        let (keyspace, key) = (self.inner.keyspace.clone(), self.inner.key.clone());
         let mut outer = Self::new(kind, message).caused_by(self);
         outer.inner.engine = engine;
         outer.inner.operation = operation;
+        outer.inner.keyspace = keyspace;
+        outer.inner.key = key;
         outer
     }
 
@@ -181,6 +202,16 @@ impl Error {
     /// Returns the operation that failed, if known.
     pub fn operation(&self) -> Option<&'static str> {
         self.inner.operation
+    }
+
+    /// Returns the keyspace that the error is about, if one alone is and it is known.
+    pub fn keyspace(&self) -> Option<&str> {
+        self.inner.keyspace.as_deref()
+    }
+
+    /// Returns the key of the row that the error is about, such as a damaged one, if one alone is and it is known.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.inner.key.as_deref()
     }
 
     /// Returns the message alone, without place, hint or cause.
@@ -238,6 +269,7 @@ impl fmt::Debug for Error {
             .field("kind", &self.inner.kind)
             .field("engine", &self.inner.engine)
             .field("operation", &self.inner.operation)
+            .field("keyspace", &self.inner.keyspace)
             .field("message", &self.inner.message)
             .field("source", &self.inner.source)
             .finish_non_exhaustive()
@@ -298,6 +330,15 @@ mod tests {
     fn the_innermost_place_wins() {
         let error = Error::new(ErrorKind::Io, "x").at("redb", "sync").at("store", "put");
         assert_eq!((error.engine(), error.operation()), (Some("redb"), Some("sync")));
+    }
+
+    #[test]
+    fn the_innermost_row_wins_and_survives_wrapping() {
+        let error = Error::new(ErrorKind::Corruption, "x").in_keyspace("a").with_key(b"k").in_keyspace("b");
+        let outer = error.with_key(b"l").into_kind(ErrorKind::Closed, "y");
+        assert_eq!((outer.keyspace(), outer.key()), (Some("a"), Some(&b"k"[..])));
+        assert_eq!(outer.to_string(), "y; reopen the store", "the message says what it says");
+        assert_eq!(Error::new(ErrorKind::Io, "x").key(), None);
     }
 
     #[test]

@@ -126,5 +126,6 @@ impl Pipeline {
 
 fn missing(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no keyspace {name:?}"))
+        .in_keyspace(name)
         .hint("list the keyspaces, or create it first")
 }

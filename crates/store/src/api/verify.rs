@@ -176,7 +176,10 @@ impl Check<'_, '_> {
                     ErrorKind::Corruption => HINT.to_owned(),
                     _ => error.way_out().to_owned(),
                 };
-                error.into_kind(kind, format!("keyspace {:?} cannot be read", info.name)).hint(hint)
+                error
+                    .into_kind(kind, format!("keyspace {:?} cannot be read", info.name))
+                    .in_keyspace(&info.name)
+                    .hint(hint)
             }
             _ => error,
         })
@@ -195,6 +198,7 @@ impl Check<'_, '_> {
                 ErrorKind::Corruption,
                 format!("keyspace {name:?} has {rows} rows forwards and {reverse} in reverse"),
             )
+            .in_keyspace(name)
             .hint(HINT));
         }
         if !info.is_reserved() {
@@ -227,7 +231,7 @@ impl Check<'_, '_> {
         } else {
             format!("keyspace {name:?} has {rows} rows, but {} were written", expected.rows)
         };
-        Err(Error::new(ErrorKind::Corruption, message).hint(HINT))
+        Err(Error::new(ErrorKind::Corruption, message).in_keyspace(name).hint(HINT))
     }
 
     fn report(&mut self, info: &KeyspaceInfo) -> ControlFlow<()> {
@@ -328,7 +332,9 @@ impl Check<'_, '_> {
 }
 
 fn row_error(info: &KeyspaceInfo, key: &[u8], what: &str) -> Error {
-    let (name, key) = (&info.name, key.escape_ascii());
-    Error::new(ErrorKind::Corruption, format!("the row with key \"{key}\" in keyspace {name:?} {what}"))
+    let (name, shown) = (&info.name, key.escape_ascii());
+    Error::new(ErrorKind::Corruption, format!("the row with key \"{shown}\" in keyspace {name:?} {what}"))
+        .in_keyspace(name)
+        .with_key(key)
         .hint(HINT)
 }

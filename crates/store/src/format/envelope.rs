@@ -172,9 +172,11 @@ impl Damage {
     /// The error for a damaged row. It names the key, so that the row can be inspected, and never the value.
     #[cold]
     pub(crate) fn into_error(self, keyspace: &str, key: &[u8]) -> Error {
-        let key = key.escape_ascii();
+        let shown = key.escape_ascii();
         let error = |kind, what: String| {
-            Error::new(kind, format!("the row with key \"{key}\" in keyspace {keyspace:?} {what}"))
+            Error::new(kind, format!("the row with key \"{shown}\" in keyspace {keyspace:?} {what}"))
+                .in_keyspace(keyspace)
+                .with_key(key)
         };
         let damaged = |what| error(ErrorKind::Corruption, what).hint(HINT);
         match self {

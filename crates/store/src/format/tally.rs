@@ -62,6 +62,7 @@ impl Tally {
                 ErrorKind::Corruption,
                 format!("the row count of keyspace {keyspace:?} fails its checksum"),
             )
+            .in_keyspace(keyspace)
             .hint(HINT)
         };
         let Ok(bytes) = <[u8; BYTES]>::try_from(stored) else { return Err(damaged()) };
@@ -77,6 +78,7 @@ impl Tally {
                     ErrorKind::Unsupported,
                     format!("the row count of keyspace {keyspace:?} has an unknown format"),
                 )
+                .in_keyspace(keyspace)
                 .hint("open the store with the version of Strongroom that wrote it"));
             }
         };

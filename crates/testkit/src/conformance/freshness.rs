@@ -7,10 +7,14 @@ use strongroom_core::{Expect, KeyspaceId, StorageBackend, WriteBatch};
 
 const READERS: usize = 8;
 const WRITERS: usize = 2;
-/// Commits of each writer.
+/// Commits of each writer, unless the environment variable [`COMMITS_VARIABLE`] sets another number.
 const COMMITS: u64 = 250;
-/// The least and most steps of each reader.
-const STEPS: std::ops::Range<u32> = 100..20_000;
+/// For a long run, see CONTRIBUTING.md.
+const COMMITS_VARIABLE: &str = "STRONGROOM_FRESHNESS_COMMITS";
+/// The least steps of each reader.
+const STEPS_MIN: u64 = 100;
+/// The most steps of each reader per commit of a writer.
+const STEPS_MAX_FOR_A_COMMIT: u64 = 80;
 /// The least steps of all readers per commit. Otherwise a fast writer could be done before the first read.
 const STEPS_FOR_A_COMMIT: u64 = 4;
 
@@ -44,12 +48,13 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
     let written: [Written; WRITERS] = Default::default();
     let (writing, reading) = (AtomicU64::new(WRITERS as u64), AtomicU64::new(READERS as u64));
     let steps = AtomicU64::new(0);
+    let commits = commits();
     std::thread::scope(|scope| {
         for (place, written) in written.iter().enumerate() {
             let (writing, reading, steps) = (&writing, &reading, &steps);
             scope.spawn(move || {
                 let _done = Done(writing);
-                for number in 1..=COMMITS {
+                for number in 1..=commits {
                     let wanted = number * STEPS_FOR_A_COMMIT;
                     while steps.load(Ordering::SeqCst) < wanted && reading.load(Ordering::SeqCst) > 0 {
                         std::thread::yield_now();
@@ -62,9 +67,9 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
             let (writing, reading, steps, written) = (&writing, &reading, &steps, &written);
             scope.spawn(move || {
                 let _done = Done(reading);
-                for step in 0..STEPS.end {
+                for step in 0..commits * STEPS_MAX_FOR_A_COMMIT {
                     steps.fetch_add(1, Ordering::SeqCst);
-                    if step >= STEPS.start && writing.load(Ordering::SeqCst) == 0 {
+                    if step >= STEPS_MIN && writing.load(Ordering::SeqCst) == 0 {
                         break;
                     }
                     read(backend, numbers, step, written);
@@ -73,7 +78,14 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
         }
     });
     for written in &written {
-        assert_eq!(written.acknowledged.load(Ordering::SeqCst), COMMITS, "property 2: every commit succeeds");
+        assert_eq!(written.acknowledged.load(Ordering::SeqCst), commits, "property 2: every commit succeeds");
+    }
+}
+
+fn commits() -> u64 {
+    match std::env::var(COMMITS_VARIABLE) {
+        Ok(given) => given.parse().expect("STRONGROOM_FRESHNESS_COMMITS is a number"),
+        Err(_) => COMMITS,
     }
 }
 
@@ -110,7 +122,7 @@ fn write(backend: &dyn StorageBackend, numbers: KeyspaceId, place: usize, number
     }
 }
 
-fn read(backend: &dyn StorageBackend, numbers: KeyspaceId, step: u32, written: &[Written; WRITERS]) {
+fn read(backend: &dyn StorageBackend, numbers: KeyspaceId, step: u64, written: &[Written; WRITERS]) {
     for (place, written) in written.iter().enumerate() {
         if step.is_multiple_of(8) {
             let view = snapshot_of(backend, numbers, place);

@@ -155,10 +155,11 @@ impl Ledger {
         let tally = match &stored {
             Some(stored) => Tally::open(name, stored)?,
             None if self.may_lack_tally(backend, id, name)? => Tally::EMPTY,
-            None => return Err(missing(&format!("keyspace {name:?}"))),
+            None => return Err(missing(&format!("keyspace {name:?}")).in_keyspace(name)),
         };
         if tally.state == State::Dropping {
             return Err(Error::new(ErrorKind::NotFound, format!("keyspace {name:?} is being dropped"))
+                .in_keyspace(name)
                 .hint("drop it again, or reopen the store, which finishes the drop"));
         }
         Ok(Book { id, name: name.to_owned(), stored, tally, hasher: RowHasher::of(name) })
@@ -294,7 +295,7 @@ impl Ledger {
             }
             (Err(error), _) => Err(error),
             (Ok(()), _) => match without.find(|info| &*info.name == DEFAULT_KEYSPACE) {
-                Some(info) => Err(missing(&format!("keyspace {:?}", info.name))),
+                Some(info) => Err(missing(&format!("keyspace {:?}", info.name)).in_keyspace(&info.name)),
                 None => Ok(tallies),
             },
         }
@@ -328,6 +329,7 @@ fn missing(of: &str) -> Error {
 fn missing_with(error: Error, info: &KeyspaceInfo) -> Error {
     error
         .into_kind(ErrorKind::Corruption, format!("the row count of keyspace {:?} is missing", info.name))
+        .in_keyspace(&info.name)
         .hint(HINT)
 }
 
@@ -337,5 +339,6 @@ pub(crate) fn lost(name: &str) -> Error {
         ErrorKind::Corruption,
         format!("keyspace {name:?} is lost: its row count exists, but the keyspace does not"),
     )
+    .in_keyspace(name)
     .hint(HINT)
 }

@@ -151,6 +151,7 @@ fn over() -> Error {
 /// The error for a watch whose keyspace was dropped.
 fn dropped(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("keyspace {name:?} was dropped"))
+        .in_keyspace(name)
         .hint("create the keyspace again, and watch the new one")
 }
 
