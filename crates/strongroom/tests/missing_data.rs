@@ -166,6 +166,7 @@ fn a_reader_in_a_process_of_its_own() {
     }
 }
 
+#[cfg(feature = "storage-redb")]
 #[test]
 fn integrity_is_said_in_a_url_and_cannot_change() {
     let directory = tempfile::tempdir().unwrap();

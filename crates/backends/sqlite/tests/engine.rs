@@ -5,7 +5,6 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 use strongroom_core::{
     Create, Durability, Engine, ErrorKind, KeyRange, KeyspaceHints, KeyspaceId, Options, Scan,
     StorageBackend, TypedOptions, WriteBatch,
@@ -249,24 +248,20 @@ fn a_recreated_keyspace_is_empty_and_has_another_table() {
 }
 
 #[test]
-fn many_snapshots_are_fast_and_consistent() {
+fn many_snapshots_are_consistent() {
     let home = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::new(home.path()).unwrap();
     let (rows, other) =
         (keyspace(&backend), backend.create_keyspace("other", KeyspaceHints::default()).unwrap());
     fill(&backend, rows, 100_000, b"some row");
     drop(backend.snapshot().unwrap());
-    let mut quickest = std::time::Duration::MAX;
     let mut snapshots = Vec::new();
     for round in 0..100_u8 {
         let mut batch = WriteBatch::new();
         batch.put(rows, b"round", &[round]).put(other, b"round", &[round]);
         backend.commit(&batch, Durability::Buffered).unwrap();
-        let began = Instant::now();
         snapshots.push(backend.snapshot().unwrap());
-        quickest = quickest.min(began.elapsed());
     }
-    assert!(quickest.as_micros() < 1_000, "{quickest:?}");
     backend.drop_keyspace(other).unwrap();
     let other = backend.create_keyspace("another", KeyspaceHints::default()).unwrap();
     put(&backend, other, b"round", b"", Durability::Buffered);
