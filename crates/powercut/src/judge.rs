@@ -104,6 +104,8 @@ pub struct History {
     effects: Vec<Vec<Vec<Effect>>>,
     /// Every value that a step writes to a place.
     known: HashMap<Place, BTreeSet<Content>>,
+    /// See [`History::with_false_sync`].
+    has_false_sync: bool,
 }
 
 /// The progress of a writer.
@@ -126,7 +128,17 @@ impl History {
                 known.entry(place.clone()).or_default().insert(*content);
             }
         }
-        Self { script, effects, known }
+        Self { script, effects, known, has_false_sync: false }
+    }
+
+    /// For a file system that may report a successful sync of one file although a flush has failed while it synced
+    /// another one. ext4 on Linux 6.18 does: where the second file's blocks were allocated in the transaction that could
+    /// not be committed, its `fdatasync` finds that transaction gone and returns 0. Nobody above can notice. So a writer's
+    /// last acknowledged commit may be missing if it was in flight together with a checkpoint that failed.
+    #[must_use]
+    pub fn with_false_sync(mut self) -> Self {
+        self.has_false_sync = true;
+        self
     }
 
     /// The script.
@@ -165,7 +177,8 @@ impl History {
                 // A step reported as undone must not be visible.
                 let is_undone = |mark: &Mark| mark.what == What::Undone && mark.writer == writer;
                 let undone = usize::from(marks.iter().any(is_undone));
-                (self.required(&progress, writer), progress[writer].begun.len() - undone)
+                let false_syncs = usize::from(self.may_have_false_sync(&progress, writer));
+                (self.required(&progress, writer) - false_syncs, progress[writer].begun.len() - undone)
             })
             .collect();
         let ready = marks.iter().any(|mark| mark.what == What::Ready);
@@ -288,6 +301,26 @@ impl History {
             }
         }
         required
+    }
+
+    /// Whether the last step that must be there was acknowledged by a sync that may be false.
+    fn may_have_false_sync(&self, all: &[Progress], writer: usize) -> bool {
+        let Some(last) = self.required(all, writer).checked_sub(1) else { return false };
+        let Some((end, _)) = all[writer].ended[last] else { return false };
+        let begin = all[writer].begun[last];
+        let was_acknowledged_later =
+            all[writer].ended[last + 1..].iter().flatten().any(|(_, what)| *what == What::Acknowledged);
+        let overlaps =
+            |progress: &Progress, step: usize, failed: usize| progress.begun[step] < end && begin < failed;
+        self.has_false_sync
+            && !was_acknowledged_later
+            && all.iter().zip(&self.script.writers).any(|(progress, steps)| {
+                progress.ended.iter().enumerate().any(|(step, ended)| {
+                    matches!(steps[step], Step::Checkpoint(_))
+                        && ended
+                            .is_some_and(|(at, what)| what == What::Failed && overlaps(progress, step, at))
+                })
+            })
     }
 
     /// The mark at which the last acknowledged power-safe commit began.

@@ -225,6 +225,40 @@ fn a_checkpoint_contains_a_state_from_while_it_was_taken() {
 }
 
 #[test]
+fn a_sync_concurrent_with_a_failing_checkpoint_may_be_false_where_the_file_system_is_known_for_it() {
+    let mut script = script(1, 6);
+    script.writers.push(vec![Step::Checkpoint("checkpoint-0".to_owned())]);
+    let marks = |failed_before_begun: bool| {
+        let mut marks = marks(1, false);
+        let (begun, failed) = (Mark::new(What::Begun, 1, 0), Mark::new(What::Failed, 1, 0));
+        let commit = [Mark::new(What::Begun, 0, 1), Mark::new(What::Acknowledged, 0, 1)];
+        marks.push(begun);
+        if failed_before_begun {
+            marks.push(failed);
+            marks.extend(commit);
+        } else {
+            marks.extend([commit[0], failed, commit[1]]);
+        }
+        marks
+    };
+    let judge = |history: &History, marks: &[Mark], steps: usize| {
+        findings(&history.judge(marks, &state(&script, &[steps, 0])))
+    };
+    let history = History::new(script.clone());
+    assert_eq!(judge(&history, &marks(false), 1), [Finding::Lost]);
+    let history = history.with_false_sync();
+    assert_eq!(judge(&history, &marks(false), 2), []);
+    assert_eq!(judge(&history, &marks(false), 1), []);
+    // Only the last commit, only if it was in flight then, and only if no later one succeeded.
+    assert_eq!(judge(&history, &marks(false), 0), [Finding::Lost]);
+    assert_eq!(judge(&history, &marks(true), 1), [Finding::Lost]);
+    let later =
+        [marks(false), vec![Mark::new(What::Begun, 0, 2), Mark::new(What::Acknowledged, 0, 2)]].concat();
+    assert_eq!(judge(&history, &later, 1), [Finding::Lost]);
+    assert_eq!(judge(&history, &later, 2), [Finding::Lost]);
+}
+
+#[test]
 fn after_damage_only_commits_within_the_lag_may_be_missing() {
     let script = script(1, 6);
     let history = History::new(script.clone());

@@ -4,7 +4,9 @@
 //! and btrfs alike, the next `fsync` of a file reports a failed write of its data with `EIO`, once. The pages then
 //! count as clean, so a second `fsync` succeeds and proves nothing. A failed write of the journal or of metadata, and
 //! a failed flush, end the file system: ext4 and btrfs become read-only (`EROFS`) and xfs shuts down (`EIO`) until
-//! they are mounted again. btrfs writes its metadata twice and survives the loss of one copy. The loop device turns
+//! they are mounted again. On ext4 a sync of another file, in flight at that moment, may return 0 although its metadata
+//! is lost ([`History::with_false_sync`](crate::judge::History::with_false_sync)). btrfs writes its metadata twice and
+//! survives the loss of one copy. The loop device turns
 //! every error into `EIO`, so the disk cannot return `ENOSPC`: use [`Disk::fill`](super::Disk::fill) for a full file
 //! system.
 

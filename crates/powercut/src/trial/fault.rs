@@ -55,6 +55,11 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let idle = if *kind == FaultKind::NoSpace { was_enough(&ended, &marks) } else { hits == 0 };
     let mut found = judge_end(ended, &marks);
     let history = History::new(Script::new(*workload, *seed, COMMITS));
+    let fails_flushes = matches!(kind, FaultKind::Flush | FaultKind::Flushes);
+    let history = match file_system {
+        FileSystem::Ext4 if fails_flushes => history.with_false_sync(),
+        _ => history,
+    };
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
     let filling = (*workload, *seed, COMMITS);
     let look = match look_on(subject, recording.last(), *file_system, filling, depth, limit)? {
