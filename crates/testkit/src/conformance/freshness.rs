@@ -83,10 +83,8 @@ pub(super) fn no_get_is_older_than_an_acknowledged_commit(fixture: &Fixture) {
 }
 
 fn commits() -> u64 {
-    match std::env::var(COMMITS_VARIABLE) {
-        Ok(given) => given.parse().expect("STRONGROOM_FRESHNESS_COMMITS is a number"),
-        Err(_) => COMMITS,
-    }
+    let Ok(given) = std::env::var(COMMITS_VARIABLE) else { return COMMITS };
+    given.parse().unwrap_or_else(|_| panic!("{COMMITS_VARIABLE} is not a number"))
 }
 
 /// Counts down when dropped, also when a thread panics, so that the others do not wait for it.
