@@ -21,7 +21,7 @@ pub enum ErrorKind {
     /// Something failed while the engine had the commit, so it may or may not be stored. The handle is
     /// poisoned. Reopen the store and check before writing again.
     CommitUnknown,
-    /// The snapshot exceeded the memory bound for its old versions. Take a new one.
+    /// The snapshot exceeded the memory bound for its old versions, or the store's limit of age. Take a new one.
     SnapshotExpired,
     /// The namespace is full. Delete something, or raise its quota.
     QuotaExceeded,

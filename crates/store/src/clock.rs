@@ -164,8 +164,9 @@ impl Time {
     /// Begins a group and returns its timestamp. The caller holds the commit lock, so there is one group at a
     /// time.
     pub(crate) fn begin_group(&self) -> GroupTime<'_> {
-        // Before the clock is read: a reader that reads the clock later has to find a group in flight.
-        self.in_flight_ms.store(self.latest_ms.load(Ordering::Acquire), Ordering::SeqCst);
+        // Announced before its timestamp is final: a reader that reads the clock later has to find a group in flight.
+        // With the time of now, since a reader that finds this one uses it.
+        self.in_flight_ms.store(self.now_ms(), Ordering::SeqCst);
         let now_ms = self.now_ms();
         self.in_flight_ms.store(now_ms, Ordering::SeqCst);
         GroupTime { time: self, now_ms }

@@ -2,7 +2,7 @@
 //! commits.
 
 use crate::catalog::{KeyspaceInfo, Settings};
-use crate::commit::Pipeline;
+use crate::commit::{FailOnPanic, Pipeline};
 use crate::features::tallies::ledger::Ledger;
 use crate::format::keyspace_row::{self, KeyspaceRow};
 use crate::format::own_keyspaces::commit_durably;
@@ -16,7 +16,7 @@ impl Pipeline {
         let known = self.base.catalog.read().by_name.get(name).cloned();
         match known {
             Some(info) => Ok(info),
-            None => self.finish_change(self.try_create(name, hints)),
+            None => self.change(|| self.try_create(name, hints)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Pipeline {
 
     /// Drops the keyspace with all of its rows.
     pub(crate) fn drop_keyspace(&self, info: &KeyspaceInfo) -> Result<()> {
-        self.finish_change(self.try_drop(info))
+        self.change(|| self.try_drop(info))
     }
 
     fn try_drop(&self, info: &KeyspaceInfo) -> Result<()> {
@@ -70,7 +70,7 @@ impl Pipeline {
 
     /// Stores the default TTL, then applies it to later commits.
     pub(crate) fn set_default_ttl(&self, keyspace: &KeyspaceInfo, ttl_ms: Option<u64>) -> Result<()> {
-        self.finish_change(self.try_set_default_ttl(keyspace, ttl_ms))
+        self.change(|| self.try_set_default_ttl(keyspace, ttl_ms))
     }
 
     fn try_set_default_ttl(&self, keyspace: &KeyspaceInfo, default_ttl_ms: Option<u64>) -> Result<()> {
@@ -116,9 +116,10 @@ impl Pipeline {
         tallies.ledger.map(|_| tallies.structure.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notifies the features of the outcome. The caller holds no lock any more.
-    fn finish_change<T>(&self, outcome: Result<T>) -> Result<T> {
-        let outcome = self.fail_if_ended(outcome);
+    /// Makes a change, and notifies the features of its outcome when no lock is held any more.
+    fn change<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _failed = FailOnPanic::new(&self.features);
+        let outcome = self.fail_if_ended(change());
         self.features.after_commit();
         outcome
     }

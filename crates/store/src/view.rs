@@ -71,6 +71,10 @@ impl Base {
         loop {
             self.refresh_catalog()?;
             let (state, then) = self.state_and_catalog()?;
+            // In the writing process the state was taken while the catalog was locked.
+            if !self.is_beside_a_writer() {
+                return Ok((self.open_view(state, by), then));
+            }
             // Another process may have created a keyspace before the snapshot was taken.
             self.refresh_catalog()?;
             if self.catalog.read().by_id.keys().eq(then.by_id.keys()) {
@@ -97,7 +101,12 @@ impl Base {
     /// Returns none if the state has to be taken under the commit lock.
     fn try_state(&self) -> Result<Option<State>> {
         if !self.time.has_expiring_rows() {
-            return self.take_state().map(Some);
+            let state = self.take_state()?;
+            // Checked again: the snapshot may have the first row that expires, and the time be later than that row's
+            // commit knew.
+            if !self.time.has_expiring_rows() {
+                return Ok(Some(state));
+            }
         }
         let sequence = self.newest_sequence();
         match self.time.between_groups(|| self.backend().snapshot()) {

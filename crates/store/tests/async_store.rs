@@ -67,11 +67,19 @@ async fn a_panic_reaches_the_caller_and_the_store_stays_usable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_has_begun_runs_to_its_end_after_its_future_is_dropped() {
     let store = store(1);
-    let slow = store.run(|store| {
-        std::thread::sleep(Duration::from_millis(50));
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (proceed, may_proceed) = std::sync::mpsc::channel::<()>();
+    let slow = store.run(move |store| {
+        begun.send(()).unwrap();
+        may_proceed.recv().unwrap();
         store.default_keyspace()?.set("k", "v")
     });
-    assert!(tokio::time::timeout(Duration::from_millis(10), slow).await.is_err());
+    tokio::select! {
+        _ = slow => panic!("the work waits"),
+        begun = has_begun => begun.unwrap(),
+    }
+    // The future is dropped by now.
+    proceed.send(()).unwrap();
     // The only permit is free again once the work is done.
     let found = store.run(|store| store.default_keyspace()?.has("k")).await.unwrap();
     assert!(found);

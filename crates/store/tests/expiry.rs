@@ -358,6 +358,23 @@ fn a_snapshot_is_not_older_than_its_read_timestamp() {
 }
 
 #[test]
+fn a_snapshot_that_has_the_first_expiring_row_is_not_read_later_than_it_was_taken() {
+    let clock = Clock::manual(START_MS);
+    let (store, rows, hooks) = hooked(&clock);
+    let other_rows = rows.clone();
+    hooks.before_snapshot.set(move || other_rows.set_with_ttl("a", "1", ms(10)).map(drop).unwrap());
+    let (other_rows, other_clock, other) = (rows.clone(), clock.clone(), store.clone());
+    hooks.after_snapshot.set(move || {
+        other_clock.advance(ms(5));
+        let mut batch = other.batch();
+        batch.expect_present(&other_rows, "a").set(&other_rows, "b", "1");
+        other.commit(&batch).unwrap();
+        other_clock.advance(ms(5));
+    });
+    assert!(sees_a_or_b(&store, &rows));
+}
+
+#[test]
 fn a_read_timestamp_does_not_pass_a_commit_in_flight() {
     let clock = Clock::manual(START_MS);
     let (store, rows, hooks) = hooked(&clock);

@@ -5,10 +5,12 @@
 
 mod support;
 
+use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-use strongroom_core::{Durability, ErrorKind, KeyRange};
+use strongroom_core::{Durability, ErrorKind, KeyRange, Scan};
 use strongroom_store::{
     ChangeKind, Keyspace, KeyspaceChangeKind, Store, StoreOptions, Watch, WatchEvent, WatchedCommit,
 };
@@ -336,6 +338,48 @@ fn a_snapshot_and_a_watch_fit_together_without_a_gap() {
     }
     assert!(snapshot.has(&rows, "b").unwrap() && !snapshot.has(&rows, "c").unwrap());
     assert_eq!(after, [third.sequence]);
+}
+
+/// A copy of all keyspaces: a snapshot, then the events after it.
+#[test]
+fn a_copy_follows_a_snapshot_through_drops_and_creations() {
+    let (store, rows) = store();
+    rows.set("a", "1").unwrap();
+    let mut watch = store.watch_all(1 << 20).unwrap();
+    rows.set("b", "1").unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let mut copy: BTreeMap<String, BTreeMap<Vec<u8>, Bytes>> = BTreeMap::new();
+    for name in store.keyspaces() {
+        let keyspace = store.keyspace(&name).unwrap();
+        let found = snapshot.scan(&keyspace, Scan::all()).unwrap().map(|row| row.unwrap());
+        copy.insert(name, found.collect());
+    }
+    // No commit lies between the snapshot and these: they carry its number.
+    store.drop_keyspace("rows").unwrap();
+    let rows = store.create_keyspace("rows").unwrap();
+    rows.set("c", "1").unwrap();
+    while let Some(event) = watch.try_next().unwrap() {
+        match event {
+            WatchEvent::Commit(commit) if commit.sequence > snapshot.sequence() => {
+                for change in commit.changes {
+                    let keyspace = copy.get_mut(&*change.keyspace).unwrap();
+                    match change.kind {
+                        ChangeKind::Set(value) => drop(keyspace.insert(change.key.to_vec(), value)),
+                        _ => drop(keyspace.remove(&*change.key)),
+                    }
+                }
+            }
+            WatchEvent::Keyspace(change) if change.sequence >= snapshot.sequence() => match change.kind {
+                KeyspaceChangeKind::Created => {
+                    drop(copy.insert(change.keyspace.to_string(), BTreeMap::new()));
+                }
+                _ => drop(copy.remove(&*change.keyspace)),
+            },
+            WatchEvent::Lagged(_) => panic!("the buffer is large"),
+            _ => {}
+        }
+    }
+    assert_eq!(copy["rows"].keys().collect::<Vec<_>>(), [b"c"]);
 }
 
 #[test]

@@ -80,11 +80,18 @@ impl Home {
     pub(crate) fn retire(&self, tree: Tree) {
         let mut retired = lock(&self.retired);
         retired.push(tree);
-        if retired.len() > RETIRED_MAX && !*lock(&self.has_failed) {
-            // While sled works this waits only for the disk.
-            let old = std::mem::take(&mut *retired);
-            drop(retired);
-            drop(old);
+        if retired.len() <= RETIRED_MAX {
+            return;
+        }
+        let mut old = std::mem::take(&mut *retired);
+        drop(retired);
+        // A flush like any other: see `has_failed`.
+        let dropped = self.write(|| {
+            old.clear();
+            Ok(())
+        });
+        if dropped.is_err() {
+            lock(&self.retired).append(&mut old);
         }
     }
 
@@ -112,10 +119,9 @@ impl Home {
 
     /// Hands all data to the operating system and makes it durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.write(|| {
-            self.db()?.flush().map_err(from_sled)?;
-            self.files.sync()
-        })
+        self.write(|| self.db()?.flush().map(drop).map_err(from_sled))?;
+        // Not a write of sled's: where this fails, sled itself can still be closed.
+        self.files.sync()
     }
 
     /// Returns whether tree `name` has to be walked carefully. So do trees that the adapter did not create.

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::keyspace::KeyspaceId;
 use crate::limits::check_backend_key;
 use crate::read_view::ViewSharing;
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::task::Poll;
@@ -41,16 +41,20 @@ impl<E: Engine> Shared<E> {
             Some(Ok(Poll::Ready(found))) => Ok(found),
             None => self.get_without_view(slot, key),
             Some(Ok(Poll::Pending)) => self.get_beside_others(slot, key),
-            Some(Err(error)) => {
-                // The error may have ended the engine's transaction, so the next get has to open another.
-                self.view.release();
-                if error.kind() == ErrorKind::SnapshotExpired {
-                    self.get_past_view(slot, key)
-                } else {
-                    Err(error)
-                }
-            }
+            Some(Err(error)) => self.get_after_error(slot, key, error),
         }
+    }
+
+    /// Reads again if the view of a failed read was the reason.
+    fn get_after_error(
+        &self,
+        slot: &Slot<Placed<E::Keyspace>>,
+        key: &[u8],
+        error: Error,
+    ) -> Result<Option<Bytes>> {
+        // The error may have ended the engine's transaction, so the next get has to open another.
+        self.view.release();
+        if error.kind() == ErrorKind::SnapshotExpired { self.get_past_view(slot, key) } else { Err(error) }
     }
 
     /// Reads when there is no current view.
@@ -59,7 +63,10 @@ impl<E: Engine> Shared<E> {
             && self.view.is_worth_opening()
             && let Some(view) = self.view.open(|| self.take())?
         {
-            return if slot.existed_at(view.epoch()) { slot.placed.get_in(&**view, key) } else { Ok(None) };
+            if !slot.existed_at(view.epoch()) {
+                return Ok(None);
+            }
+            return slot.placed.get_in(&**view, key).or_else(|error| self.get_after_error(slot, key, error));
         }
         self.get_past_view(slot, key)
     }
@@ -73,7 +80,7 @@ impl<E: Engine> Shared<E> {
                 .with_current(|view| slot.existed_at(view.epoch()).then(|| slot.placed.get_in(&***view, key)))
         });
         match waited.flatten() {
-            Some(found) => found.unwrap_or(Ok(None)),
+            Some(found) => found.unwrap_or(Ok(None)).or_else(|error| self.get_after_error(slot, key, error)),
             None => self.get_past_view(slot, key),
         }
     }

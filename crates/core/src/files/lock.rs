@@ -72,27 +72,28 @@ impl LockFailure {
 impl FileLock {
     /// Takes the lock exclusively, or fails at once.
     pub fn exclusive(file: File) -> Result<Self, LockFailure> {
-        let outcome = file.try_lock();
-        Self::taken(file, outcome)
+        Self::take(file, File::try_lock)
     }
 
     /// Takes the lock together with other shared holders, or fails at once.
     pub fn shared(file: File) -> Result<Self, LockFailure> {
-        let outcome = file.try_lock_shared();
-        Self::taken(file, outcome)
+        Self::take(file, File::try_lock_shared)
     }
 
-    fn taken(file: File, outcome: Result<(), TryLockError>) -> Result<Self, LockFailure> {
+    fn take(file: File, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, LockFailure> {
         let identity = file.metadata().ok().and_then(|metadata| identity(&metadata));
-        match outcome {
+        // Held over both: another thread must not find the lock taken and this process not listed.
+        let mut held = lock(&HELD);
+        match try_lock(&file) {
             Ok(()) => {
                 if let Some(identity) = identity {
-                    *lock(&HELD).entry(identity).or_default() += 1;
+                    *held.entry(identity).or_default() += 1;
                 }
+                drop(held);
                 Ok(Self { file, identity, process: std::process::id() })
             }
             Err(TryLockError::WouldBlock) => {
-                let is_ours = identity.is_some_and(|identity| lock(&HELD).contains_key(&identity));
+                let is_ours = identity.is_some_and(|identity| held.contains_key(&identity));
                 let holder = if is_ours { Holder::ThisProcess } else { Holder::OtherProcess };
                 Err(LockFailure::Held(holder, file))
             }
@@ -120,15 +121,14 @@ impl Drop for FileLock {
         if std::process::id() != self.process {
             return;
         }
-        // Before the unlock: a thread that finds the file locked in between is told that another process has
-        // it, and may try again.
-        if let Some(identity) = self.identity {
-            let mut held = lock(&HELD);
-            if let Some(count) = held.get_mut(&identity) {
-                *count -= 1;
-                if *count == 0 {
-                    held.remove(&identity);
-                }
+        // Held over both, as in `take`.
+        let mut held = lock(&HELD);
+        if let Some(identity) = self.identity
+            && let Some(count) = held.get_mut(&identity)
+        {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&identity);
             }
         }
         // Closing would do it too, unless a child shares the file.

@@ -1,7 +1,7 @@
 //! What a snapshot sees.
 
 use super::support::{PLENTY, delete, keyspace, on_both, put, rest, row, scan, text, undo_bytes};
-use strongroom_core::{Durability, KeyRange, MemoryBackend, Scan, StorageBackend, WriteBatch};
+use strongroom_core::{Durability, KeyRange, Scan, WriteBatch};
 
 #[test]
 fn a_snapshot_sees_the_state_before_overwrites_deletes_and_inserts() {

@@ -17,7 +17,8 @@ use strongroom_core::{Error, ErrorKind, Result, Scan, Snapshot as BackendSnapsho
 /// A row that expires after the snapshot was taken stays visible in it, like one that is deleted later.
 ///
 /// On engines without snapshots of their own, a snapshot that is held while much is overwritten expires and
-/// returns [`SnapshotExpired`](ErrorKind::SnapshotExpired). On the others it keeps space from being reused.
+/// returns [`SnapshotExpired`](ErrorKind::SnapshotExpired). On the others it keeps space from being reused. A store with
+/// a [`snapshot_age_max`](crate::StoreOptions::snapshot_age_max) ends older snapshots in the same way, on every engine.
 ///
 /// ```
 /// # use strongroom_core::{Durability, MemoryBackend};
@@ -49,8 +50,9 @@ impl Snapshot {
     }
 
     /// Returns a sequence number up to which the snapshot has every commit. It may have later ones too. To keep a
-    /// copy of a snapshot up to date, open a watch *before* the snapshot, and apply the events with a greater
-    /// number.
+    /// copy of a snapshot up to date, open a watch *before* the snapshot, and apply the commits with a greater
+    /// number, and the creations and drops of keyspaces with the same or a greater one, since these have no number of
+    /// their own. An event that the snapshot has already changes nothing.
     pub fn sequence(&self) -> u64 {
         self.view.sequence
     }

@@ -102,7 +102,8 @@ impl Store {
     }
 
     /// Takes a snapshot: one consistent state of all keyspaces. Takes well under a millisecond, whatever the
-    /// store's size, and blocks no writer.
+    /// store's size, and blocks no writer. If rows expire and commits follow each other without a pause, it waits for
+    /// one commit.
     #[track_caller]
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.snapshot_by(ReadBy::caller(ReaderKind::Snapshot))
@@ -142,7 +143,7 @@ impl Store {
     /// [`Corruption`](ErrorKind::Corruption): the files are damaged.
     /// [`Unsupported`](ErrorKind::Unsupported): the engine has no such check, or the store is read-only.
     pub fn verify_engine(&self) -> Result<()> {
-        self.base().located("verify", || self.base().backend().verify())
+        self.base().located("verify", || self.handle.fail_if_ended(self.base().backend().verify()))
     }
 
     /// Takes a snapshot, with the keyspaces of the same state.
@@ -177,7 +178,8 @@ impl Store {
     }
 
     /// Returns the number of entries of the expiry index: at least one for each row that expires, and a bounded
-    /// number more for rewritten rows. Reads all of their keys.
+    /// number more for each row that was rewritten or deleted, until the time at which it would have expired. Reads all
+    /// of their keys.
     pub fn expiry_index_len(&self) -> Result<usize> {
         sweep::index_len(self.base())
     }
@@ -206,7 +208,7 @@ impl Store {
     /// Returns unused space to the file system. [`Unsupported`](ErrorKind::Unsupported) if the engine does so by
     /// itself.
     pub fn compact(&self) -> Result<()> {
-        self.base().backend().compact()
+        self.handle.fail_if_ended(self.base().backend().compact())
     }
 
     /// Copies one consistent state into `directory`, which must be missing or empty. Readers and writers
@@ -224,7 +226,7 @@ impl Store {
         };
         let _unchanged =
             tallies.ledger.map(|_| tallies.structure.read().unwrap_or_else(PoisonError::into_inner));
-        base.backend().checkpoint(directory)?;
+        self.handle.fail_if_ended(base.backend().checkpoint(directory))?;
         match &base.directory {
             Some(original) => original.mark_copy(directory, mark),
             None => Ok(()),

@@ -15,7 +15,7 @@
 //! for others to join it. The [queue](queue) is bounded in bytes. Beyond its bound committing blocks, which is
 //! all the back-pressure that a synchronous caller needs.
 //!
-//! The [features](crate::features) implement the stages. This file knows none of them.
+//! The [features](crate::features) implement the stages. The stages know none of them.
 
 mod queue;
 
@@ -93,7 +93,10 @@ impl Pipeline {
         let _failed = FailOnPanic::new(&self.features);
         let mut sequences = match self.base.commit_lock.acquire() {
             Ok(sequences) => sequences,
-            Err(error) => return requests.iter().map(|_| Err(copy(&error))).collect(),
+            Err(error) => {
+                self.features.fail();
+                return requests.iter().map(|_| Err(copy(&error))).collect();
+            }
         };
         let results = match self.commit_together(requests, &mut sequences) {
             Ok(results) => results,
@@ -246,15 +249,15 @@ impl Drop for AfterCommit<'_> {
     }
 }
 
-/// Notifies the features if a leader panics: nothing more will be committed.
-struct FailOnPanic<'f> {
+/// Notifies the features if a leader, or a change of keyspaces, panics: nothing more will be committed.
+pub(crate) struct FailOnPanic<'f> {
     features: &'f Features,
     /// A destructor may commit while its thread unwinds from another panic.
     was_panicking: bool,
 }
 
 impl<'f> FailOnPanic<'f> {
-    fn new(features: &'f Features) -> Self {
+    pub(crate) fn new(features: &'f Features) -> Self {
         Self { features, was_panicking: std::thread::panicking() }
     }
 }

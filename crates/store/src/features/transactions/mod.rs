@@ -47,6 +47,8 @@ impl Stages for Transactions {
 
     fn validate(&self, group: &Group<'_>, request: &Request) -> Result<()> {
         let Some(reads) = &request.reads else { return Ok(()) };
+        // Again, under the commit lock: the log does not have drops.
+        reads.set.keyspaces().try_for_each(|keyspace| group.base.catalog.check(keyspace))?;
         self.log.check(&reads.set, reads.start)?;
         let has_expired = reads.set.expires_first_ms().is_some_and(|at_ms| at_ms <= group.now_ms());
         let mut changed = group.members().iter().flat_map(Member::changed_keys);
