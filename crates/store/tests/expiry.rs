@@ -478,6 +478,38 @@ fn snapshots_are_taken_while_writers_never_pause() {
 
 /// Without rounding, each rewrite would leave an index entry until its time comes.
 #[test]
+fn rows_that_come_and_go_leave_no_index_entries() {
+    let (store, rows, clock) = store();
+    let day = Duration::from_secs(86_400);
+    for session in 0..500_u32 {
+        let key = session.to_be_bytes();
+        rows.set_with_ttl(key, "1", day).unwrap();
+        clock.advance(ms(60_000));
+        match session % 3 {
+            0 => rows.delete(key).unwrap(),
+            1 => drop(rows.delete_range(KeyRange::prefix(&key)).unwrap()),
+            _ => store
+                .transaction(|transaction| {
+                    transaction.has(&rows, key)?;
+                    transaction.delete(&rows, key)
+                })
+                .map(drop)
+                .unwrap(),
+        }
+    }
+    assert_eq!(store.expiry_index_len().unwrap(), 0);
+    // Deleted and set again, in one commit: the entry stays.
+    rows.set_with_ttl("a", "1", day).unwrap();
+    let mut batch = store.batch();
+    batch.delete(&rows, "a").set_with_ttl(&rows, "a", "2", day);
+    store.commit(&batch).unwrap();
+    assert_eq!(store.expiry_index_len().unwrap(), 1);
+    clock.advance(day);
+    assert_eq!(store.sweep().unwrap().rows, 1);
+    assert_eq!(on_disk(&store), (0, 0));
+}
+
+#[test]
 fn a_row_that_is_renewed_often_has_few_index_entries() {
     let (store, rows, clock) = store();
     let day = Duration::from_secs(86_400);

@@ -5,16 +5,9 @@ use crate::base::{Base, BaseParts, check_claim};
 use crate::catalog::Catalog;
 use crate::commit::Pipeline;
 use crate::directory::{StoreDirectory, Wanted, identity};
-use crate::features::Features;
-use crate::features::conditions::Conditions;
-use crate::features::counters::Counters;
-use crate::features::expiry::Expiries;
-use crate::features::high_water::HighWater;
 use crate::features::high_water::recovery::{self, RecoveryStatus};
-use crate::features::tallies::Tallies;
 use crate::features::tallies::ledger::Ledger;
-use crate::features::transactions::Transactions;
-use crate::features::watch::Watchers;
+use crate::features::{Features, Opening};
 use crate::format::own_keyspaces::DEFAULT_KEYSPACE;
 use crate::handle::Handle;
 use crate::options::StoreOptions;
@@ -164,17 +157,12 @@ fn begin(
         identity::settle(&*backend, directory)?;
     }
     let catalog = Catalog::load(&*backend, ledger.map(Ledger::id))?;
-    let features = Features {
-        conditions: Conditions,
-        transactions: Transactions::new(sequences.last()),
-        counters: Counters,
-        expiry: Expiries::new(options.sweep_interval_ms),
-        high_water: HighWater { mark: None, accepted },
-        tallies: Tallies::new(ledger),
-        #[cfg(test)]
-        example: crate::features::example::Forbidden::default(),
-        watch: Watchers::default(),
-    };
+    let features = Features::begin(&Opening {
+        last_sequence: sequences.last(),
+        sweep_interval_ms: options.sweep_interval_ms,
+        ledger,
+        accepted,
+    });
     let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
     let base = Base::new(BaseParts { instance, options, integrity, backend, catalog, sequences });
     Ok((Pipeline::new(base, features), status))

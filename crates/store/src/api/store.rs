@@ -177,9 +177,9 @@ impl Store {
         })
     }
 
-    /// Returns the number of entries of the expiry index: at least one for each row that expires, and a bounded
-    /// number more for each row that was rewritten or deleted, until the time at which it would have expired. Reads all
-    /// of their keys.
+    /// Returns the number of entries of the expiry index: one for each row that expires, and a bounded number more for
+    /// each row that was rewritten with another TTL, until the time at which it would have expired before. Reads all of
+    /// their keys.
     pub fn expiry_index_len(&self) -> Result<usize> {
         sweep::index_len(self.base())
     }

@@ -1,7 +1,8 @@
 //! The features, built once for every engine. Each is a module that implements the [stages](crate::stage::Stages)
 //! it needs. Features do not know each other.
 //!
-//! [`Features`] is the only list of them. A new feature is a module here and one entry in that list.
+//! [`Features`] is the only list of them. A new feature is a module here and one entry in that list, which says where it
+//! stands and how it begins.
 
 pub(crate) mod conditions;
 pub(crate) mod counters;
@@ -19,13 +20,36 @@ use crate::request::Request;
 use crate::stage::{Group, KeyspaceEvent, Member, Stages};
 use strongroom_core::Result;
 
+/// What the opening of a store found, for the features to begin with.
+pub(crate) struct Opening {
+    /// The sequence number of the newest commit.
+    pub(crate) last_sequence: u64,
+    pub(crate) sweep_interval_ms: u64,
+    /// None: the store keeps no row counts.
+    pub(crate) ledger: Option<tallies::ledger::Ledger>,
+    /// The loss that a read-only opening has accepted.
+    pub(crate) accepted: Option<high_water::recovery::Accepted>,
+}
+
 /// Defines the struct of the features. Each stage calls them in the order of the list. The calls are static, so a
 /// stage that a feature does not implement compiles to nothing (ADR 0009 has the figures).
 macro_rules! features {
-    ($($(#[$attribute:meta])* $name:ident: $feature:ty,)*) => {
+    ($($(#[$attribute:meta])* $name:ident: $feature:ty = $begin:expr,)*) => {
         /// All features, in the order in which each stage calls them.
         pub(crate) struct Features {
             $($(#[$attribute])* pub(crate) $name: $feature,)*
+        }
+
+        impl Features {
+            /// Begins all features.
+            pub(crate) fn begin(opening: &Opening) -> Self {
+                Self {
+                    $($(#[$attribute])* $name: {
+                        let begin: fn(&Opening) -> $feature = $begin;
+                        begin(opening)
+                    },)*
+                }
+            }
         }
 
         impl Stages for Features {
@@ -84,13 +108,13 @@ macro_rules! features {
 // The order matters. Validation goes from cheap to expensive. Counters add writes before expiry handles them; the
 // tallies count what all others have added; watchers are notified last.
 features! {
-    conditions: conditions::Conditions,
-    transactions: transactions::Transactions,
-    counters: counters::Counters,
-    expiry: expiry::Expiries,
-    high_water: high_water::HighWater,
-    tallies: tallies::Tallies,
+    conditions: conditions::Conditions = |_| conditions::Conditions,
+    transactions: transactions::Transactions = |opening| transactions::Transactions::new(opening.last_sequence),
+    counters: counters::Counters = |_| counters::Counters,
+    expiry: expiry::Expiries = |opening| expiry::Expiries::new(opening.sweep_interval_ms),
+    high_water: high_water::HighWater = |opening| high_water::HighWater { mark: None, accepted: opening.accepted },
+    tallies: tallies::Tallies = |opening| tallies::Tallies::new(opening.ledger),
     #[cfg(test)]
-    example: example::Forbidden,
-    watch: watch::Watchers,
+    example: example::Forbidden = |_| example::Forbidden::default(),
+    watch: watch::Watchers = |_| watch::Watchers::default(),
 }

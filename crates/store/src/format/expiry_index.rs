@@ -45,6 +45,20 @@ pub(crate) fn entry_times_ms(at_ms: u64) -> impl Iterator<Item = u64> {
     times_ms.into_iter()
 }
 
+/// Returns the times after `now_ms` that the entry of a row with this expiry may have, whatever its TTL was. These are few:
+/// the TTL was at least what is left of it.
+pub(crate) fn entry_times_after(at_ms: u64, now_ms: u64) -> impl Iterator<Item = u64> {
+    let quarter_ms = at_ms.saturating_sub(now_ms) / 4;
+    // `entry_time_ms` rounds by the largest step that is at most a quarter of the TTL. The sweep uses the exact time.
+    let mut times_ms: Vec<u64> = steps_ms()
+        .filter(|step_ms| *step_ms == 1 || *step_ms > quarter_ms / 4)
+        .map(|step_ms| at_ms - at_ms % step_ms)
+        .take_while(|time_ms| *time_ms > now_ms)
+        .collect();
+    times_ms.dedup();
+    times_ms.into_iter()
+}
+
 fn steps_ms() -> impl Iterator<Item = u64> {
     (0..u64::BITS / 2).map(|power| 1 << (2 * power))
 }
@@ -128,6 +142,22 @@ fn hash_of(time: &[u8], value: &[u8]) -> [u8; HASH_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_entry_of_a_row_is_among_the_few_that_it_may_have() {
+        let written_ms = 1_764_000_000_123;
+        for ttl_ms in (0..40).map(|power| 3_u64.pow(power) + 7).take_while(|ttl_ms| *ttl_ms < 1 << 50) {
+            let at_ms = written_ms + ttl_ms;
+            let entry_ms = entry_time_ms(at_ms, written_ms);
+            for part in 0..=20 {
+                let now_ms = written_ms + ttl_ms / 20 * part;
+                let times_ms: Vec<u64> = entry_times_after(at_ms, now_ms).collect();
+                assert!(entry_ms <= now_ms || times_ms.contains(&entry_ms), "{ttl_ms} {part}");
+                assert!(now_ms >= at_ms || times_ms.contains(&at_ms), "the sweep's own");
+                assert!(times_ms.len() <= 6, "{ttl_ms} {part}: {times_ms:?}");
+            }
+        }
+    }
 
     #[test]
     fn entries_are_in_the_order_of_their_times() {

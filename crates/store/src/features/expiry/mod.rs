@@ -7,7 +7,8 @@
 //! expired.
 //!
 //! Rewriting a row does not remove its old entry, which saves each write a read. The times of entries are
-//! rounded, so that a row has a bounded number of them.
+//! rounded, so that a row has a bounded number of them. Deleting a row reads it first, in a keyspace whose rows may
+//! expire, and removes its newest entry: rows that come and go leave nothing in the index.
 
 pub(crate) mod sweep;
 
@@ -74,6 +75,7 @@ impl Stages for Expiries {
 
     fn draft(&self, group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
         set_expiries(group, member)?;
+        remove_entries_of_deleted(group, member)?;
         if !member.request.due.is_empty() {
             remove_expired(group, member)?;
         }
@@ -138,6 +140,33 @@ fn set_expiries(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
         });
     }
     member.set_expiries(expiries);
+    Ok(())
+}
+
+/// Removes the index entries of the rows that the request deletes. Sealed before new entries are added, so a row that is
+/// deleted and set again in one commit has its entry.
+fn remove_entries_of_deleted(group: &Group<'_>, member: &mut Member<'_>) -> Result<()> {
+    let request = member.request;
+    if !member.keyspaces().iter().any(|info| info.settings.may_expire()) {
+        return Ok(());
+    }
+    for (slot, op) in request.ops.ops() {
+        let Op::Delete { key } = op else { continue };
+        let keyspace = Arc::clone(&member.keyspaces()[slot]);
+        if !keyspace.settings.may_expire() {
+            continue;
+        }
+        let at_ms = match group.row(&keyspace, key) {
+            Ok(row) => row.and_then(|(meta, _)| meta.expires_at_ms),
+            Err(error) if crate::base::ends_the_handle(&error) => return Err(error),
+            // A damaged row can be deleted. Its entry stays until it is due.
+            Err(_) => None,
+        };
+        let Some(at_ms) = at_ms else { continue };
+        for time_ms in expiry_index::entry_times_after(at_ms, group.now_ms()) {
+            member.set_own_row(expiry_index::entry(time_ms, &keyspace.name, key).0, None);
+        }
+    }
     Ok(())
 }
 
