@@ -156,7 +156,7 @@ fn a_path_that_is_not_a_store_is_refused() {
     std::fs::create_dir(sandbox.path("empty")).unwrap();
     for (engine, query) in engines() {
         let unmarked = format!("{engine}:thesis{query}");
-        refused(&sandbox, &every_command(&unmarked), 2, &["thesis", "no Strongroom store"]);
+        refused(&sandbox, &every_command(&unmarked), 2, &["thesis", "not a Strongroom store"]);
         let file = format!("{engine}:rows.csv{query}");
         refused(&sandbox, &every_command(&file), 2, &["rows.csv is a file"]);
         let below = format!("{engine}:rows.csv/data{query}");

@@ -166,8 +166,8 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         docs: Docs {
             of: Of::Store,
             example: "60000",
-            meaning: "how long a snapshot, a scan or a transaction may be open, in milliseconds. An older one answers \
-                      `SnapshotExpired` and pins nothing. With a limit, such readers copy the rows that they read",
+            meaning: "how long a snapshot, a scan or a transaction may be open, in milliseconds. An older one \
+                      returns `SnapshotExpired` and pins nothing. With a limit, such readers copy the rows that they read",
             default: "no limit: the engine keeps everything that an open reader may still see, and `strongroom stats` \
                       names the oldest reader",
         },

@@ -119,7 +119,7 @@ impl Registry {
         if self.drivers.contains_key(name) {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
-                format!("there is an engine called {name:?} already"),
+                format!("the engine {name:?} is registered already"),
             ));
         }
         self.drivers.insert(name, driver);

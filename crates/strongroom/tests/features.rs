@@ -16,10 +16,9 @@ use strongroom_testkit::{EngineRun, FeatureTable, StoreFixture, assert_golden};
 const HEAD: &str = "\
 # Features, engine by engine
 
-Every cell of an engine's own column counts the cases that showed the feature on that engine, in the run that wrote this
-page: a cell without a case that passed cannot be written, and cases that an engine cannot run are counted out (\"3 of
-4\") and named below. The column beside it says in a word what the engine has by
-itself, without Strongroom; that column comes from the engines' documentation, not from a run.
+Each engine has two columns. The first counts the cases that showed the feature on that engine, in the run that wrote
+this page. A cell without a passing case cannot be written. Cases that an engine cannot run are excluded (\"3 of 4\")
+and named below. The second column names what the engine has without Strongroom, from its documentation.
 
 ```sh
 UPDATE_GOLDEN=1 cargo test --workspace --all-features --test features

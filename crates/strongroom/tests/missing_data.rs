@@ -66,7 +66,7 @@ fn tallies_hold_through_a_life_and_a_reopening() {
 }
 
 #[test]
-fn a_row_that_is_gone_is_noticed_by_a_full_store_alone() {
+fn a_missing_row_is_detected_only_with_full_integrity() {
     for engine in on_disk() {
         for integrity in [Integrity::Rows, Integrity::Full] {
             let directory = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn an_engine_put_back_from_an_earlier_time_is_a_lost_tail() {
 const READ: &str = "STRONGROOM_TEST_READ";
 
 #[test]
-fn a_reader_beside_a_writer_takes_nothing_for_a_loss() {
+fn a_concurrent_reader_process_reports_no_false_loss() {
     for engine in on_disk() {
         if !Registry::builtin().driver(engine).unwrap().info().capabilities.shared_reads {
             continue;
@@ -168,7 +168,7 @@ fn a_reader_in_a_process_of_its_own() {
 
 #[cfg(feature = "storage-redb")]
 #[test]
-fn integrity_is_said_in_a_url_and_cannot_change() {
+fn integrity_is_set_in_a_url_and_cannot_change() {
     let directory = tempfile::tempdir().unwrap();
     let url = |query: &str| format!("redb:{}?{query}", directory.path().join("store").display());
     let store = strongroom::open(&url("integrity=full")).unwrap();

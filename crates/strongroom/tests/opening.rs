@@ -53,7 +53,7 @@ fn a_store_that_is_not_there_is_not_created_to_be_read() {
 }
 
 #[test]
-fn a_second_handle_is_told_who_has_the_store() {
+fn a_second_handle_learns_who_holds_the_store() {
     for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let held = filled(engine, directory.path());

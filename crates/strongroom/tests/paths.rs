@@ -63,7 +63,7 @@ fn holds_the_work(engine: &str, path: &Path) {
 }
 
 #[test]
-fn a_relative_path_is_the_stores_for_good() {
+fn a_relative_path_is_resolved_once() {
     for engine in on_disk() {
         let home = tempfile::tempdir().unwrap();
         alone::run("in_a_process_of_its_own", &["chdir", engine, home.path().to_str().unwrap()]);
@@ -262,7 +262,7 @@ fn a_bad_path_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_current_directory_that_was_removed_is_told() {
+fn a_removed_current_directory_is_reported() {
     for engine in on_disk() {
         let home = tempfile::tempdir().unwrap();
         alone::run("in_a_process_of_its_own", &["removed", engine, home.path().to_str().unwrap()]);

@@ -71,7 +71,7 @@ fn a_backend_that_was_closed_opens_again() {
 }
 
 #[test]
-fn a_store_that_this_process_keeps_open_is_told_so() {
+fn a_store_locked_by_this_process_says_so() {
     for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(engine, directory.path());
@@ -89,7 +89,7 @@ fn a_store_that_this_process_keeps_open_is_told_so() {
 }
 
 #[test]
-fn a_backend_that_this_process_keeps_open_is_told_so() {
+fn a_backend_locked_by_this_process_says_so() {
     for engine in on_disk() {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::builtin();

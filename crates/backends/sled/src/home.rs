@@ -34,7 +34,7 @@ pub(crate) struct Home {
     /// Taken when the store is closed.
     waker: Option<Waker>,
     /// Whether a write or a flush has failed. Held by each of them: a write that fails may leave a gap in sled's log,
-    /// and a flush that began before it would wait for ever for that gap to be filled.
+    /// and a flush that began before it would hang, waiting for that gap to be filled.
     has_failed: Mutex<bool>,
 }
 
@@ -156,7 +156,7 @@ impl Drop for Home {
         let hangs = *lock(&self.has_failed) && !remains.db.as_ref().is_some_and(has_stored_error);
         if hangs {
             // A write failed and sled does not know it: there is a gap in its log, for which the flush of closing would
-            // wait without an end, with a lock that batches of every other sled store in the process need.
+            // hang, with a lock that batches of every other sled store in the process need.
             if let Some(waker) = &mut remains.waker {
                 waker.stop();
             }
