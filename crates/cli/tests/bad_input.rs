@@ -369,7 +369,7 @@ fn a_store_that_lost_everything_does_not_look_empty() {
             std::fs::rename(&path, sandbox.path(engine).join(path.file_name().unwrap())).unwrap();
         }
         for command in [vec!["get", &url, "a"], vec!["scan", &url], vec!["count", &url]] {
-            sandbox.run(&command).failed(3, &[engine, "restore from a backup"]);
+            sandbox.run(&command).failed(3, &[engine, "restore a backup"]);
         }
     }
 }

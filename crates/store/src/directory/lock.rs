@@ -114,7 +114,7 @@ fn locked(directory: &Path, holder: Holder, mut file: File) -> Error {
         _ => "another process".to_owned(),
     };
     Error::new(ErrorKind::Locked, format!("{holder} has the store in {shown} open"))
-        .hint("stop it or wait until it is done: only one process opens a store (SQLite's and LMDB's can be read meanwhile)")
+        .hint("stop it, or wait until it ends: one process at a time opens a store (SQLite and LMDB stores can be read meanwhile)")
 }
 
 #[cfg(test)]
