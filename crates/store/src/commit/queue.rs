@@ -22,6 +22,8 @@ struct State {
     led: bool,
     waiting: VecDeque<Arc<Member>>,
     waiting_bytes: usize,
+    /// Callers that wait for room. Notifying takes a system call, even if there is none.
+    blocked: usize,
 }
 
 /// A caller in the queue.
@@ -81,7 +83,9 @@ impl Queue {
         let mut state = self.lock();
         // A request that is larger than the whole queue waits until the queue is empty.
         while state.waiting_bytes > 0 && state.waiting_bytes + member.weight() > self.bytes_max {
+            state.blocked += 1;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.blocked -= 1;
         }
         if let Some(lead) = self.try_lead(&mut state) {
             return Turn::Alone(lead);
@@ -117,10 +121,18 @@ impl Queue {
             let Some(next) = state.take_first() else { break };
             members.push(next);
         }
-        drop(state);
-        self.room.notify_all();
+        self.notify_blocked(state);
         let lead = Lead { queue: self, members: members[1..].to_vec() };
         Turn::Lead(lead, members)
+    }
+
+    /// Wakes the callers that wait for room.
+    fn notify_blocked(&self, state: MutexGuard<'_, State>) {
+        let is_blocked = state.blocked > 0;
+        drop(state);
+        if is_blocked {
+            self.room.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -187,8 +199,7 @@ impl Drop for Lead<'_> {
         let mut state = self.queue.lock();
         let next = state.take_first();
         state.led = next.is_some();
-        drop(state);
-        self.queue.room.notify_all();
+        self.queue.notify_blocked(state);
         if let Some(next) = next {
             next.set(Place::Leads);
         }
