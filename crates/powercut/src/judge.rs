@@ -132,7 +132,7 @@ impl History {
     }
 
     /// For a file system that may report a successful sync of one file although a flush has failed while it synced
-    /// another one. ext4 on Linux 6.18 does: where the second file's blocks were allocated in the transaction that could
+    /// another one. ext4 on Linux 6.18 does (traced), and XFS seems to (seen once): where the second file's blocks were allocated in the transaction that could
     /// not be committed, its `fdatasync` finds that transaction gone and returns 0. Nobody above can notice. So a writer's
     /// last acknowledged commit may be missing if it was in flight together with a checkpoint that failed.
     #[must_use]

@@ -52,11 +52,12 @@ impl SledCursor {
 impl EngineCursor for SledCursor {
     fn advance(&mut self) -> Result<bool> {
         self.switch_if_careful();
-        self.row = match &mut self.walk {
-            Walk::Forward(iter) => iter.next().transpose().map_err(from_sled)?,
-            Walk::Reverse(iter, _) => iter.next_back().transpose().map_err(from_sled)?,
-            Walk::Careful(careful) => careful.next_back()?,
+        let next = match &mut self.walk {
+            Walk::Forward(iter) => iter.next().transpose().map_err(from_sled),
+            Walk::Reverse(iter, _) => iter.next_back().transpose().map_err(from_sled),
+            Walk::Careful(careful) => careful.next_back(),
         };
+        self.row = next.map_err(|error| self.keyspace.failed_read(error))?;
         Ok(self.row.is_some())
     }
 

@@ -151,7 +151,7 @@ impl LiveEngine for SledEngine {
     fn get(&self, keyspace: &SledKeyspace, key: &[u8]) -> Result<Option<Bytes>> {
         // Shared, but not counted as pinned: sled's values are separate allocations, so a held value keeps no
         // page, file or lock.
-        let found = keyspace.tree().get(key).map_err(from_sled)?;
+        let found = keyspace.tree().get(key).map_err(|error| keyspace.failed_read(from_sled(error)))?;
         Ok(found.map(Bytes::from_owner))
     }
 

@@ -4,6 +4,7 @@ use crate::error::from_sled;
 use crate::sync::Files;
 use crate::waker::{Waker, has_stored_error};
 use sled::{Db, Tree};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use strongroom_core::files::Directory;
@@ -36,6 +37,9 @@ pub(crate) struct Home {
     /// Whether a write or a flush has failed. Held by each of them: a write that fails may leave a gap in sled's log,
     /// and a flush that began before it would hang, waiting for that gap to be filled.
     has_failed: Mutex<bool>,
+    /// Whether a read has failed with an I/O error. sled also writes while it reads: it merges the changes of a page, and a
+    /// failure leaves the same gap.
+    has_read_failed: AtomicBool,
 }
 
 /// The values whose drop closes sled.
@@ -68,6 +72,7 @@ impl Home {
             close_wait_max,
             waker: Some(waker),
             has_failed: Mutex::new(false),
+            has_read_failed: AtomicBool::new(false),
         };
         if known {
             let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
@@ -106,8 +111,8 @@ impl Home {
     /// Writes to sled. After a write or a flush that failed, or panicked, all others are refused.
     pub(crate) fn write<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut has_failed = lock(&self.has_failed);
-        if *has_failed {
-            return Err(Error::new(ErrorKind::Closed, "an earlier write to sled failed")
+        if *has_failed || self.has_read_failed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "an earlier read or write of sled's files failed")
                 .hint("reopen the store: commits that were not flushed may be lost"));
         }
         // Stays if `write` panics.
@@ -115,6 +120,14 @@ impl Home {
         let outcome = write();
         *has_failed = outcome.is_err();
         outcome
+    }
+
+    /// Records the error of a read, and returns it.
+    pub(crate) fn failed_read(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::Io {
+            self.has_read_failed.store(true, Ordering::Release);
+        }
+        error
     }
 
     /// Hands all data to the operating system and makes it durable.
@@ -153,9 +166,10 @@ impl Drop for Home {
             _directory: self.files.home().clone(),
         };
         let Some(closer) = self.closer.take() else { return };
-        let hangs = *lock(&self.has_failed) && !remains.db.as_ref().is_some_and(has_stored_error);
+        let has_failed = *lock(&self.has_failed) || self.has_read_failed.load(Ordering::Acquire);
+        let hangs = has_failed && !remains.db.as_ref().is_some_and(has_stored_error);
         if hangs {
-            // A write failed and sled does not know it: there is a gap in its log, for which the flush of closing would
+            // A write failed and sled does not know it: there may be a gap in its log, for which the flush of closing would
             // hang, with a lock that batches of every other sled store in the process need.
             if let Some(waker) = &mut remains.waker {
                 waker.stop();

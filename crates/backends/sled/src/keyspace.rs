@@ -4,7 +4,7 @@ use crate::home::Home;
 use sled::Tree;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strongroom_core::Result;
+use strongroom_core::{Error, Result};
 
 /// A keyspace of sled: a tree.
 #[derive(Clone)]
@@ -34,6 +34,11 @@ impl SledKeyspace {
 
     pub(crate) fn tree(&self) -> &Tree {
         &self.0.tree
+    }
+
+    /// See [`Home::failed_read`].
+    pub(crate) fn failed_read(&self, error: Error) -> Error {
+        self.0.home.failed_read(error)
     }
 
     pub(crate) fn is_walked_carefully(&self) -> bool {

@@ -57,7 +57,7 @@ pub(super) fn trial(subject: &dyn Subject, name: &Name, limit: Duration) -> io::
     let history = History::new(Script::new(*workload, *seed, COMMITS));
     let fails_flushes = matches!(kind, FaultKind::Flush | FaultKind::Flushes);
     let history = match file_system {
-        FileSystem::Ext4 if fails_flushes => history.with_false_sync(),
+        FileSystem::Ext4 | FileSystem::Xfs if fails_flushes => history.with_false_sync(),
         _ => history,
     };
     let depth = Depth { verify: subject.role() != Role::Raw, probe: true };
