@@ -9,10 +9,15 @@ use crate::snapshot::{RedbSnapshot, get, open_table};
 use redb::TableHandle;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 use strongroom_core::{
     BatchLimits, Bytes, Capabilities, Durability, Engine, EngineBatch, EngineInfo, Error, ErrorKind, Gauge,
     KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
+
+/// How often a compaction is tried while somebody reads, and the pause between: a fifth of a second in all.
+const COMPACT_TRIES_MAX: u32 = 100;
+const COMPACT_PAUSE: Duration = Duration::from_millis(2);
 
 /// An open redb engine. Applications use it as [`RedbBackend`](crate::RedbBackend).
 pub struct RedbEngine {
@@ -129,7 +134,18 @@ impl Engine for RedbEngine {
     }
 
     fn compact(&self) -> Result<()> {
-        self.exclusive().writable_mut()?.compact().map(drop).map_err(translate)
+        let mut tries = 0;
+        loop {
+            let compacted = self.exclusive().writable_mut()?.compact().map(drop).map_err(translate);
+            tries += 1;
+            match compacted {
+                // A thread of the store, such as its sweep, may have a snapshot for a moment.
+                Err(error) if error.kind() == ErrorKind::Unavailable && tries < COMPACT_TRIES_MAX => {
+                    std::thread::sleep(COMPACT_PAUSE);
+                }
+                compacted => return compacted,
+            }
+        }
     }
 
     fn verify(&self) -> Result<()> {

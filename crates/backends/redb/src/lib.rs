@@ -33,7 +33,7 @@
 //! | power-safe | `Durability::Immediate` |
 //! | buffered | `Durability::None` |
 //! | flush | an empty power-safe commit |
-//! | compaction | `Database::compact`; readers and writers wait, and it returns `Unavailable` while a snapshot, cursor or shared value is open |
+//! | compaction | `Database::compact`; readers and writers wait, and it returns `Unavailable` if a snapshot, cursor or shared value is open for longer than 0.2 s |
 //! | read-only | opened as for writing, with the lock; if the file cannot be written, as a `ReadOnlyDatabase`, provided that it was closed properly |
 //! | integrity check | `Database::check_integrity`, under the same conditions; it repairs what it can and then returns `Corruption` |
 //!
