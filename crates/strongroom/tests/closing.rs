@@ -4,17 +4,18 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
 
+#[path = "support/alone.rs"]
+mod alone;
 mod support;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, exit};
+use std::process::exit;
 use std::time::Duration;
 use strongroom::Store;
 use support::{on_disk, open};
 
-const DIRECTORY: &str = "STRONGROOM_TEST_DIRECTORY";
-const ENGINE: &str = "STRONGROOM_TEST_ENGINE";
+const DESCRIPTORS_MAX: usize = 96;
 /// Longer than a sled that hangs is waited for.
 const TIME_MAX: Duration = Duration::from_secs(90);
 
@@ -29,17 +30,8 @@ fn a_store_closes_although_no_descriptor_is_left() {
     for engine in on_disk() {
         let home = tempfile::tempdir().unwrap();
         drop(open(engine, home.path()));
-        let output = Command::new("sh")
-            .args(["-c", "ulimit -n 96; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["in_a_process_of_its_own", "--exact", "--ignored", "--nocapture"])
-            .env(DIRECTORY, home.path())
-            .env(ENGINE, engine)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{engine}: {}: {errors}", output.status);
+        let arguments = [engine, home.path().to_str().unwrap()];
+        let text = alone::run_with_descriptors("in_a_process_of_its_own", &arguments, DESCRIPTORS_MAX);
         let acknowledged = text.lines().find_map(|line| line.strip_prefix("acknowledged "));
         let acknowledged: u32 = acknowledged.expect("the child reports its commits").parse().unwrap();
         let rows = open(engine, home.path()).default_keyspace().unwrap();
@@ -73,10 +65,11 @@ fn write(store: &Store) -> u32 {
 }
 
 #[test]
-#[ignore = "run by another test"]
+#[ignore = "the other test runs it, in a process of its own"]
 fn in_a_process_of_its_own() {
-    let (engine, directory) = (std::env::var(ENGINE).unwrap(), std::env::var(DIRECTORY).unwrap());
-    let store = open(&engine, Path::new(&directory));
+    let case = alone::case().expect("run by another test");
+    let [engine, directory] = &case[..] else { panic!("{case:?}") };
+    let store = open(engine, Path::new(directory));
     std::thread::spawn(|| {
         std::thread::sleep(TIME_MAX);
         exit(9);
@@ -84,7 +77,7 @@ fn in_a_process_of_its_own() {
     let mut open_files = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
         open_files.push(file);
-        assert!(open_files.len() < 96, "the limit is set");
+        assert!(open_files.len() < DESCRIPTORS_MAX, "the limit is set");
     }
     let acknowledged = write(&store);
     drop(store);

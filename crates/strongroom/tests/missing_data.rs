@@ -155,7 +155,7 @@ fn a_concurrent_reader_process_reports_no_false_loss() {
 }
 
 #[test]
-#[ignore = "run by the test of a reader beside a writer"]
+#[ignore = "the test of a concurrent reader runs it, in a process of its own"]
 fn a_reader_in_a_process_of_its_own() {
     let url = std::env::var(READ).unwrap();
     // Twice the lag of a mark and more, so that it moves meanwhile.

@@ -263,7 +263,7 @@ const LARGE: [u8; 10_000] = [9; 10_000];
 
 /// The child: holds a snapshot until it is killed.
 #[test]
-#[ignore = "run by another test"]
+#[ignore = "run by others, in a process of its own"]
 fn child_holds_a_snapshot() {
     let Some(directory) = support::directory_of_child() else { return };
     let backend = LmdbBackend::open(directory, LmdbOptions::new().read_only()).unwrap();

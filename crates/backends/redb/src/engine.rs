@@ -15,9 +15,9 @@ use strongroom_core::{
     KeyspaceHints, OpenContext, Result, Stats, Tuning, ViewSharing,
 };
 
-/// How often a compaction is tried while somebody reads, and the pause between: a fifth of a second in all.
-const COMPACT_TRIES_MAX: u32 = 100;
-const COMPACT_PAUSE: Duration = Duration::from_millis(2);
+/// How often a call that needs the database for itself is tried, and the pause between: 0.2 s in all.
+const TRIES_MAX: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// An open redb engine. Applications use it as [`RedbBackend`](crate::RedbBackend).
 pub struct RedbEngine {
@@ -134,26 +134,30 @@ impl Engine for RedbEngine {
     }
 
     fn compact(&self) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            let compacted = self.exclusive().writable_mut()?.compact().map(drop).map_err(translate);
-            tries += 1;
-            match compacted {
-                // A thread of the store, such as its sweep, may have a snapshot for a moment.
-                Err(error) if error.kind() == ErrorKind::Unavailable && tries < COMPACT_TRIES_MAX => {
-                    std::thread::sleep(COMPACT_PAUSE);
-                }
-                compacted => return compacted,
-            }
-        }
+        retry_while_read(|| self.exclusive().writable_mut()?.compact().map(drop).map_err(translate))
     }
 
     fn verify(&self) -> Result<()> {
-        match self.exclusive().writable_mut()?.check_integrity() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::new(ErrorKind::Corruption, "the file was damaged and redb repaired it")
-                .hint("compare it with a backup before you continue")),
-            Err(error) => Err(translate(error)),
+        let is_sound =
+            retry_while_read(|| self.exclusive().writable_mut()?.check_integrity().map_err(translate))?;
+        if is_sound {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Corruption, "the file was damaged and redb repaired it")
+            .hint("compare it with a backup before you continue"))
+    }
+}
+
+/// Tries again while somebody reads: a thread of the store, such as its sweep, may have a snapshot for a moment.
+fn retry_while_read<T>(call: impl Fn() -> Result<T>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Unavailable && tries < TRIES_MAX => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
         }
     }
 }
