@@ -5,9 +5,11 @@
 mod support;
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
-use strongroom_core::{Error, ErrorKind, Options};
-use strongroom_store::{Store, StoreOptions, Verified};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strongroom_core::{Durability, Error, ErrorKind, MemoryBackend, Options, StorageBackend};
+use strongroom_store::{Integrity, Store, StoreOptions, Verified};
+use support::hooked::{Hooks, hooked_over};
 use support::pretend;
 
 fn verify(store: &Store) -> Result<Verified, Error> {
@@ -170,4 +172,44 @@ fn every_report_of_damage_has_a_hint() {
     let error = pretend::open_with(path, StoreOptions::new(), &Options::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption);
     assert!(error.way_out().contains("restore a backup"), "{error}");
+}
+
+/// Returns a writer and a reader of the same memory, as if they were two processes, and the reader's hooks.
+fn writer_and_reader(memory: &Arc<MemoryBackend>) -> (Store, Store, Hooks) {
+    let full = || StoreOptions::new().integrity(Integrity::Full).durability(Durability::Buffered);
+    let writer = Store::new(hooked_over(memory, false).0, full()).unwrap();
+    fill(&writer, "staying", 3);
+    let (backend, hooks) = hooked_over(memory, true);
+    let reader = Store::new(backend, full()).unwrap();
+    (writer, reader, hooks)
+}
+
+/// The names are read before and after the snapshot, and a keyspace of the snapshot can be missing in both.
+#[test]
+fn a_keyspace_that_exists_only_while_the_snapshot_is_taken_is_not_lost() {
+    let memory = Arc::new(MemoryBackend::in_memory());
+    let (writer, reader, hooks) = writer_and_reader(&memory);
+    let passing = Arc::new(AtomicBool::new(false));
+    let (creator, created) = (writer.clone(), Arc::clone(&passing));
+    hooks.before_snapshot.set(move || {
+        fill(&creator, "passing", 5);
+        created.store(true, Ordering::SeqCst);
+    });
+    let dropped = Arc::clone(&passing);
+    hooks.after_snapshot.set(move || {
+        assert!(dropped.swap(false, Ordering::SeqCst), "created before the snapshot");
+        writer.drop_keyspace("passing").unwrap();
+    });
+    let verified = verify(&reader).unwrap();
+    assert_eq!((verified.keyspaces, verified.rows), (2, 3), "default and staying");
+}
+
+#[test]
+fn a_keyspace_that_is_lost_beside_a_writer_is_found() {
+    let memory = Arc::new(MemoryBackend::in_memory());
+    let (_writer, reader, _) = writer_and_reader(&memory);
+    memory.drop_keyspace(memory.keyspace("staying").unwrap()).unwrap();
+    let error = verify(&reader).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corruption);
+    assert!(error.to_string().contains("staying"), "{error}");
 }
