@@ -4,13 +4,15 @@ use crate::commit;
 use crate::cursor::SledCursor;
 use crate::error::from_sled;
 use crate::files;
-use crate::home::{Home, REGISTER_TREE};
+use crate::flusher::Flusher;
+use crate::home::{Home, Prepared, REGISTER_TREE, Threads};
 use crate::keyspace::SledKeyspace;
 use crate::options::SledOptions;
 use crate::sync::Files;
 use crate::threads;
 use crate::waker::Waker;
 use crate::write_through;
+use sled::Db;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,15 +45,25 @@ impl SledEngine {
         threads::try_out()?;
         let files = Files::open_before_sled(context.home, context.options.write_through)?;
         let closer = Closer::new(Self::INFO.name, files.directory())?;
-        let waker = Waker::new()?;
+        let threads = Threads {
+            flusher: (context.options.flush_every_ms)
+                .map(|ms| Flusher::new(Duration::from_millis(ms)))
+                .transpose()?,
+            waker: Waker::new()?,
+        };
         let db = config.open().map_err(|error| explain_left_behind(from_sled(error), &files))?;
-        let wait_max = Duration::from_millis(context.options.close_wait_ms);
-        let home = Arc::new(Home::new(db, files, (closer, waker), wait_max)?);
+        let close_wait_max = Duration::from_millis(context.options.close_wait_ms);
+        let home = Arc::new(Home::new(db, Prepared { files, closer, close_wait_max, threads })?);
         // Before any write: what sled has recovered and rewritten while it opened may not be durable yet.
         if is_new || home.files().cached().is_none() {
             home.flush()?;
         }
         Ok(Self { home })
+    }
+
+    fn is_default_empty(&self, db: &Db) -> Result<bool> {
+        let first = db.first().map_err(|error| self.home.writes().failed_read(from_sled(error)))?;
+        Ok(first.is_none())
     }
 
     fn has_tree(&self, name: &str) -> Result<bool> {
@@ -112,8 +124,12 @@ impl LiveEngine for SledEngine {
             let name = std::str::from_utf8(&name).map_err(|error| {
                 Error::new(ErrorKind::Unsupported, "a tree has a name that is not UTF-8").caused_by(error)
             })?;
-            let hidden = name == REGISTER_TREE || (name == DEFAULT_TREE && db.is_empty());
-            if !hidden {
+            let is_hidden = match name {
+                REGISTER_TREE => true,
+                DEFAULT_TREE => self.is_default_empty(db)?,
+                _ => false,
+            };
+            if !is_hidden {
                 names.push(name.to_owned());
             }
         }
@@ -127,10 +143,10 @@ impl LiveEngine for SledEngine {
         }
         let is_new = !self.has_tree(name)?;
         if is_new {
-            self.home.write(|| self.home.note(name, false))?;
+            self.home.writes().run(|| self.home.note(name, false))?;
         }
         let careful = self.home.is_careful(name)?;
-        let tree = self.home.write(|| self.home.db()?.open_tree(name).map_err(from_sled))?;
+        let tree = self.home.writes().run(|| self.home.db()?.open_tree(name).map_err(from_sled))?;
         if is_new {
             self.home.flush()?;
         }
@@ -138,7 +154,7 @@ impl LiveEngine for SledEngine {
     }
 
     fn drop_keyspace(&self, name: &str, keyspace: &SledKeyspace) -> Result<()> {
-        self.home.write(|| {
+        self.home.writes().run(|| {
             if name == DEFAULT_TREE {
                 keyspace.tree().clear().map_err(from_sled)
             } else {
@@ -160,7 +176,7 @@ impl LiveEngine for SledEngine {
     }
 
     fn apply(&self, batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
-        self.home.write(|| commit::apply(batch))
+        self.home.writes().run(|| commit::apply(batch))
     }
 
     fn flush(&self) -> Result<()> {

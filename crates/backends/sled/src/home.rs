@@ -1,11 +1,12 @@
 //! An open sled store, shared by all its readers and writers, and how it is closed.
 
 use crate::error::from_sled;
+use crate::flusher::Flusher;
 use crate::sync::Files;
 use crate::waker::{Waker, has_stored_error};
-use sled::{Db, Tree};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::writes::Writes;
+use sled::{Db, PageCache, Tree};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use strongroom_core::files::Directory;
 use strongroom_core::{Closed, Closer, Error, ErrorKind, Result};
@@ -28,39 +29,62 @@ pub(crate) struct Home {
     register: Mutex<Option<Tree>>,
     /// Dropping the last handle of a tree flushes, and a broken sled hangs in that.
     retired: Mutex<Vec<Tree>>,
-    files: Files,
+    files: Arc<Files>,
+    writes: Arc<Writes>,
     /// Taken when the store is closed.
     closer: Option<Closer<Remains>>,
     close_wait_max: Duration,
     /// Taken when the store is closed.
-    waker: Option<Waker>,
-    /// Whether a write or a flush has failed. Held by each of them: a write that fails may leave a gap in sled's log,
-    /// and a flush that began before it would hang, waiting for that gap to be filled.
-    has_failed: Mutex<bool>,
-    /// Whether a read has failed with an I/O error. sled also writes while it reads: it merges the changes of a page, and a
-    /// failure leaves the same gap.
-    has_read_failed: AtomicBool,
+    threads: Option<Threads>,
+}
+
+/// The adapter's own threads, which hold parts of sled.
+pub(crate) struct Threads {
+    /// None: buffered commits are never flushed by themselves.
+    pub(crate) flusher: Option<Flusher>,
+    // Dropped after the flusher, whose last flush may have to be woken.
+    pub(crate) waker: Waker,
+}
+
+impl Threads {
+    fn stop(&mut self) {
+        if let Some(flusher) = &mut self.flusher {
+            flusher.stop();
+        }
+        self.waker.stop();
+    }
 }
 
 /// The values whose drop closes sled.
 pub(crate) struct Remains {
+    _flusher: Option<Flusher>,
     _register: Option<Tree>,
     _retired: Vec<Tree>,
-    db: Option<Db>,
-    /// Dropped after `db`: dropping that may have to be woken.
-    waker: Option<Waker>,
+    _db: Option<Db>,
+    /// Dropped after the others, which may have to be woken.
+    _waker: Option<Waker>,
     /// sled opens files by a path through it, even after it was left behind.
     _directory: Directory,
 }
 
+/// What is ready before sled is opened.
+pub(crate) struct Prepared {
+    pub(crate) files: Files,
+    pub(crate) closer: Closer<Remains>,
+    pub(crate) close_wait_max: Duration,
+    pub(crate) threads: Threads,
+}
+
 impl Home {
-    pub(crate) fn new(
-        db: Db,
-        files: Files,
-        (closer, waker): (Closer<Remains>, Waker),
-        close_wait_max: Duration,
-    ) -> Result<Self> {
-        waker.watch(&db);
+    pub(crate) fn new(db: Db, prepared: Prepared) -> Result<Self> {
+        let Prepared { files, closer, close_wait_max, threads } = prepared;
+        let (files, writes) = (Arc::new(files), Arc::new(Writes::default()));
+        threads.waker.watch(&db);
+        if let Some(flusher) = &threads.flusher {
+            let (pages, writes, files) =
+                (db.context.pagecache.clone(), Arc::clone(&writes), Arc::clone(&files));
+            flusher.start(move || flush(&pages, &writes, &files));
+        }
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
         // From here on an error also closes sled within the bounded time.
         let mut home = Self {
@@ -68,11 +92,10 @@ impl Home {
             register: Mutex::default(),
             retired: Mutex::default(),
             files,
+            writes,
             closer: Some(closer),
             close_wait_max,
-            waker: Some(waker),
-            has_failed: Mutex::new(false),
-            has_read_failed: AtomicBool::new(false),
+            threads: Some(threads),
         };
         if known {
             let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
@@ -90,8 +113,8 @@ impl Home {
         }
         let mut old = std::mem::take(&mut *retired);
         drop(retired);
-        // A flush like any other: see `has_failed`.
-        let dropped = self.write(|| {
+        // A flush like any other.
+        let dropped = self.writes.run(|| {
             old.clear();
             Ok(())
         });
@@ -108,44 +131,25 @@ impl Home {
         &self.files
     }
 
-    /// Writes to sled. After a write or a flush that failed, or panicked, all others are refused.
-    pub(crate) fn write<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut has_failed = lock(&self.has_failed);
-        if *has_failed || self.has_read_failed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "an earlier read or write of sled's files failed")
-                .hint("reopen the store: commits that were not flushed may be lost"));
-        }
-        // Stays if `write` panics.
-        *has_failed = true;
-        let outcome = write();
-        *has_failed = outcome.is_err();
-        outcome
-    }
-
-    /// Records the error of a read, and returns it.
-    pub(crate) fn failed_read(&self, error: Error) -> Error {
-        if error.kind() == ErrorKind::Io {
-            self.has_read_failed.store(true, Ordering::Release);
-        }
-        error
+    /// Returns the turns in which sled is written and flushed.
+    pub(crate) fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// Hands all data to the operating system and makes it durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.write(|| self.db()?.flush().map(drop).map_err(from_sled))?;
-        // Not a write of sled's: where this fails, sled itself can still be closed.
-        self.files.sync()
+        flush(&self.db()?.context.pagecache, &self.writes, &self.files)
     }
 
     /// Returns whether tree `name` has to be walked carefully. So do trees that the adapter did not create.
     pub(crate) fn is_careful(&self, name: &str) -> Result<bool> {
         let register = lock(&self.register);
         let Some(register) = &*register else { return Ok(true) };
-        let found = register.get(name).map_err(from_sled)?;
+        let found = register.get(name).map_err(|error| self.writes.failed_read(from_sled(error)))?;
         Ok(found.is_none_or(|found| found != QUICK))
     }
 
-    /// Records how tree `name` has to be walked. Call it inside [`write`](Self::write).
+    /// Records how tree `name` has to be walked. Call it inside [`Writes::run`].
     pub(crate) fn note(&self, name: &str, careful: bool) -> Result<()> {
         let mut register = lock(&self.register);
         let tree = match &mut *register {
@@ -156,24 +160,34 @@ impl Home {
     }
 }
 
+fn flush(pages: &PageCache, writes: &Writes, files: &Files) -> Result<()> {
+    // `Db::flush` does the same.
+    writes.run(|| pages.log.flush().map(drop).map_err(from_sled))?;
+    // Not a write of sled's: where this fails, sled itself can still be closed.
+    files.sync()
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
-        let mut remains = Remains {
+        let db = self.db.take();
+        let hangs = self.writes.have_failed() && !db.as_ref().is_some_and(has_stored_error);
+        let mut threads = self.threads.take();
+        if hangs && let Some(threads) = &mut threads {
+            threads.stop();
+        }
+        let (flusher, waker) = threads.map_or((None, None), |threads| (threads.flusher, Some(threads.waker)));
+        let remains = Remains {
+            _flusher: flusher,
             _register: lock(&self.register).take(),
             _retired: std::mem::take(&mut *lock(&self.retired)),
-            db: self.db.take(),
-            waker: self.waker.take(),
+            _db: db,
+            _waker: waker,
             _directory: self.files.home().clone(),
         };
         let Some(closer) = self.closer.take() else { return };
-        let has_failed = *lock(&self.has_failed) || self.has_read_failed.load(Ordering::Acquire);
-        let hangs = has_failed && !remains.db.as_ref().is_some_and(has_stored_error);
         if hangs {
             // A write failed and sled does not know it: there may be a gap in its log, for which the flush of closing would
             // hang, with a lock that batches of every other sled store in the process need.
-            if let Some(waker) = &mut remains.waker {
-                waker.stop();
-            }
             closer.leave_behind(remains);
             return;
         }

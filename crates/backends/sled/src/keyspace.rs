@@ -36,9 +36,9 @@ impl SledKeyspace {
         &self.0.tree
     }
 
-    /// See [`Home::failed_read`].
+    /// See [`Writes::failed_read`](crate::writes::Writes::failed_read).
     pub(crate) fn failed_read(&self, error: Error) -> Error {
-        self.0.home.failed_read(error)
+        self.0.home.writes().failed_read(error)
     }
 
     pub(crate) fn is_walked_carefully(&self) -> bool {

@@ -33,7 +33,7 @@
 //! | snapshot | the undo overlay: sled has none, and this crate has no `snapshot.rs` |
 //! | cursor | sled's iterator, holding one row; in reverse the adapter's own blocks if sled would panic |
 //! | power-safe | sled's `flush`, on files that are written through; refused if they cannot be |
-//! | buffered | sled's buffer, written by its background thread |
+//! | buffered | sled's buffer, flushed by a thread of the adapter |
 //! | flush | sled's `flush`; if files are not written through, also `fsync` of all of them through the adapter's own descriptors |
 //! | checkpoint | core's: one snapshot copied |
 //! | read-only | opened as for writing; refused if its files cannot be written |
@@ -48,7 +48,7 @@
 //!
 //! **A kill of the process** leaves a whole number of batches, a prefix of the history, also over several
 //! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one.
-//! Buffered commits of the last half second may be lost: sled's background thread writes them every [500
+//! Buffered commits of the last half second may be lost: a thread of the adapter flushes them every [500
 //! ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
 //! **A loss of power.** sled 0.34 never calls `fsync` on Linux, and loses acknowledged commits. Calling `flush`
@@ -109,6 +109,7 @@ mod cursor;
 mod engine;
 mod error;
 mod files;
+mod flusher;
 mod home;
 mod keyspace;
 mod options;
@@ -117,6 +118,7 @@ mod sync;
 mod threads;
 mod waker;
 mod write_through;
+mod writes;
 
 pub use cursor::SledCursor;
 pub use engine::SledEngine;

@@ -36,8 +36,7 @@ pub struct SledOptions {
     /// sled's `segment_size` in bytes: a power of two from 256 B to 16 MiB, fixed when the store is created.
     /// None: sled's default, 512 KiB. A value over a quarter of it becomes a file of its own.
     pub segment_size: Option<u64>,
-    /// How often sled's background thread hands buffered commits to the operating system and cleans segments,
-    /// in milliseconds. None: never; a killed process then loses everything in sled's buffer, up to a segment,
+    /// How often a thread of the adapter flushes buffered commits, in milliseconds. None: never; a killed process then loses everything in sled's buffer, up to a segment,
     /// however old. Default: [`FLUSH_EVERY_MS_DEFAULT`].
     pub flush_every_ms: Option<u64>,
     /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes the data that
@@ -114,7 +113,7 @@ impl SledOptions {
         self
     }
 
-    /// Sets the interval of sled's background thread, in milliseconds. None: never.
+    /// Sets how often buffered commits are flushed, in milliseconds. None: never.
     #[must_use]
     pub fn flush_every_ms(mut self, interval_ms: Option<u64>) -> Self {
         self.flush_every_ms = interval_ms;
@@ -152,7 +151,8 @@ impl SledOptions {
         let config = sled::Config::new()
             .mode(mode)
             .cache_capacity(self.common.cache_bytes.unwrap_or(CACHE_BYTES_DEFAULT))
-            .flush_every_ms(self.flush_every_ms);
+            // The adapter's own thread does it.
+            .flush_every_ms(None);
         match self.segment_size {
             Some(bytes) => Ok(config.segment_size(checked_segment_size(bytes)?)),
             None => Ok(config),
@@ -215,5 +215,18 @@ impl TypedOptions for SledOptions {
     fn with_common(mut self, common: Options) -> Self {
         self.common = common;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// See [`flusher`](crate::flusher) for what goes wrong with it.
+    #[test]
+    fn the_flushing_thread_of_sled_is_never_used() {
+        for options in [SledOptions::new(), SledOptions::new().flush_every_ms(Some(1))] {
+            assert_eq!(options.to_config().unwrap().flush_every_ms, None);
+        }
     }
 }

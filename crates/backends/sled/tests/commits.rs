@@ -6,6 +6,7 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use strongroom_core::{Durability, ErrorKind, Options, Scan, StorageBackend, WriteBatch};
 use strongroom_sled::{SledBackend, SledOptions};
 use support::{keyspace, open, put, rows};
@@ -127,4 +128,24 @@ fn a_batch_beyond_the_limits_is_refused_before_anything_changes() {
     assert_eq!(rows(&backend, data, Scan::all()).len(), 0);
     // The handle still works.
     put(&backend, data, b"k", b"v");
+}
+
+#[test]
+fn buffered_commits_are_flushed_by_themselves() {
+    const MARKER: &[u8] = b"a value that is easy to find in a file";
+    for write_through in [true, false] {
+        let directory = TempDir::new().unwrap();
+        let options = SledOptions::new().flush_every_ms(Some(5)).write_through(write_through);
+        let backend = SledBackend::open(directory.path(), options).unwrap();
+        put(&backend, keyspace(&backend, "data"), b"k", MARKER);
+        let is_written = || {
+            let log = std::fs::read(directory.path().join("db")).unwrap();
+            log.windows(MARKER.len()).any(|window| window == MARKER)
+        };
+        let begun = Instant::now();
+        while !is_written() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the commit is not in the log");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
