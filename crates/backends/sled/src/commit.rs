@@ -2,14 +2,15 @@
 //!
 //! sled reserves a place in its log, writes the records of the batch after it, and finally writes into that
 //! place how far the batch reaches. Recovery stops before a batch that is incomplete. The trees of a store
-//! share the log, so this also holds for batches over several trees. A single operation is atomic without any
-//! of it.
+//! share the log, so this also holds for batches over several trees. A batch that fails halfway is
+//! [held back](crate::hold). A single operation is atomic without any of it.
 
 use crate::error::from_sled;
+use crate::hold;
 use crate::keyspace::SledKeyspace;
 use crate::reverse::leads_astray;
 use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
-use sled::{Batch, Tree};
+use sled::{Batch, Db, Tree};
 use strongroom_core::{BatchLimits, EngineBatch, Op, Result};
 
 /// sled keeps everything that a batch replaces in memory until the batch is done. Each operation leaves a copy
@@ -18,7 +19,7 @@ use strongroom_core::{BatchLimits, EngineBatch, Op, Result};
 pub(crate) const LIMITS: BatchLimits = BatchLimits { ops_max: 100_000, bytes_max: 64 * 1_024 * 1_024 };
 
 /// Applies `batch` without waiting for the disk.
-pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
+pub(crate) fn apply(db: &Db, batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
     for (slot, op) in batch.ops() {
         if matches!(op, Op::Put { key, .. } if leads_astray(key)) {
             batch.keyspaces()[slot].walk_carefully()?;
@@ -32,13 +33,13 @@ pub(crate) fn apply(batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
         [keyspace] => {
             let mut gathered = Batch::default();
             ops.for_each(|(_, op)| add(&mut gathered, op));
-            keyspace.tree().apply_batch(gathered).map_err(from_sled)?;
+            hold::all_or_nothing(db, || keyspace.tree().apply_batch(gathered).map_err(from_sled))?;
         }
         keyspaces => {
             let mut gathered = vec![Batch::default(); keyspaces.len()];
             ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
             let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
-            apply_to_several(&trees, &gathered)?;
+            hold::all_or_nothing(db, || apply_to_several(&trees, &gathered))?;
         }
     }
     free_garbage(batch.ops().len());

@@ -46,9 +46,7 @@ impl SledEngine {
         let files = Files::open_before_sled(context.home, context.options.write_through)?;
         let closer = Closer::new(Self::INFO.name, files.directory())?;
         let threads = Threads {
-            flusher: (context.options.flush_every_ms)
-                .map(|ms| Flusher::new(Duration::from_millis(ms)))
-                .transpose()?,
+            flusher: Flusher::new(context.options.flush_every_ms.map(Duration::from_millis))?,
             waker: Waker::new()?,
         };
         let db = config.open().map_err(|error| explain_left_behind(from_sled(error), &files))?;
@@ -176,7 +174,7 @@ impl LiveEngine for SledEngine {
     }
 
     fn apply(&self, batch: &EngineBatch<'_, SledKeyspace>) -> Result<()> {
-        self.home.writes().run(|| commit::apply(batch))
+        self.home.writes().run(|| commit::apply(self.home.db()?, batch))
     }
 
     fn flush(&self) -> Result<()> {

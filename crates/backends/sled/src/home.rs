@@ -2,10 +2,11 @@
 
 use crate::error::from_sled;
 use crate::flusher::Flusher;
+use crate::hold;
 use crate::sync::Files;
 use crate::waker::{Waker, has_stored_error};
 use crate::writes::Writes;
-use sled::{Db, PageCache, Tree};
+use sled::{Db, Tree};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use strongroom_core::files::Directory;
@@ -29,7 +30,7 @@ pub(crate) struct Home {
     register: Mutex<Option<Tree>>,
     /// Dropping the last handle of a tree flushes, and a broken sled hangs in that.
     retired: Mutex<Vec<Tree>>,
-    files: Arc<Files>,
+    files: Files,
     writes: Arc<Writes>,
     /// Taken when the store is closed.
     closer: Option<Closer<Remains>>,
@@ -40,17 +41,14 @@ pub(crate) struct Home {
 
 /// The adapter's own threads, which hold parts of sled.
 pub(crate) struct Threads {
-    /// None: buffered commits are never flushed by themselves.
-    pub(crate) flusher: Option<Flusher>,
+    pub(crate) flusher: Flusher,
     // Dropped after the flusher, whose last flush may have to be woken.
     pub(crate) waker: Waker,
 }
 
 impl Threads {
     fn stop(&mut self) {
-        if let Some(flusher) = &mut self.flusher {
-            flusher.stop();
-        }
+        self.flusher.stop();
         self.waker.stop();
     }
 }
@@ -78,13 +76,10 @@ pub(crate) struct Prepared {
 impl Home {
     pub(crate) fn new(db: Db, prepared: Prepared) -> Result<Self> {
         let Prepared { files, closer, close_wait_max, threads } = prepared;
-        let (files, writes) = (Arc::new(files), Arc::new(Writes::default()));
         threads.waker.watch(&db);
-        if let Some(flusher) = &threads.flusher {
-            let (pages, writes, files) =
-                (db.context.pagecache.clone(), Arc::clone(&writes), Arc::clone(&files));
-            flusher.start(move || flush(&pages, &writes, &files));
-        }
+        let pages = db.context.pagecache.clone();
+        threads.flusher.start(move || hold::flush(&pages.log));
+        let writes = Arc::clone(threads.flusher.writes());
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
         // From here on an error also closes sled within the bounded time.
         let mut home = Self {
@@ -97,10 +92,12 @@ impl Home {
             close_wait_max,
             threads: Some(threads),
         };
-        if known {
-            let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
-            home.register = Mutex::new(Some(register));
-        }
+        // As a write: sled has written while it opened, and the first flush includes that.
+        let register = home.writes.run(|| {
+            let db = home.db()?;
+            known.then(|| db.open_tree(REGISTER_TREE).map_err(from_sled)).transpose()
+        })?;
+        home.register = Mutex::new(register);
         Ok(home)
     }
 
@@ -111,16 +108,9 @@ impl Home {
         if retired.len() <= RETIRED_MAX {
             return;
         }
-        let mut old = std::mem::take(&mut *retired);
+        let old = std::mem::take(&mut *retired);
         drop(retired);
-        // A flush like any other.
-        let dropped = self.writes.run(|| {
-            old.clear();
-            Ok(())
-        });
-        if dropped.is_err() {
-            lock(&self.retired).append(&mut old);
-        }
+        self.writes.drop_later(old);
     }
 
     pub(crate) fn db(&self) -> Result<&Db> {
@@ -138,7 +128,9 @@ impl Home {
 
     /// Hands all data to the operating system and makes it durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        flush(&self.db()?.context.pagecache, &self.writes, &self.files)
+        self.writes.flush()?;
+        // Not a write of sled's: where this fails, sled itself can still be closed.
+        self.files.sync()
     }
 
     /// Returns whether tree `name` has to be walked carefully. So do trees that the adapter did not create.
@@ -160,13 +152,6 @@ impl Home {
     }
 }
 
-fn flush(pages: &PageCache, writes: &Writes, files: &Files) -> Result<()> {
-    // `Db::flush` does the same.
-    writes.run(|| pages.log.flush().map(drop).map_err(from_sled))?;
-    // Not a write of sled's: where this fails, sled itself can still be closed.
-    files.sync()
-}
-
 impl Drop for Home {
     fn drop(&mut self) {
         let db = self.db.take();
@@ -175,11 +160,14 @@ impl Drop for Home {
         if hangs && let Some(threads) = &mut threads {
             threads.stop();
         }
-        let (flusher, waker) = threads.map_or((None, None), |threads| (threads.flusher, Some(threads.waker)));
+        let mut retired = std::mem::take(&mut *lock(&self.retired));
+        retired.append(&mut self.writes.take_trees());
+        let (flusher, waker) =
+            threads.map_or((None, None), |threads| (Some(threads.flusher), Some(threads.waker)));
         let remains = Remains {
             _flusher: flusher,
             _register: lock(&self.register).take(),
-            _retired: std::mem::take(&mut *lock(&self.retired)),
+            _retired: retired,
             _db: db,
             _waker: waker,
             _directory: self.files.home().clone(),

@@ -110,6 +110,7 @@ mod engine;
 mod error;
 mod files;
 mod flusher;
+mod hold;
 mod home;
 mod keyspace;
 mod options;

@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use strongroom_core::{Durability, ErrorKind, Options, Scan, StorageBackend, WriteBatch};
@@ -147,5 +148,46 @@ fn buffered_commits_are_flushed_by_themselves() {
             assert!(begun.elapsed() < Duration::from_secs(60), "the commit is not in the log");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// Copies a store as a killed process would leave it: this one keeps its files open.
+fn copy(from: &Path, to: &Path) {
+    for name in ["db", "conf"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// The file of a large value cannot be written, after sled has already written other rows of the batch to its log.
+#[test]
+fn a_batch_that_fails_halfway_is_not_recovered() {
+    const ROUNDS: usize = 10;
+    let options = || SledOptions::new().segment_size(16_384).close_wait_ms(100);
+    let directories: Vec<TempDir> = (0..ROUNDS).map(|_| TempDir::new().unwrap()).collect();
+    for (round, directory) in directories.iter().enumerate() {
+        let backend = SledBackend::open(directory.path(), options()).unwrap();
+        let keyspaces = [keyspace(&backend, "one"), keyspace(&backend, "two")];
+        put(&backend, keyspaces[0], b"before", b"v");
+        backend.flush().unwrap();
+        std::fs::remove_dir_all(directory.path().join("blobs")).unwrap();
+        let mut batch = WriteBatch::new();
+        for number in 0..1_000_u32 {
+            // In one keyspace or in both, which sled writes in different ways.
+            let of = keyspaces[number as usize % (1 + round % 2)];
+            batch.put(of, &number.to_be_bytes(), &[7; 100]);
+        }
+        batch.put(keyspaces[0], b"large", &[7; 10_000]);
+        let error = backend.commit(&batch, Durability::Buffered).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommitUnknown, "{error:?}");
+    }
+    // sled's threads write the rest of its buffers.
+    std::thread::sleep(Duration::from_millis(300));
+    for directory in &directories {
+        let copied = TempDir::new().unwrap();
+        copy(directory.path(), copied.path());
+        let backend = SledBackend::open(copied.path(), options()).unwrap();
+        let [one, two] = [keyspace(&backend, "one"), keyspace(&backend, "two")];
+        assert_eq!(rows(&backend, one, Scan::all()), [b"before"]);
+        assert!(rows(&backend, two, Scan::all()).is_empty());
     }
 }
