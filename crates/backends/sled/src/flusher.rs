@@ -6,13 +6,14 @@
 //! cannot be written) it leaves a gap in the log and ends without a word. sled still cleans segments while it writes.
 
 use crate::writes::{Work, Writes};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use strongroom_core::{Error, Result};
 
-type Flush = Box<dyn Fn() -> Result<()> + Send>;
+/// Gets the lock of the writers.
+type Flush = Box<dyn Fn(&Mutex<()>) -> Result<()> + Send>;
 
 /// The thread. Dropping it stops the thread and waits for it, since it holds a part of sled, and so sled's files.
 pub(crate) struct Flusher {
@@ -37,7 +38,7 @@ impl Flusher {
     }
 
     /// Flushes with `flush` from now on.
-    pub(crate) fn start(&self, flush: impl Fn() -> Result<()> + Send + 'static) {
+    pub(crate) fn start(&self, flush: impl Fn(&Mutex<()>) -> Result<()> + Send + 'static) {
         // The thread waits for it.
         let _ = self.to_flush.as_ref().map(|to_flush| to_flush.send(Box::new(flush)));
     }
@@ -89,7 +90,7 @@ mod tests {
         for interval in [None, Some(SOON)] {
             let flusher = Flusher::new(interval).unwrap();
             let (sender, begun) = channel();
-            flusher.start(move || {
+            flusher.start(move |_| {
                 sender.send(()).unwrap();
                 Ok(())
             });
@@ -111,7 +112,7 @@ mod tests {
         let (sender, begun) = channel();
         let part_of_sled = Arc::new(());
         let held = Arc::clone(&part_of_sled);
-        flusher.start(move || {
+        flusher.start(move |_| {
             let _ = sender.send(Arc::strong_count(&held));
             std::thread::sleep(SOON * 20);
             Ok(())

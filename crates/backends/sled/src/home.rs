@@ -78,7 +78,7 @@ impl Home {
         let Prepared { files, closer, close_wait_max, threads } = prepared;
         threads.waker.watch(&db);
         let pages = db.context.pagecache.clone();
-        threads.flusher.start(move || hold::flush(&pages.log));
+        threads.flusher.start(move |turn| hold::flush(&pages.log, turn));
         let writes = Arc::clone(threads.flusher.writes());
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
         // From here on an error also closes sled within the bounded time.

@@ -13,6 +13,8 @@ use strongroom_core::{Error, ErrorKind, Result};
 
 #[derive(Default)]
 pub(crate) struct Writes {
+    /// Held by each write, and by a flush while it takes its place in the log.
+    turn: Mutex<()>,
     state: Mutex<State>,
     /// Notified when there is work for the thread.
     work: Condvar,
@@ -54,7 +56,10 @@ impl Writes {
     pub(crate) fn run<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check()?;
         let failing = FailOnDrop(self);
-        let written = write()?;
+        let written = {
+            let _turn = turn(&self.turn);
+            write()?
+        };
         std::mem::forget(failing);
         // After the write: a flush that is running now may have begun before it.
         self.lock().is_dirty = true;
@@ -124,10 +129,10 @@ impl Writes {
         }
     }
 
-    /// Flushes sled with `flush`, and wakes those who wait for it.
-    pub(crate) fn flush_now(&self, requested: &Flush, flush: impl FnOnce() -> Result<()>) {
+    /// Flushes sled with `flush`, which gets the lock of the writers, and wakes those who wait for it.
+    pub(crate) fn flush_now(&self, requested: &Flush, flush: impl FnOnce(&Mutex<()>) -> Result<()>) {
         let failing = FailOnDrop(self);
-        let outcome = if requested.is_needed { flush() } else { Ok(()) };
+        let outcome = if requested.is_needed { flush(&self.turn) } else { Ok(()) };
         let mut state = self.lock();
         match outcome {
             Ok(()) => {
@@ -159,6 +164,11 @@ impl Writes {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Locks it. After a panic nothing more is written anyway.
+pub(crate) fn turn(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed() -> Error {
@@ -247,10 +257,10 @@ mod tests {
         let first = next();
         assert!(first.is_needed);
         writes.run(|| Ok(())).unwrap();
-        writes.flush_now(&first, || Ok(()));
+        writes.flush_now(&first, |_| Ok(()));
         let second = next();
         assert!(second.is_needed);
-        writes.flush_now(&second, || Ok(()));
+        writes.flush_now(&second, |_| Ok(()));
         assert!(!next().is_needed, "an idle store writes nothing");
     }
 
@@ -261,7 +271,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| writes.flush());
             let Work::Flush(flush) = writes.next_work(None) else { panic!("a flush was requested") };
-            writes.flush_now(&flush, || Err(error(ErrorKind::Io)));
+            writes.flush_now(&flush, |_| Err(error(ErrorKind::Io)));
             assert_eq!(kind(waiting.join().unwrap()), Some(ErrorKind::Io));
         });
         assert_eq!(kind(writes.flush()), Some(ErrorKind::Closed));

@@ -105,6 +105,31 @@ fn concurrent_writers_and_flushes_end() {
     assert_eq!(rows(&backend, right, Scan::all()).len(), 200);
 }
 
+/// A flush that takes its place in the log inside a batch would wait without end.
+#[test]
+fn flushes_from_time_to_time_end_beside_large_batches() {
+    let directory = TempDir::new().unwrap();
+    let options = SledOptions::new().segment_size(16_384).flush_every_ms(Some(1));
+    let backend = SledBackend::open(directory.path(), options).unwrap();
+    let data = keyspace(&backend, "data");
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut batch = WriteBatch::new();
+        for round in 0..100_u32 {
+            batch.clear();
+            for number in 0..300 {
+                batch.put(data, &(1_000 * round + number).to_be_bytes(), &[1; 100]);
+            }
+            backend.commit(&batch, Durability::Buffered).unwrap();
+            if round % 10 == 0 {
+                backend.flush().unwrap();
+            }
+        }
+        sender.send(rows(&backend, data, Scan::all()).len()).unwrap();
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(60)).expect("the flushes end"), 30_000);
+}
+
 #[test]
 fn a_batch_beyond_the_limits_is_refused_before_anything_changes() {
     let directory = TempDir::new().unwrap();
