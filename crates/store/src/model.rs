@@ -2,8 +2,9 @@
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p strongroom-store --lib model` runs it; the environment variable
 //! `STRONGROOM_MODEL_RUNS` sets the number of schedules for each program. The engine is the memory backend, whose
-//! calls are one step each. The programs check the queue and its change of leaders, read views between groups,
-//! keyspace changes concurrent with commits, transactions, and handles that close while others commit.
+//! calls are one step each. The programs check the queue and its change of leaders, read views between groups, the first
+//! row that expires, keyspace changes concurrent with commits and transactions, transactions, and handles that close while
+//! others commit.
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, thread};
@@ -16,7 +17,8 @@ use strongroom_core::{Durability, ErrorKind, MemoryBackend};
 
 const RUNS: usize = 300;
 
-fn check(program: fn()) {
+/// Runs the program under many schedules.
+pub(crate) fn check(program: fn()) {
     let runs = std::env::var("STRONGROOM_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
     let config = || {
         let mut config = shuttle::Config::new();
@@ -127,6 +129,61 @@ fn a_read_view_falls_between_two_groups() {
                 "the lease has expired, but a commit before its expiry is not visible"
             );
         }
+    });
+}
+
+/// The store has no row that expires, until a reader has already looked whether there is one.
+#[test]
+fn a_read_view_sees_the_first_expiring_row_and_its_expiry_together() {
+    check(|| {
+        let clock = clock();
+        let (store, rows) = store(&clock);
+        let writer = {
+            let (store, rows) = (store.clone(), rows.clone());
+            thread::spawn(move || {
+                rows.set_with_ttl("lease", "1", Duration::from_millis(10)).unwrap();
+                let mut batch = store.batch();
+                batch.expect_absent(&rows, "lease").set(&rows, "after", "1");
+                let _ = store.commit(&batch);
+            })
+        };
+        let ticking = {
+            let clock = clock.clone();
+            thread::spawn(move || clock.advance(Duration::from_millis(10)))
+        };
+        for _ in 0..2 {
+            let snapshot = store.snapshot().unwrap();
+            let has = |key: &str| snapshot.has(&rows, key).unwrap();
+            assert!(!(has("lease") && has("after")), "the commit found the lease expired");
+        }
+        writer.join().unwrap();
+        ticking.join().unwrap();
+    });
+}
+
+#[test]
+fn a_transaction_that_read_a_dropped_keyspace_is_committed_before_the_drop_or_not_at_all() {
+    check(|| {
+        let (store, rows) = store(&clock());
+        let read = store.create_keyspace("read").unwrap();
+        read.set("a", "1").unwrap();
+        let mut watch = store.watch_all(1 << 20).unwrap();
+        let dropping = {
+            let store = store.clone();
+            thread::spawn(move || store.drop_keyspace("read").unwrap())
+        };
+        let mut transaction = store.begin().unwrap();
+        let is_committed = transaction.has(&read, "a").is_ok_and(|found| {
+            transaction.set(&rows, "found", if found { "yes" } else { "no" }).unwrap();
+            transaction.commit().is_ok()
+        });
+        dropping.join().unwrap();
+        drop((store, rows, read));
+        let events = drain(&mut watch);
+        let commit = events.iter().position(|event| matches!(event, WatchEvent::Commit(_)));
+        let drop = events.iter().position(|event| matches!(event, WatchEvent::Keyspace(_)));
+        assert_eq!(commit.is_some(), is_committed);
+        assert!(drop.is_some() && commit.is_none_or(|commit| Some(commit) < drop), "{events:?}");
     });
 }
 

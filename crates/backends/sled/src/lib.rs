@@ -47,7 +47,9 @@
 //! # Durability
 //!
 //! **A kill of the process** leaves a whole number of batches, a prefix of the history, also over several
-//! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one.
+//! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one. Of a
+//! batch that fails halfway (a page that cannot be read, a full disk) sled would recover the first half; the adapter
+//! keeps such a batch out of what is recovered.
 //! Buffered commits of the last half second may be lost: a thread of the adapter flushes them every [500
 //! ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
@@ -66,8 +68,8 @@
 //! commit is [`Unsupported`](strongroom_core::ErrorKind::Unsupported), and the error says why. A marked file
 //! stays marked, also for raw sled. A copy is marked when the adapter opens it.
 //!
-//! This has a cost. A power-safe commit of several rows takes two or three syncs, because sled writes its log
-//! in that many pieces. A value over a quarter of a segment takes four. Buffered commits of several rows write
+//! This has a cost. A power-safe commit of several rows takes three or four syncs, because its log is written
+//! in that many pieces. A value over a quarter of a segment takes five. Buffered commits of several rows write
 //! through too, in sled's own threads. An application that needs only buffered commits can open with
 //! [`write_through(false)`](SledOptions::write_through). Then no power-safe commits are claimed, and `flush`
 //! syncs all files after sled, as on btrfs.
@@ -77,13 +79,14 @@
 //! # Closing and opening
 //!
 //! If a thread of sled fails at a bad time (an I/O error, no free descriptor, a value's file that cannot be
-//! written), sled waits without end for bytes that will never be written, usually while it is closed. The
-//! adapter closes it on a thread that was started when the store was opened, and waits for it [30
-//! seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread,
+//! written), sled waits without end for bytes that will never be written, in a flush or while it is closed. So
+//! the adapter flushes on a thread of its own, and a failed read or write ends the wait of its callers with
+//! [`Closed`](strongroom_core::ErrorKind::Closed). It also closes sled on a thread that was started when the
+//! store was opened, and waits for it [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread,
 //! memory and lock stay until the process ends, and [`left_behind`](strongroom_core::left_behind) lists it.
 //! Another open of the directory, in this process or in another, returns
 //! [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as power-safe are on disk. A
-//! commit that hangs in sled while the store is open is not bounded.
+//! call that hangs in sled because one of its threads has panicked is not bounded.
 //!
 //! sled needs eight threads of its own, and its open hangs if they cannot be started. So the adapter tries this
 //! first, and refuses the open with [`Io`](strongroom_core::ErrorKind::Io).

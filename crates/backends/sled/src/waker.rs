@@ -2,10 +2,9 @@
 //!
 //! A thread that flushes waits until sled's pool has written the bytes before it. If that write fails, sled stores the
 //! error, which every later call reports. But where the write was started by the last thread that left a full buffer
-//! (sled's `exit_reservation`), sled does not notify the threads that already wait. They hang, and hold a lock
-//! that batches of every other sled store in the process need. A call that meets the stored error does notify them, so a
-//! thread of ours makes such a call when it finds an error. It uses parts of sled that are public but not in its
-//! documentation.
+//! (sled's `exit_reservation`), sled does not notify the threads that already wait. A call that meets the stored
+//! error does notify them, so a thread of ours makes such a call when it finds an error. It uses parts of sled that are
+//! public but not in its documentation.
 
 use sled::Db;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -18,6 +18,8 @@
 //! The [features](crate::features) implement the stages. The stages know none of them.
 
 mod queue;
+#[cfg(all(test, shuttle))]
+mod queue_model;
 
 use crate::base::{Base, ends_the_handle};
 use crate::catalog::KeyspaceInfo;
