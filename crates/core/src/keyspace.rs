@@ -45,8 +45,9 @@ pub enum Placement {
     #[default]
     Auto,
     /// A table of its own in the engine: the fastest to read, and to drop when it has many rows. For at most
-    /// some dozens of large or hot keyspaces; the cost of each differs between engines. If the engine has no
-    /// room for another table, the keyspace is [`Packed`](Self::Packed).
+    /// some dozens of large or hot keyspaces; the cost of each differs between engines. Not for keyspaces that
+    /// come and go: fjall keeps the files of a dropped table open until the store is closed, without a bound. If
+    /// the engine has no room for another table, the keyspace is [`Packed`](Self::Packed).
     Dedicated,
     /// In a table shared with others, with a four-byte id before each key. Tens of thousands of these cost next
     /// to nothing, and neither does creating or dropping one. A drop takes longer the more rows the keyspace

@@ -205,3 +205,48 @@ impl Drop for Lead<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+#[allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use strongroom_core::Durability;
+
+    fn panic_with(lead: Lead<'_>) {
+        let panics = move || {
+            let _lead = lead;
+            panic!("a test")
+        };
+        catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+    }
+
+    /// Invariant 7, with callers in the queue.
+    #[test]
+    fn a_leader_that_panics_hands_over_and_its_members_get_an_error() {
+        let queue = Queue::new(1 << 20);
+        let request = Request::new(Durability::Buffered);
+        let Turn::Alone(lead) = queue.enter(&request) else { panic!("nobody leads") };
+        let enter = || match queue.enter(&request) {
+            Turn::Lead(lead, members) => {
+                panic_with(lead);
+                Ok(members.len())
+            }
+            Turn::Led(result) => Err(result.unwrap_err().kind()),
+            Turn::Alone(_) => panic!("another caller leads"),
+        };
+        let mut results = std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..3).map(|_| scope.spawn(enter)).collect();
+            while queue.waiting_bytes() < 3 {
+                std::thread::yield_now();
+            }
+            panic_with(lead);
+            callers.into_iter().map(|caller| caller.join().unwrap()).collect::<Vec<_>>()
+        });
+        results.sort_by_key(Result::is_err);
+        let unknown = Err(ErrorKind::CommitUnknown);
+        assert_eq!(results, [Ok(3), unknown, unknown], "one of them led all three");
+        assert_eq!(queue.waiting_bytes(), 0);
+        assert!(matches!(queue.enter(&request), Turn::Alone(_)), "the lead is free");
+    }
+}
