@@ -6,14 +6,13 @@
 //! cannot be written) it leaves a gap in the log and ends without a word. sled still cleans segments while it writes.
 
 use crate::writes::{Work, Writes};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use strongroom_core::{Error, Result};
 
-/// Gets the lock of the writers.
-type Flush = Box<dyn Fn(&Mutex<()>) -> Result<()> + Send>;
+type Flush = Box<dyn Fn(&Writes) -> Result<()> + Send>;
 
 /// The thread. Dropping it stops the thread and waits for it, since it holds a part of sled, and so sled's files.
 pub(crate) struct Flusher {
@@ -38,7 +37,7 @@ impl Flusher {
     }
 
     /// Flushes with `flush` from now on.
-    pub(crate) fn start(&self, flush: impl Fn(&Mutex<()>) -> Result<()> + Send + 'static) {
+    pub(crate) fn start(&self, flush: impl Fn(&Writes) -> Result<()> + Send + 'static) {
         // The thread waits for it.
         let _ = self.to_flush.as_ref().map(|to_flush| to_flush.send(Box::new(flush)));
     }
@@ -62,7 +61,7 @@ fn run(received: &Receiver<Flush>, interval: Option<Duration>, writes: &Writes) 
     loop {
         match writes.next_work(interval) {
             Work::Stop => return,
-            Work::Drop(trees) => drop(trees),
+            Work::Drop(trees) => writes.drop_now(trees),
             Work::Flush(requested) => writes.flush_now(&requested, &flush),
         }
     }

@@ -9,10 +9,9 @@
 //! It uses parts of sled that are public but not in its documentation.
 
 use crate::error::from_sled;
-use crate::writes;
+use crate::writes::Writes;
 use sled::{Batch, BatchManifest, Db, Log, LogKind, Lsn, PageId};
 use std::mem::ManuallyDrop;
-use std::sync::Mutex;
 use strongroom_core::Result;
 
 /// The place is canceled when it is filled, so recovery ignores its page.
@@ -45,11 +44,11 @@ pub(crate) fn all_or_nothing(db: &Db, write: impl FnOnce() -> Result<()>) -> Res
 /// Waits until everything that was written before is on disk. `Db::flush` does the same, with a lock that batches of all
 /// other sled stores need, and which it keeps if it waits without end.
 ///
-/// Holds `turn`, the lock of the writers, while it takes its place: sled counts no byte of a batch as stable before all of
+/// Nobody writes while it takes its place: sled counts no byte of a batch as stable before all of
 /// the batch is, so from a place inside a batch it would wait for bytes that nobody writes.
-pub(crate) fn flush(log: &Log, turn: &Mutex<()>) -> Result<()> {
+pub(crate) fn flush(log: &Log, writes: &Writes) -> Result<()> {
     let end = {
-        let _turn = writes::turn(turn);
+        let _turn = writes.turn();
         let end = log.reserve(LogKind::Free, NO_PAGE, &BatchManifest::default(), &sled::pin());
         let end = end.map_err(from_sled)?;
         let lsn = end.lsn();

@@ -78,7 +78,7 @@ impl Home {
         let Prepared { files, closer, close_wait_max, threads } = prepared;
         threads.waker.watch(&db);
         let pages = db.context.pagecache.clone();
-        threads.flusher.start(move |turn| hold::flush(&pages.log, turn));
+        threads.flusher.start(move |writes| hold::flush(&pages.log, writes));
         let writes = Arc::clone(threads.flusher.writes());
         let known = db.tree_names().iter().any(|name| name == REGISTER_TREE.as_bytes());
         // From here on an error also closes sled within the bounded time.

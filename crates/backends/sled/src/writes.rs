@@ -13,9 +13,9 @@ use strongroom_core::{Error, ErrorKind, Result};
 
 #[derive(Default)]
 pub(crate) struct Writes {
-    /// Held by each write, and by a flush while it takes its place in the log.
-    turn: Mutex<()>,
     state: Mutex<State>,
+    /// Notified when a turn ends.
+    turns: Condvar,
     /// Notified when there is work for the thread.
     work: Condvar,
     /// Notified when callers may go on.
@@ -23,8 +23,15 @@ pub(crate) struct Writes {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 struct State {
     has_failed: bool,
+    /// Whether somebody has the turn: a write, or the thread while it takes a place in the log.
+    is_taken: bool,
+    /// How many wait for the turn.
+    waiting: usize,
+    /// Whether the thread is one of them. It gets the next turn, so that no stream of writes keeps it from flushing.
+    thread_waits: bool,
     /// The error of the flush that failed, for one of those who wait for it.
     flush_error: Option<Error>,
     /// Whether there were writes since the newest flush began.
@@ -54,16 +61,42 @@ pub(crate) struct Flush {
 impl Writes {
     /// Writes to sled. After a write or a flush that failed, or panicked, all others are refused.
     pub(crate) fn run<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.check()?;
+        let mut state = self.lock();
+        while !state.has_failed && (state.is_taken || state.thread_waits) {
+            state = self.wait_for_turn(state);
+        }
+        if state.has_failed {
+            return Err(failed());
+        }
+        state.is_taken = true;
+        drop(state);
+        let turn = Turn(self);
         let failing = FailOnDrop(self);
-        let written = {
-            let _turn = turn(&self.turn);
-            write()?
-        };
+        let written = write()?;
         std::mem::forget(failing);
         // After the write: a flush that is running now may have begun before it.
         self.lock().is_dirty = true;
+        drop(turn);
         Ok(written)
+    }
+
+    /// Waits until no write is running. None begins until the turn is dropped.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        let mut state = self.lock();
+        state.thread_waits = true;
+        while state.is_taken {
+            state = self.wait_for_turn(state);
+        }
+        state.thread_waits = false;
+        state.is_taken = true;
+        Turn(self)
+    }
+
+    fn wait_for_turn<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        state.waiting += 1;
+        let mut state = self.turns.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
     }
 
     /// Records the error of a read, and returns it.
@@ -94,6 +127,14 @@ impl Writes {
     pub(crate) fn drop_later(&self, trees: Vec<Tree>) {
         self.lock().to_drop.extend(trees);
         self.work.notify_one();
+    }
+
+    /// Drops the trees. sled flushes until there is nothing left to flush, so nobody may write meanwhile.
+    pub(crate) fn drop_now(&self, trees: Vec<Tree>) {
+        let failing = FailOnDrop(self);
+        let _turn = self.turn();
+        drop(trees);
+        std::mem::forget(failing);
     }
 
     /// Takes the trees that were not dropped yet.
@@ -129,10 +170,10 @@ impl Writes {
         }
     }
 
-    /// Flushes sled with `flush`, which gets the lock of the writers, and wakes those who wait for it.
-    pub(crate) fn flush_now(&self, requested: &Flush, flush: impl FnOnce(&Mutex<()>) -> Result<()>) {
+    /// Flushes sled with `flush`, and wakes those who wait for it.
+    pub(crate) fn flush_now(&self, requested: &Flush, flush: impl FnOnce(&Self) -> Result<()>) {
         let failing = FailOnDrop(self);
-        let outcome = if requested.is_needed { flush(&self.turn) } else { Ok(()) };
+        let outcome = if requested.is_needed { flush(self) } else { Ok(()) };
         let mut state = self.lock();
         match outcome {
             Ok(()) => {
@@ -153,6 +194,7 @@ impl Writes {
 
     fn fail(&self) {
         self.lock().has_failed = true;
+        self.turns.notify_all();
         self.done.notify_all();
         self.work.notify_one();
     }
@@ -166,14 +208,23 @@ impl Writes {
     }
 }
 
-/// Locks it. After a panic nothing more is written anyway.
-pub(crate) fn turn(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
-    turn.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn failed() -> Error {
     Error::new(ErrorKind::Closed, "an earlier read or write of sled's files failed")
         .hint("reopen the store: commits that were not flushed may be lost")
+}
+
+/// The right to write to sled.
+pub(crate) struct Turn<'w>(&'w Writes);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_taken = false;
+        // Notifying takes a system call, even if nobody waits.
+        if state.waiting > 0 {
+            self.0.turns.notify_all();
+        }
+    }
 }
 
 /// Forgotten on success.
@@ -244,6 +295,24 @@ mod tests {
             });
             assert!(matches!(writes.next_work(None), Work::Stop));
         }
+    }
+
+    #[test]
+    fn the_thread_gets_its_turn_beside_a_stream_of_writes() {
+        let writes = Writes::default();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                        writes.run(|| Ok(())).unwrap();
+                    }
+                });
+            }
+            // Without priority it waits for minutes here.
+            (0..100).for_each(|_| drop(writes.turn()));
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

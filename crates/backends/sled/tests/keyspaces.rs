@@ -6,8 +6,9 @@
 mod support;
 
 use std::time::Duration;
-use strongroom_core::{Durability, ErrorKind, Scan, StorageBackend, WriteBatch};
-use support::{keyspace, open, reopen_patiently, rows};
+use strongroom_core::{Durability, ErrorKind, KeyspaceHints, Scan, StorageBackend, WriteBatch};
+use strongroom_sled::{SledBackend, SledOptions};
+use support::{keyspace, open, put, reopen_patiently, rows};
 use tempfile::TempDir;
 
 #[test]
@@ -59,4 +60,29 @@ fn readers_of_a_dropped_keyspace_get_not_found() {
             }
         });
     }
+}
+
+/// Handles of released trees are dropped by the hundred, each with a flush of sled's that ends when nobody writes.
+#[test]
+fn dropped_keyspaces_are_released_beside_a_writer() {
+    let directory = TempDir::new().unwrap();
+    let backend = SledBackend::open(directory.path(), SledOptions::new().flush_every_ms(Some(1))).unwrap();
+    let data = keyspace(&backend, "data");
+    std::thread::scope(|scope| {
+        let passing = scope.spawn(|| {
+            for number in 0..200 {
+                let name = format!("passing_{number}");
+                let passing = backend.create_keyspace(&name, KeyspaceHints::dedicated()).unwrap();
+                put(&backend, passing, b"k", b"v");
+                backend.drop_keyspace(passing).unwrap();
+            }
+            backend.flush().unwrap();
+        });
+        let mut written = 0_u32;
+        while !passing.is_finished() {
+            put(&backend, data, &written.to_be_bytes(), b"v");
+            written += 1;
+        }
+        assert_eq!(rows(&backend, data, Scan::all()).len(), written as usize);
+    });
 }
