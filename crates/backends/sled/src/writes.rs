@@ -298,21 +298,38 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_gets_its_turn_beside_a_stream_of_writes() {
-        let writes = Writes::default();
-        let is_done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
-                        writes.run(|| Ok(())).unwrap();
-                    }
-                });
-            }
-            // Without priority it waits for minutes here.
-            (0..100).for_each(|_| drop(writes.turn()));
-            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
-        });
+    fn the_thread_gets_its_turn_before_writes_that_wait() {
+        for _ in 0..50 {
+            let writes = Writes::default();
+            let wait_for = |waiting: usize| {
+                while writes.lock().waiting < waiting {
+                    std::thread::yield_now();
+                }
+            };
+            let order = Mutex::new(Vec::new());
+            let note = |who| order.lock().unwrap().push(who);
+            std::thread::scope(|scope| {
+                let both_wait = || {
+                    scope.spawn(|| {
+                        writes
+                            .run(|| {
+                                note("a write");
+                                Ok(())
+                            })
+                            .unwrap();
+                    });
+                    wait_for(1);
+                    scope.spawn(|| {
+                        let _turn = writes.turn();
+                        note("the thread");
+                    });
+                    wait_for(2);
+                    Ok(())
+                };
+                writes.run(both_wait).unwrap();
+            });
+            assert_eq!(order.into_inner().unwrap(), ["the thread", "a write"]);
+        }
     }
 
     #[test]
