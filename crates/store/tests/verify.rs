@@ -6,7 +6,7 @@ mod support;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use strongroom_core::{Durability, Error, ErrorKind, MemoryBackend, Options, StorageBackend};
 use strongroom_store::{Integrity, Store, StoreOptions, Verified};
 use support::hooked::{Hooks, hooked_over};
@@ -189,19 +189,20 @@ fn writer_and_reader(memory: &Arc<MemoryBackend>) -> (Store, Store, Hooks) {
 fn a_keyspace_that_exists_only_while_the_snapshot_is_taken_is_not_lost() {
     let memory = Arc::new(MemoryBackend::in_memory());
     let (writer, reader, hooks) = writer_and_reader(&memory);
-    let passing = Arc::new(AtomicBool::new(false));
-    let (creator, created) = (writer.clone(), Arc::clone(&passing));
+    let calls = Arc::new(AtomicU32::new(0));
+    let (creator, created) = (writer.clone(), Arc::clone(&calls));
     hooks.before_snapshot.set(move || {
         fill(&creator, "passing", 5);
-        created.store(true, Ordering::SeqCst);
+        assert_eq!(created.fetch_add(1, Ordering::SeqCst), 0);
     });
-    let dropped = Arc::clone(&passing);
+    let dropped = Arc::clone(&calls);
     hooks.after_snapshot.set(move || {
-        assert!(dropped.swap(false, Ordering::SeqCst), "created before the snapshot");
         writer.drop_keyspace("passing").unwrap();
+        assert_eq!(dropped.fetch_add(1, Ordering::SeqCst), 1);
     });
     let verified = verify(&reader).unwrap();
     assert_eq!((verified.keyspaces, verified.rows), (2, 3), "default and staying");
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "created before the snapshot, and dropped after it");
 }
 
 #[test]

@@ -9,7 +9,6 @@ use crate::error::from_sled;
 use crate::hold;
 use crate::keyspace::SledKeyspace;
 use crate::reverse::leads_astray;
-use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
 use sled::{Batch, Db, Tree};
 use strongroom_core::{BatchLimits, EngineBatch, Op, Result};
 
@@ -26,22 +25,14 @@ pub(crate) fn apply(db: &Db, batch: &EngineBatch<'_, SledKeyspace>) -> Result<()
         }
     }
     let mut ops = batch.ops();
-    match batch.keyspaces() {
-        [keyspace] if ops.len() == 1 => {
-            return ops.try_for_each(|(_, op)| apply_one(keyspace.tree(), op));
-        }
-        [keyspace] => {
-            let mut gathered = Batch::default();
-            ops.for_each(|(_, op)| add(&mut gathered, op));
-            hold::all_or_nothing(db, || keyspace.tree().apply_batch(gathered).map_err(from_sled))?;
-        }
-        keyspaces => {
-            let mut gathered = vec![Batch::default(); keyspaces.len()];
-            ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
-            let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
-            hold::all_or_nothing(db, || apply_to_several(&trees, &gathered))?;
-        }
+    let keyspaces = batch.keyspaces();
+    if let ([keyspace], 1) = (keyspaces, ops.len()) {
+        return ops.try_for_each(|(_, op)| apply_one(keyspace.tree(), op));
     }
+    let mut gathered = vec![Batch::default(); keyspaces.len()];
+    ops.for_each(|(slot, op)| add(&mut gathered[slot], op));
+    let trees: Vec<&Tree> = keyspaces.iter().map(SledKeyspace::tree).collect();
+    hold::all_or_nothing(db, &trees, &gathered)?;
     free_garbage(batch.ops().len());
     Ok(())
 }
@@ -68,17 +59,4 @@ fn add(batch: &mut Batch, op: Op<'_>) {
         Op::Put { key, value } => batch.insert(key, value),
         Op::Delete { key } => batch.remove(key),
     }
-}
-
-fn apply_to_several(trees: &[&Tree], batches: &[Batch]) -> Result<()> {
-    let write = |views: &Vec<TransactionalTree>| -> ConflictableTransactionResult<(), ()> {
-        for (view, batch) in views.iter().zip(batches) {
-            view.apply_batch(batch)?;
-        }
-        Ok(())
-    };
-    trees.transaction(write).map_err(|error| match error {
-        TransactionError::Storage(error) => from_sled(error),
-        TransactionError::Abort(()) => from_sled(sled::Error::ReportableBug("unexpected abort".into())),
-    })
 }

@@ -54,7 +54,7 @@ impl SledEngine {
         let home = Arc::new(Home::new(db, Prepared { files, closer, close_wait_max, threads })?);
         // Before any write: what sled has recovered and rewritten while it opened may not be durable yet.
         if is_new || home.files().cached().is_none() {
-            home.flush()?;
+            home.flush_opened()?;
         }
         Ok(Self { home })
     }
@@ -144,7 +144,9 @@ impl LiveEngine for SledEngine {
             self.home.writes().run(|| self.home.note(name, false))?;
         }
         let careful = self.home.is_careful(name)?;
-        let tree = self.home.writes().run(|| self.home.db()?.open_tree(name).map_err(from_sled))?;
+        let open = || self.home.db()?.open_tree(name).map_err(from_sled);
+        // sled writes only a new tree.
+        let tree = if is_new { self.home.writes().run(open)? } else { open()? };
         if is_new {
             self.home.flush()?;
         }

@@ -6,54 +6,89 @@
 //! fills it when the batch is complete. Until then sled does not write the buffer with that place, and recovery ends
 //! before a buffer that is missing. After a failure the place is never filled.
 //!
+//! The place has to be alone in its buffer. A page of that buffer that is not in the cache any more could not be read
+//! before the batch is complete, and the batch, or a reader that keeps sled's lock, would wait for it without end. So the
+//! place is reserved inside sled's transaction: its lock keeps readers from writing pages, and the transaction has read
+//! what it replaces by then. sled ends the buffer before it writes anything of the batch.
+//!
 //! It uses parts of sled that are public but not in its documentation.
 
 use crate::error::from_sled;
 use crate::writes::Writes;
-use sled::{Batch, BatchManifest, Db, Log, LogKind, Lsn, PageId};
+use sled::transaction::{ConflictableTransactionResult, TransactionError, Transactional, TransactionalTree};
+use sled::{Batch, BatchManifest, Db, Log, LogKind, Lsn, PageId, Tree};
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use strongroom_core::Result;
 
 /// The place is canceled when it is filled, so recovery ignores its page.
 const NO_PAGE: PageId = PageId::MAX;
 
-/// Calls `write`. If it fails or panics, nothing that sled wrote to its log since the beginning is recovered, and a flush
-/// waits without end: do not flush any more.
-pub(crate) fn all_or_nothing(db: &Db, write: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Applies each of the batches to its tree. If it fails or panics, nothing of them is recovered, and a flush waits without
+/// end: do not flush any more. The caller has the turn to write.
+pub(crate) fn all_or_nothing(db: &Db, trees: &[&Tree], batches: &[Batch]) -> Result<()> {
     let log = &db.context.pagecache.log;
-    let reserve = || {
-        let place = log.reserve(LogKind::Free, NO_PAGE, &BatchManifest::default(), &sled::pin());
-        place.map(ManuallyDrop::new).map_err(from_sled)
+    let empty = begin_buffer(db, log).map_err(from_sled)?;
+    let place = RefCell::new(None);
+    let write = |views: &Vec<TransactionalTree>| -> ConflictableTransactionResult<(), ()> {
+        // Reads what is replaced, and writes nothing yet.
+        for (view, batch) in views.iter().zip(batches) {
+            view.apply_batch(batch)?;
+        }
+        let reserve = || log.reserve(LogKind::Free, NO_PAGE, &BatchManifest::default(), &sled::pin());
+        let mut own = reserve()?;
+        let next = note(log)?;
+        // All these records have the same length.
+        let is_alone = own.lsn() - empty == next - own.lsn();
+        if !is_alone {
+            // A reader has split or merged pages since.
+            own.abort()?;
+            log.make_stable(next)?;
+            own = reserve()?;
+        }
+        place.replace(Some(ManuallyDrop::new(own)));
+        Ok(())
     };
-    let mut place = reserve()?;
-    // Other data in the place's buffer would not be written either, and sled would wait without end when the batch needs
-    // a page of it that is not in the cache any more.
-    let before = place.lsn() - (log.stable_offset() + 1);
-    // A segment's header may lie between.
-    let is_alone = before <= Lsn::try_from(sled::SEG_HEADER_LEN).unwrap_or(0);
-    if !is_alone {
-        ManuallyDrop::into_inner(place).abort().map_err(from_sled)?;
-        // Ends the buffer.
-        db.apply_batch(Batch::default()).map_err(from_sled)?;
-        place = reserve()?;
+    trees.transaction(write).map_err(|error| match error {
+        TransactionError::Storage(error) => from_sled(error),
+        TransactionError::Abort(()) => from_sled(sled::Error::ReportableBug("unexpected abort".into())),
+    })?;
+    match place.into_inner() {
+        Some(place) => ManuallyDrop::into_inner(place).abort().map(drop).map_err(from_sled),
+        None => Ok(()),
     }
-    write()?;
-    ManuallyDrop::into_inner(place).abort().map(drop).map_err(from_sled)
+}
+
+/// Makes sure that sled's buffer has no pages. Returns the place of a canceled record, after which the next one is alone.
+fn begin_buffer(db: &Db, log: &Log) -> sled::Result<Lsn> {
+    let noted = note(log)?;
+    let (next_stable, header) = (log.stable_offset() + 1, Lsn::try_from(sled::SEG_HEADER_LEN).unwrap_or(0));
+    let segment = Lsn::try_from(db.context.segment_size).unwrap_or(Lsn::MAX);
+    if noted == next_stable || (noted - next_stable == header && noted % segment == header) {
+        return Ok(noted);
+    }
+    // Ends the buffer, and does not wait.
+    db.apply_batch(Batch::default())?;
+    note(log)
+}
+
+/// Writes a canceled record, and returns its place.
+fn note(log: &Log) -> sled::Result<Lsn> {
+    let record = log.reserve(LogKind::Free, NO_PAGE, &BatchManifest::default(), &sled::pin())?;
+    let lsn = record.lsn();
+    record.abort()?;
+    Ok(lsn)
 }
 
 /// Waits until everything that was written before is on disk. `Db::flush` does the same, with a lock that batches of all
 /// other sled stores need, and which it keeps if it waits without end.
 ///
-/// Nobody writes while it takes its place: sled counts no byte of a batch as stable before all of
-/// the batch is, so from a place inside a batch it would wait for bytes that nobody writes.
+/// Nobody writes while it takes its place: sled counts no byte of a batch as stable before all of the batch is, so from a
+/// place inside a batch it would wait for bytes that nobody writes.
 pub(crate) fn flush(log: &Log, writes: &Writes) -> Result<()> {
     let end = {
-        let _turn = writes.turn();
-        let end = log.reserve(LogKind::Free, NO_PAGE, &BatchManifest::default(), &sled::pin());
-        let end = end.map_err(from_sled)?;
-        let lsn = end.lsn();
-        end.abort().map_err(from_sled)?;
-        lsn
+        let _turn = writes.turn()?;
+        note(log).map_err(from_sled)?
     };
     log.make_stable(end).map(drop).map_err(from_sled)
 }

@@ -92,12 +92,10 @@ impl Home {
             close_wait_max,
             threads: Some(threads),
         };
-        // As a write: sled has written while it opened, and the first flush includes that.
-        let register = home.writes.run(|| {
-            let db = home.db()?;
-            known.then(|| db.open_tree(REGISTER_TREE).map_err(from_sled)).transpose()
-        })?;
-        home.register = Mutex::new(register);
+        if known {
+            let register = home.db()?.open_tree(REGISTER_TREE).map_err(from_sled)?;
+            home.register = Mutex::new(Some(register));
+        }
         Ok(home)
     }
 
@@ -124,6 +122,12 @@ impl Home {
     /// Returns the turns in which sled is written and flushed.
     pub(crate) fn writes(&self) -> &Writes {
         &self.writes
+    }
+
+    /// Makes durable what sled has recovered and rewritten while it opened. Writes nothing more, unlike the other flush.
+    pub(crate) fn flush_opened(&self) -> Result<()> {
+        self.db()?.flush().map_err(from_sled)?;
+        self.files.sync()
     }
 
     /// Hands all data to the operating system and makes it durable.

@@ -29,12 +29,12 @@
 //! | files | `db`, `conf`, `snap.*` (for recovery; unrelated to snapshots), and `blobs/` for values over a quarter of a segment |
 //! | keyspace | tree; hints are not used. `__sled__default` is listed only if it is not empty |
 //! | get | shares sled's `IVec`, a separate allocation that pins nothing, so it is not counted |
-//! | batch | one operation: `insert` or `remove`; one keyspace: `Tree::apply_batch`; several: a transaction |
+//! | batch | one operation: `insert` or `remove`; or a transaction over the trees of the batch |
 //! | snapshot | the undo overlay: sled has none, and this crate has no `snapshot.rs` |
 //! | cursor | sled's iterator, holding one row; in reverse the adapter's own blocks if sled would panic |
-//! | power-safe | sled's `flush`, on files that are written through; refused if they cannot be |
+//! | power-safe | a flush, on files that are written through; refused if they cannot be |
 //! | buffered | sled's buffer, flushed by a thread of the adapter |
-//! | flush | sled's `flush`; if files are not written through, also `fsync` of all of them through the adapter's own descriptors |
+//! | flush | waits for sled's log; if files are not written through, also `fsync` of all of them through the adapter's own descriptors |
 //! | checkpoint | core's: one snapshot copied |
 //! | read-only | opened as for writing; refused if its files cannot be written |
 //! | compaction, integrity check | none in sled |
@@ -53,7 +53,7 @@
 //! Buffered commits of the last half second may be lost: a thread of the adapter flushes them every [500
 //! ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
-//! **A loss of power.** sled 0.34 never calls `fsync` on Linux, and loses acknowledged commits. Calling `flush`
+//! **A loss of power.** The `flush` of sled 0.34 never calls `fsync` on Linux, and loses acknowledged commits. Calling `flush`
 //! and then `fsync` on its files is not enough. sled reuses a place of its log as soon as it believes that the
 //! replacement of its contents is on disk, and it believes that of everything that was written. It also never
 //! syncs values in files of their own. A disk that keeps a later write and loses an earlier one then lacks data
@@ -85,11 +85,12 @@
 //! store was opened, and waits for it [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread,
 //! memory and lock stay until the process ends, and [`left_behind`](strongroom_core::left_behind) lists it.
 //! Another open of the directory, in this process or in another, returns
-//! [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as power-safe are on disk. A
-//! call that hangs in sled because one of its threads has panicked is not bounded.
+//! [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as power-safe are on disk. Not
+//! bounded are a call that hangs in sled because one of its threads has panicked, and a read, after a failure,
+//! of a page that was neither written nor kept in the cache.
 //!
-//! sled needs eight threads of its own, and its open hangs if they cannot be started. So the adapter tries this
-//! first, and refuses the open with [`Io`](strongroom_core::ErrorKind::Io).
+//! sled needs seven threads of its own, and the adapter three. sled's open hangs if they cannot be started. So
+//! the adapter tries this first, and refuses the open with [`Io`](strongroom_core::ErrorKind::Io).
 //!
 //! # Batches
 //!

@@ -9,8 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use strongroom_core::{Error, Result};
 
-/// Seven write, and one flushes in the background.
-const THREADS: usize = 8;
+/// Seven of sled's write. Three of the adapter's flush, wake and close.
+const THREADS: usize = 10;
 
 /// Starts as many threads as sled needs, all at once, and ends them.
 pub(crate) fn try_out() -> Result<()> {

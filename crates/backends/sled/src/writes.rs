@@ -80,16 +80,20 @@ impl Writes {
         Ok(written)
     }
 
-    /// Waits until no write is running. None begins until the turn is dropped.
-    pub(crate) fn turn(&self) -> Turn<'_> {
+    /// Waits until no write is running. None begins until the turn is dropped. An error after a failure: then sled must
+    /// not be flushed.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
         let mut state = self.lock();
         state.thread_waits = true;
         while state.is_taken {
             state = self.wait_for_turn(state);
         }
         state.thread_waits = false;
+        if state.has_failed {
+            return Err(failed());
+        }
         state.is_taken = true;
-        Turn(self)
+        Ok(Turn(self))
     }
 
     fn wait_for_turn<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
@@ -131,8 +135,12 @@ impl Writes {
 
     /// Drops the trees. sled flushes until there is nothing left to flush, so nobody may write meanwhile.
     pub(crate) fn drop_now(&self, trees: Vec<Tree>) {
+        let Ok(_turn) = self.turn() else {
+            // Dropped with the store.
+            self.lock().to_drop.extend(trees);
+            return;
+        };
         let failing = FailOnDrop(self);
-        let _turn = self.turn();
         drop(trees);
         std::mem::forget(failing);
     }
@@ -320,7 +328,7 @@ mod tests {
                     });
                     wait_for(1);
                     scope.spawn(|| {
-                        let _turn = writes.turn();
+                        let _turn = writes.turn().unwrap();
                         note("the thread");
                     });
                     wait_for(2);
