@@ -113,7 +113,7 @@ fn a_batch_ends_although_its_pages_leave_the_cache_and_readers_write_pages() {
     let directory = TempDir::new().unwrap();
     let options = SledOptions::new()
         .segment_size(16_384)
-        .flush_every_ms(Some(1))
+        .flush_every_ms(None)
         .common(Options::new().cache_bytes(1 << 20));
     let backend = std::sync::Arc::new(SledBackend::open(directory.path(), options).unwrap());
     let keyspaces = [keyspace(&backend, "one"), keyspace(&backend, "two")];
@@ -128,12 +128,9 @@ fn a_batch_ends_although_its_pages_leave_the_cache_and_readers_write_pages() {
                 }
             }
             writing.commit(&batch, Durability::Buffered).unwrap();
-            // Single rows leave work for the readers, and something in sled's buffer.
-            for number in 0..100_u32 {
-                put(&writing, keyspaces[0], &number.to_be_bytes(), &[round; 100]);
-                let mut batch = WriteBatch::new();
-                batch.delete(keyspaces[0], &number.to_be_bytes()).delete(keyspaces[1], b"none");
-                writing.commit(&batch, Durability::Buffered).unwrap();
+            // They stay in sled's buffer, and leave work for the readers.
+            for number in 0..50_u32 {
+                put(&writing, keyspaces[0], &number.wrapping_mul(2_654_435_761).to_be_bytes(), &[round; 10]);
             }
         }
         sender.send(()).unwrap();
