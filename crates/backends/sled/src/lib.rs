@@ -47,18 +47,19 @@
 //! # Durability
 //!
 //! **A kill of the process** leaves a whole number of batches, a prefix of the history, also over several
-//! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one. Of a
-//! batch that fails halfway (a page that cannot be read, a full disk) sled would recover the first half; the adapter
-//! keeps such a batch out of what is recovered.
-//! Buffered commits of the last half second may be lost: a thread of the adapter flushes them every [500
-//! ms](FLUSH_EVERY_MS_DEFAULT); [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
+//! keyspaces: sled writes into its log how far a batch reaches, and recovery stops before an incomplete one. Of
+//! a batch that fails halfway (a page that cannot be read, a full disk) sled would recover the first half; the
+//! adapter keeps such a batch out of what is recovered. Buffered commits of the last half second may be lost: a
+//! thread of the adapter flushes them every [500 ms](FLUSH_EVERY_MS_DEFAULT);
+//! [`flush_every_ms`](SledOptions::flush_every_ms) switches it off.
 //!
-//! **A loss of power.** The `flush` of sled 0.34 never calls `fsync` on Linux, and loses acknowledged commits. Calling `flush`
-//! and then `fsync` on its files is not enough. sled reuses a place of its log as soon as it believes that the
-//! replacement of its contents is on disk, and it believes that of everything that was written. It also never
-//! syncs values in files of their own. A disk that keeps a later write and loses an earlier one then lacks data
-//! that had been durable long before. The power-cut harness has shown it, with small segments and rows that are
-//! rewritten again and again: stores that do not open, and half-applied batches.
+//! **A loss of power.** The `flush` of sled 0.34 never calls `fsync` on Linux, and loses acknowledged
+//! commits. Calling `flush` and then `fsync` on its files is not enough. sled reuses a place of its log as
+//! soon as it believes that the replacement of its contents is on disk, and it believes that of everything
+//! that was written. It also never syncs values in files of their own. A disk that keeps a later write and
+//! loses an earlier one then lacks data that had been durable long before. The power-cut harness has shown
+//! it, with small segments and rows that are rewritten again and again: stores that do not open, and
+//! half-applied batches.
 //!
 //! Therefore the adapter marks sled's log, and the directory of values with files of their own, to be written
 //! through (the attribute `S` of `chattr`). Each write of sled is then a sync, and its assumption is true. ext4
@@ -79,15 +80,15 @@
 //! # Closing and opening
 //!
 //! If a thread of sled fails at a bad time (an I/O error, no free descriptor, a value's file that cannot be
-//! written), sled waits without end for bytes that will never be written, in a flush or while it is closed. So
-//! the adapter flushes on a thread of its own, and a failed read or write ends the wait of its callers with
-//! [`Closed`](strongroom_core::ErrorKind::Closed). It also closes sled on a thread that was started when the
-//! store was opened, and waits for it [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not closed by then is left behind: its thread,
-//! memory and lock stay until the process ends, and [`left_behind`](strongroom_core::left_behind) lists it.
-//! Another open of the directory, in this process or in another, returns
-//! [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as power-safe are on disk. Not
-//! bounded are a call that hangs in sled because one of its threads has panicked, and a read, after a failure,
-//! of a page that was neither written nor kept in the cache.
+//! written), sled waits without end for bytes that will never be written, in a flush or while it is closed.
+//! So the adapter flushes on a thread of its own, and a failed read or write ends the wait of its callers
+//! with [`Closed`](strongroom_core::ErrorKind::Closed). It also closes sled on a thread that was started when
+//! the store was opened, and waits for it [30 seconds](CLOSE_WAIT_MS_DEFAULT) at most. A sled that is not
+//! closed by then is left behind: its thread, memory and lock stay until the process ends, and
+//! [`left_behind`](strongroom_core::left_behind) lists it. Another open of the directory, in this process or
+//! in another, returns [`Locked`](strongroom_core::ErrorKind::Locked). Commits that were acknowledged as
+//! power-safe are on disk. Not bounded are a call that hangs in sled because one of its threads has panicked,
+//! and a read, after a failure, of a page that was neither written nor kept in the cache.
 //!
 //! sled needs seven threads of its own, and the adapter three. sled's open hangs if they cannot be started. So
 //! the adapter tries this first, and refuses the open with [`Io`](strongroom_core::ErrorKind::Io).

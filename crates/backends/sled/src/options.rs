@@ -36,8 +36,10 @@ pub struct SledOptions {
     /// sled's `segment_size` in bytes: a power of two from 256 B to 16 MiB, fixed when the store is created.
     /// None: sled's default, 512 KiB. A value over a quarter of it becomes a file of its own.
     pub segment_size: Option<u64>,
-    /// How often a thread of the adapter flushes buffered commits, in milliseconds. None: never; a killed process then loses everything in sled's buffer, up to a segment,
-    /// however old. Default: [`FLUSH_EVERY_MS_DEFAULT`].
+    /// How often a thread of the adapter flushes buffered commits, in milliseconds. None: never; a killed process
+    /// then loses everything in sled's buffer, up to a segment, however old. It hands them to the operating system;
+    /// where sled's files are not written through, only a `flush` of the store syncs them. Default:
+    /// [`FLUSH_EVERY_MS_DEFAULT`].
     pub flush_every_ms: Option<u64>,
     /// How long dropping the last handle waits for sled to close, in milliseconds. Closing writes the data that
     /// is still in sled's buffers. A sled whose threads have died, after a panic or an error, never finishes.
